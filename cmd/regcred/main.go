@@ -1,0 +1,168 @@
+// Command regcred keeps the image pull Secrets of a cluster fresh.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"go.uber.org/zap/zapcore"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/sets"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/controllers"
+	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/ecr"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+type options struct {
+	leaderElect          bool
+	metricsAddress       string
+	probeAddress         string
+	namespace            string
+	excludedNamespaces   string
+	allowAmbientIdentity bool
+	printVersion         bool
+	log                  zap.Options
+}
+
+func (o *options) bind(f *flag.FlagSet) {
+	f.BoolVar(&o.leaderElect, "leader-elect", false, "Let only one of several replicas work, by a Lease in --namespace.")
+	f.StringVar(&o.metricsAddress, "metrics-bind-address", ":8080", "Address of the metrics endpoint; 0 turns it off.")
+	f.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "Address of /healthz and /readyz; 0 turns them off.")
+	f.StringVar(&o.namespace, "namespace", ownNamespace(),
+		"The controller's own namespace: that of the Lease and of the identities of ClusterRegistryCredentials.")
+	f.StringVar(&o.excludedNamespaces, "excluded-namespaces", "kube-system,kube-public,kube-node-lease",
+		"Namespaces that never get a Secret, separated by commas.")
+	f.BoolVar(&o.allowAmbientIdentity, "allow-ambient-identity", false,
+		"Let a RegistryCredential without identity use the controller's own. Whoever may create one can then pull what the controller can.")
+	f.BoolVar(&o.printVersion, "version", false, "Print the version and exit.")
+	o.log.TimeEncoder = zapcore.RFC3339TimeEncoder
+	o.log.BindFlags(f)
+}
+
+func main() {
+	var o options
+	o.bind(flag.CommandLine)
+	flag.Parse()
+	if o.printVersion {
+		fmt.Println(version)
+		return
+	}
+	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&o.log)))
+	if err := run(ctrl.SetupSignalHandler(), o); err != nil {
+		ctrl.Log.Error(err, "Regcred stops")
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, o options) error {
+	cfg, err := ctrl.GetConfig()
+	if err != nil {
+		return err
+	}
+	cfg.UserAgent = "regcred/" + version
+	mgr, err := newManager(cfg, o)
+	if err != nil {
+		return err
+	}
+	system := clock.RealClock{}
+	calls := providers.NewMetrics(metrics.Registry, system)
+	broker := providers.NewBroker(ctx, system, map[string]providers.Provider{
+		ecr.Name: calls.Observe(ecr.Name, ecr.New(system)),
+	})
+
+	ledger := &controllers.Ledger{}
+	metrics.Registry.MustRegister(&controllers.Metrics{Ledger: ledger, Clock: system})
+	excluded := sets.New(strings.Split(o.excludedNamespaces, ",")...)
+	err = controllers.Setup(ctx, mgr, &controllers.TargetReconciler{
+		Cache: mgr.GetCache(), Live: mgr.GetAPIReader(), Client: mgr.GetClient(),
+		Tokens: broker, Clock: system, Ledger: ledger,
+		Namespace: o.namespace, Excluded: excluded, AllowAmbientIdentity: o.allowAmbientIdentity,
+	}, &controllers.StatusReconciler{
+		Cache: mgr.GetCache(), Client: mgr.GetClient(),
+		Clock: system, Ledger: ledger, Excluded: excluded,
+		Events: mgr.GetEventRecorder("regcred"),
+	})
+	if meta.IsNoMatchError(err) {
+		return fmt.Errorf("the CustomResourceDefinitions are not installed: kubectl apply -f config/crd: %w", err)
+	}
+	if err != nil {
+		return err
+	}
+	ctrl.Log.Info("Regcred starts", "version", version, "namespace", o.namespace)
+	return mgr.Start(ctx)
+}
+
+func newManager(cfg *rest.Config, o options) (ctrl.Manager, error) {
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		return nil, err
+	}
+	// A client of its own, so that no burst of ours can cost us the Lease.
+	lease := rest.CopyConfig(cfg)
+	lease.Timeout = 5 * time.Second
+	mgr, err := ctrl.NewManager(cfg, ctrl.Options{
+		Scheme:                        scheme,
+		Cache:                         controllers.CacheOptions(),
+		NewClient:                     newClient,
+		Metrics:                       metricsserver.Options{BindAddress: o.metricsAddress},
+		HealthProbeBindAddress:        o.probeAddress,
+		LeaderElection:                o.leaderElect,
+		LeaderElectionID:              "regcred.regcred.dev",
+		LeaderElectionNamespace:       o.namespace,
+		LeaderElectionConfig:          lease,
+		LeaderElectionReleaseOnCancel: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return mgr, errors.Join(
+		mgr.AddHealthzCheck("ping", healthz.Ping),
+		mgr.AddReadyzCheck("caches", func(r *http.Request) error {
+			ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+			defer cancel()
+			if !mgr.GetCache().WaitForCacheSync(ctx) {
+				return errors.New("the caches are not filled yet")
+			}
+			return nil
+		}),
+	)
+}
+
+// newClient writes under our field manager's name, by which our own writes are told from others'.
+func newClient(cfg *rest.Config, options client.Options) (client.Client, error) {
+	c, err := client.New(cfg, options)
+	if err != nil {
+		return nil, err
+	}
+	return client.WithFieldOwner(c, controllers.FieldManager), nil
+}
+
+// ownNamespace is where the Pod runs, as its mounted ServiceAccount says.
+func ownNamespace() string {
+	raw, err := os.ReadFile("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+	if err != nil {
+		return "regcred-system"
+	}
+	return strings.TrimSpace(string(raw))
+}

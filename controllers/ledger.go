@@ -1,0 +1,184 @@
+package controllers
+
+import (
+	"sync"
+	"time"
+)
+
+// Ledger is how every target stands, in memory. Status, events and metrics are views of it; nothing is decided from it.
+type Ledger struct {
+	// Changed is called when the standing of a credential has changed.
+	Changed func(Key)
+
+	mu    sync.Mutex
+	books map[Key]*book
+}
+
+// book is the part of the Ledger that concerns one credential.
+type book struct {
+	// opened is when the credential was first heard of.
+	opened  time.Time
+	targets map[string]standing
+	// hosts are those of the entry's last known token, and expiries its latest, by entry.
+	hosts    map[string][]string
+	expiries map[string]time.Time
+	news     []news
+	// writtenAt is when the status was written last.
+	writtenAt time.Time
+}
+
+// standing is how one target stands.
+type standing struct {
+	generation int64
+	entries    map[string]entryStanding
+	failure    *failure
+	// failingSince is when failure appeared.
+	failingSince time.Time
+}
+
+type entryStanding struct {
+	expiresAt, refreshAt time.Time
+	failure              *failure
+}
+
+// report takes the outcome of a reconcile.
+func (l *Ledger) report(c *credential, t Target, out outcome, now time.Time) {
+	if out.unseen {
+		return
+	}
+	l.mu.Lock()
+	b := l.books[t.Credential]
+	if b == nil {
+		b = l.open(t.Credential, now)
+	}
+	before, known := b.targets[t.Namespace]
+	after := b.stand(out, before, now)
+	after.generation = c.object.GetGeneration()
+	b.targets[t.Namespace] = after
+	b.tell(t, out, before)
+	changed := !known || !after.equal(before) || len(b.news) > 0
+	l.mu.Unlock()
+	if changed {
+		l.Changed(t.Credential)
+	}
+}
+
+func (l *Ledger) open(key Key, now time.Time) *book {
+	b := &book{opened: now, targets: map[string]standing{}, hosts: map[string][]string{}, expiries: map[string]time.Time{}}
+	if l.books == nil {
+		l.books = map[Key]*book{}
+	}
+	l.books[key] = b
+	return b
+}
+
+func (b *book) stand(out outcome, before standing, now time.Time) standing {
+	s := standing{failure: out.failure, entries: make(map[string]entryStanding, len(out.entries))}
+	if s.failure != nil {
+		s.failingSince = now
+		if before.failure != nil && before.failure.reason == s.failure.reason {
+			s.failingSince = before.failingSince
+		}
+	}
+	for _, e := range out.entries {
+		stands := entryStanding{failure: e.failure}
+		if e.known {
+			stands.expiresAt, stands.refreshAt = e.record.ExpiresAt, e.record.RefreshAt
+			b.hosts[e.name] = e.record.Hosts
+		}
+		s.entries[e.name] = stands
+	}
+	return s
+}
+
+func (s standing) equal(other standing) bool {
+	if s.generation != other.generation || !sameFailure(s.failure, other.failure) || len(s.entries) != len(other.entries) {
+		return false
+	}
+	for name, e := range s.entries {
+		o, ok := other.entries[name]
+		if !ok || !e.expiresAt.Equal(o.expiresAt) || !e.refreshAt.Equal(o.refreshAt) || !sameFailure(e.failure, o.failure) {
+			return false
+		}
+	}
+	return true
+}
+
+func sameFailure(a, b *failure) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.reason == b.reason && a.message == b.message && a.terminal == b.terminal
+}
+
+// current says whether pods of the target's namespace can pull from every registry.
+func (s standing) current(names []string, now time.Time) bool {
+	for _, name := range names {
+		if !s.entries[name].expiresAt.After(now) {
+			return false
+		}
+	}
+	return s.failure == nil
+}
+
+// served says whether the target has held a token.
+func (s standing) served() bool {
+	for _, e := range s.entries {
+		if !e.expiresAt.IsZero() {
+			return true
+		}
+	}
+	return false
+}
+
+// forget drops a target that is served no longer.
+func (l *Ledger) forget(t Target) {
+	l.mu.Lock()
+	b := l.books[t.Credential]
+	known := false
+	if b != nil {
+		_, known = b.targets[t.Namespace]
+		delete(b.targets, t.Namespace)
+	}
+	l.mu.Unlock()
+	if known {
+		l.Changed(t.Credential)
+	}
+}
+
+// drop forgets a credential.
+func (l *Ledger) drop(key Key) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.books, key)
+}
+
+// takeNews hands over what has not been told yet.
+func (l *Ledger) takeNews(key Key) []news {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.books[key]
+	if b == nil {
+		return nil
+	}
+	told := b.news
+	b.news = nil
+	return told
+}
+
+func (l *Ledger) statusWrittenAt(key Key) time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if b := l.books[key]; b != nil {
+		return b.writtenAt
+	}
+	return time.Time{}
+}
+
+func (l *Ledger) statusWritten(key Key, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if b := l.books[key]; b != nil {
+		b.writtenAt = now
+	}
+}

@@ -1,0 +1,104 @@
+package controllers
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+)
+
+// link makes the ServiceAccounts of the namespace name the Secret, or not, as the credential says. No credential means no link.
+//
+// imagePullSecrets is an atomic list that others write too: it is read, appended to and patched under its resourceVersion, never
+// applied and never reordered. A link that we made is recorded on the ServiceAccount; only such a link is ever removed.
+//
+// A ServiceAccount that the API server does not let us change is a failure of the target, not an error.
+func (r *TargetReconciler) link(ctx context.Context, key Key, c *credential, namespace string) (*failure, error) {
+	var accounts corev1.ServiceAccountList
+	if err := r.Cache.List(ctx, &accounts, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return nil, err
+	}
+	var unlinked *failure
+	for n := range accounts.Items {
+		sa := &accounts.Items[n]
+		wanted := false
+		if c != nil {
+			var err error
+			if wanted, err = c.links(sa); err != nil {
+				return nil, err
+			}
+		}
+		patch := linkPatch(key, sa, wanted)
+		if patch == nil {
+			continue
+		}
+		err := r.patchLink(ctx, sa, patch)
+		switch {
+		case isGone(err):
+			return nil, err
+		case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
+			unlinked = &failure{reason: v1alpha1.ReasonLinkFailed, retryAfter: retryAfter, message: "the API server refuses to change ServiceAccount " +
+				client.ObjectKeyFromObject(sa).String() + ": check the controller's RBAC rules and the admission policies of the namespace"}
+		case err != nil:
+			return nil, err
+		}
+	}
+	return unlinked, nil
+}
+
+func (r *TargetReconciler) patchLink(ctx context.Context, sa *corev1.ServiceAccount, patch *serviceAccountPatch) error {
+	raw, err := json.Marshal(patch)
+	if err != nil {
+		return err
+	}
+	target := &corev1.ServiceAccount{}
+	target.Namespace, target.Name = sa.Namespace, sa.Name
+	err = r.Client.Patch(ctx, target, client.RawPatch(types.MergePatchType, raw))
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		// The ServiceAccount has changed or gone since the cache saw it; the event of that change brings us back.
+		return nil
+	}
+	return err
+}
+
+// serviceAccountPatch is a merge patch that says all it touches and the version it was computed from.
+type serviceAccountPatch struct {
+	Metadata struct {
+		UID             types.UID          `json:"uid"`
+		ResourceVersion string             `json:"resourceVersion"`
+		Annotations     map[string]*string `json:"annotations"`
+	} `json:"metadata"`
+	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitzero"`
+}
+
+// linkPatch returns what must change on the ServiceAccount; nil for nothing.
+func linkPatch(key Key, sa *corev1.ServiceAccount, wanted bool) *serviceAccountPatch {
+	secret := corev1.LocalObjectReference{Name: key.Name}
+	annotation := v1alpha1.AnnotationLinkPrefix + key.Name
+	linked := slices.Contains(sa.ImagePullSecrets, secret)
+	recorded := sa.Annotations[annotation] == key.Kind()
+
+	patch := &serviceAccountPatch{}
+	patch.Metadata.UID, patch.Metadata.ResourceVersion = sa.UID, sa.ResourceVersion
+	switch {
+	case wanted && !linked:
+		kind := key.Kind()
+		patch.Metadata.Annotations = map[string]*string{annotation: &kind}
+		patch.ImagePullSecrets = append(slices.Clone(sa.ImagePullSecrets), secret)
+	case !wanted && recorded:
+		patch.Metadata.Annotations = map[string]*string{annotation: nil}
+		if linked {
+			others := slices.DeleteFunc(slices.Clone(sa.ImagePullSecrets), func(r corev1.LocalObjectReference) bool { return r == secret })
+			patch.ImagePullSecrets = append([]corev1.LocalObjectReference{}, others...)
+		}
+	default:
+		return nil
+	}
+	return patch
+}

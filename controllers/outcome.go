@@ -1,0 +1,205 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/providers"
+)
+
+// failure is a reason of package v1alpha1 and what to do about it.
+type failure struct {
+	reason   string
+	message  string
+	terminal bool
+	// retryAfter is when it is tried again; 0 when an event brings the target back, or never.
+	retryAfter time.Duration
+}
+
+func failureOf(err error) *failure {
+	var known *providers.Error
+	if !errors.As(err, &known) {
+		return &failure{reason: v1alpha1.ReasonInternal, retryAfter: retryAfter,
+			message: "the API server did not answer well; it is tried again"}
+	}
+	f := &failure{reason: known.Reason, message: known.Error(), terminal: known.Terminal, retryAfter: known.RetryAfter}
+	if f.retryAfter == 0 && !f.terminal {
+		f.retryAfter = retryAfter
+	}
+	return f
+}
+
+// entry is one registry entry of a target in the making.
+type entry struct {
+	name string
+	// req is what its token is made from; nil when its identity could not be resolved.
+	req *providers.Request
+	// cause is why it needs a new token; "" when it does not.
+	cause cause
+	// record is what the Secret says of it, or is about to say; known is whether there is one.
+	record record
+	known  bool
+	// auth is its part of the Secret, when known.
+	auth string
+	// fresh is whether auth is a token that the Secret does not hold yet.
+	fresh bool
+	// pendingSince is when the call began that it waits for.
+	pendingSince time.Time
+	failure      *failure
+	lookAgain    time.Duration
+}
+
+// take puts a token into the entry.
+func (e *entry) take(c *credential, namespace string, token providers.Token) {
+	e.auth = authOf(token)
+	e.known = true
+	e.record = record{
+		Name: e.name, Source: e.req.Source(), Refresh: e.req.RefreshRequestedAt, Hosts: token.Hosts,
+		ExpiresAt: token.ExpiresAt, RefreshAt: refreshAt(c, namespace, token),
+	}
+}
+
+func (e *entry) fail(err error) {
+	var pending *providers.PendingError
+	if errors.As(err, &pending) {
+		e.pendingSince = pending.Since
+		return
+	}
+	e.failure = failureOf(err)
+}
+
+func (e *entry) pending() bool { return !e.pendingSince.IsZero() }
+
+// withdraw undoes what was taken into the entries and not written.
+func withdraw(o observed, entries []*entry, now time.Time) {
+	for _, e := range entries {
+		if e.fresh {
+			e.record, e.known = o.records[e.name]
+			e.fresh, e.pendingSince = false, now
+		}
+	}
+}
+
+func anyFresh(entries []*entry) bool {
+	for _, e := range entries {
+		if e.fresh {
+			return true
+		}
+	}
+	return false
+}
+
+func anyAuth(entries []*entry) bool {
+	for _, e := range entries {
+		if e.auth != "" {
+			return true
+		}
+	}
+	return false
+}
+
+func firstFresh(entries []*entry) cause {
+	for _, e := range entries {
+		if e.fresh {
+			return e.cause
+		}
+	}
+	return ""
+}
+
+// waiting says whether all entries that are still pending deserve to be waited for.
+func waiting(entries []*entry, now time.Time) bool {
+	waiting := false
+	for _, e := range entries {
+		if !e.pending() {
+			continue
+		}
+		if now.Sub(e.pendingSince) >= pendingGrace {
+			return false
+		}
+		waiting = true
+	}
+	return waiting
+}
+
+// outcome is how a target stands after a reconcile.
+type outcome struct {
+	entries []*entry
+	// failure is of the target itself, and concerns all entries.
+	failure *failure
+	// wrote is why the Secret was written; "" when it was not.
+	wrote cause
+	// unseen means that the cache does not show our own last write yet, so that nothing can be said.
+	unseen bool
+}
+
+// result is when the target must be looked at again, if no event comes before.
+func (o outcome) result(now time.Time) reconcile.Result {
+	next, urgency := time.Duration(0), time.Time{}
+	sooner := func(after time.Duration) {
+		if after = max(after, time.Second/20); next == 0 || after < next {
+			next = after
+		}
+	}
+	if o.unseen {
+		sooner(expectFor)
+	}
+	if o.failure != nil && !o.failure.terminal {
+		sooner(max(o.failure.retryAfter, time.Second))
+	}
+	for _, e := range o.entries {
+		switch {
+		case e.pending():
+			sooner(pendingGrace)
+		case e.failure == nil:
+			sooner(e.record.RefreshAt.Sub(now))
+		case e.failure.retryAfter > 0:
+			sooner(e.failure.retryAfter)
+		}
+		if e.lookAgain > 0 {
+			sooner(e.lookAgain)
+		}
+		if expires := e.record.ExpiresAt; e.known && (urgency.IsZero() || expires.Before(urgency)) {
+			urgency = expires
+		}
+	}
+	result := reconcile.Result{RequeueAfter: next}
+	if !urgency.IsZero() {
+		result.Priority = new(priority(urgency, now.Add(next)))
+	}
+	return result
+}
+
+// priority is higher the closer a token is to its end; a Secret without a token goes before all others.
+func priority(expiresAt, now time.Time) int {
+	if expiresAt.IsZero() {
+		return 0
+	}
+	return -max(0, int(expiresAt.Sub(now)/time.Minute))
+}
+
+func logOutcome(ctx context.Context, out outcome) {
+	l := log.FromContext(ctx)
+	if out.failure != nil {
+		l.Info("Target failed", "reason", out.failure.reason, "message", out.failure.message)
+	}
+	for _, e := range out.entries {
+		if e.failure != nil {
+			l.Info("Entry failed", "registry", e.name, "reason", e.failure.reason, "message", e.failure.message,
+				"expiresAt", e.record.ExpiresAt, "retryAfter", e.failure.retryAfter)
+		}
+	}
+	if out.wrote != "" {
+		l.V(1).Info("Wrote Secret", "cause", out.wrote)
+	}
+}
+
+func excluded(namespace string) *failure {
+	return &failure{reason: v1alpha1.ReasonNamespaceExcluded, terminal: true,
+		message: "namespace " + namespace + " is excluded by the administrator (--excluded-namespaces): use another namespace"}
+}

@@ -1,0 +1,152 @@
+package controllers
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+)
+
+// +kubebuilder:rbac:groups=regcred.dev,resources=registrycredentials;clusterregistrycredentials,verbs=get;list;watch
+// +kubebuilder:rbac:groups=regcred.dev,resources=registrycredentials/status;clusterregistrycredentials/status,verbs=patch
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;update;patch;delete
+// +kubebuilder:rbac:groups="",resources=serviceaccounts,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups="",resources=serviceaccounts/token,verbs=create
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+// +kubebuilder:rbac:groups=coordination.k8s.io,namespace=regcred-system,resources=leases,verbs=get;create;update
+// +kubebuilder:rbac:groups="",namespace=regcred-system,resources=events,verbs=create;patch
+
+// Workers is how many targets are worked on at once. A worker waits for nothing but the API server.
+const Workers = 32
+
+// Setup runs both controllers in the manager. It completes what the reconcilers leave open: who wakes whom.
+func Setup(ctx context.Context, mgr ctrl.Manager, targets *TargetReconciler, status *StatusReconciler) error {
+	if err := prepareCache(ctx, mgr); err != nil {
+		return err
+	}
+	woken := &queue[Target]{}
+	targets.Wake = func(t Target, priority int) { woken.add(priorityqueue.AddOpts{Priority: &priority}, t) }
+	changed := &queue[Key]{}
+	targets.Ledger.Changed = func(key Key) { changed.add(priorityqueue.AddOpts{After: debounce}, key) }
+
+	m := mapping{cache: mgr.GetCache(), namespace: targets.Namespace}
+	err := builder.TypedControllerManagedBy[Target](mgr).Named("target").
+		Watches(&v1alpha1.RegistryCredential{}, enqueue(m.fromCredential), builder.WithPredicates(specChanged)).
+		Watches(&v1alpha1.ClusterRegistryCredential{}, enqueue(m.fromCredential), builder.WithPredicates(specChanged)).
+		WatchesMetadata(&corev1.Namespace{}, enqueue(m.fromNamespace), builder.WithPredicates(namespaceChanged)).
+		WatchesMetadata(&corev1.Secret{}, forgetDeleted{enqueue(m.fromSecret), &targets.written}).
+		Watches(&corev1.ServiceAccount{}, enqueue(m.fromServiceAccount), builder.WithPredicates(serviceAccountChanged)).
+		WatchesRawSource(source.TypedFunc[Target](woken.attach)).
+		WithOptions(controller.TypedOptions[Target]{MaxConcurrentReconciles: Workers, RateLimiter: rateLimiter[Target]()}).
+		WithLogConstructor(logger[Target](mgr, func(t Target) []any {
+			return []any{"credential", t.Credential.String(), "namespace", t.Namespace}
+		})).
+		Complete(targets)
+	if err != nil {
+		return err
+	}
+	return builder.TypedControllerManagedBy[Key](mgr).Named("status").
+		Watches(&v1alpha1.RegistryCredential{}, enqueue(itself), builder.WithPredicates(specChanged)).
+		Watches(&v1alpha1.ClusterRegistryCredential{}, enqueue(itself), builder.WithPredicates(specChanged)).
+		WatchesRawSource(source.TypedFunc[Key](changed.attach)).
+		WithOptions(controller.TypedOptions[Key]{RateLimiter: rateLimiter[Key]()}).
+		WithLogConstructor(logger[Key](mgr, func(key Key) []any { return []any{"credential", key.String()} })).
+		Complete(status)
+}
+
+// prepareCache asks for every informer before the manager starts, so that all of them are filled before the first reconcile.
+func prepareCache(ctx context.Context, mgr ctrl.Manager) error {
+	for _, o := range []client.Object{
+		&v1alpha1.RegistryCredential{}, &v1alpha1.ClusterRegistryCredential{}, namespaceMetadata(), secretMetadata(), &corev1.ServiceAccount{},
+	} {
+		if _, err := mgr.GetCache().GetInformer(ctx, o); err != nil {
+			return err
+		}
+	}
+	if err := mgr.GetFieldIndexer().IndexField(ctx, secretMetadata(), indexCredential, indexSecret); err != nil {
+		return err
+	}
+	return mgr.GetFieldIndexer().IndexField(ctx, &corev1.ServiceAccount{}, indexCredential, indexServiceAccount)
+}
+
+// rateLimiter is for errors of the API server; what clouds refuse is the Broker's to space out.
+func rateLimiter[T comparable]() workqueue.TypedRateLimiter[T] {
+	return workqueue.NewTypedItemExponentialFailureRateLimiter[T](100*time.Millisecond, 2*time.Minute)
+}
+
+func logger[T comparable](mgr ctrl.Manager, values func(T) []any) func(*T) logr.Logger {
+	return func(t *T) logr.Logger {
+		if t == nil {
+			return mgr.GetLogger()
+		}
+		return mgr.GetLogger().WithValues(values(*t)...)
+	}
+}
+
+func enqueue[T comparable](m handler.TypedMapFunc[client.Object, T]) handler.TypedEventHandler[client.Object, T] {
+	return handler.TypedEnqueueRequestsFromMapFunc(m)
+}
+
+// queue lets others than watches put items into a controller's queue, once there is one.
+type queue[T comparable] struct {
+	mu sync.Mutex
+	q  priorityqueue.PriorityQueue[T]
+}
+
+func (q *queue[T]) attach(_ context.Context, into workqueue.TypedRateLimitingInterface[T]) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.q, _ = into.(priorityqueue.PriorityQueue[T])
+	return nil
+}
+
+func (q *queue[T]) add(opts priorityqueue.AddOpts, item T) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.q != nil {
+		q.q.AddWithOpts(opts, item)
+	}
+}
+
+// forgetDeleted stops expecting a write of ours in the cache when the Secret is deleted.
+type forgetDeleted struct {
+	handler.TypedEventHandler[client.Object, Target]
+	written *expectations
+}
+
+func (h forgetDeleted) Delete(ctx context.Context, e event.DeleteEvent, q workqueue.TypedRateLimitingInterface[Target]) {
+	for _, t := range targetsOf(e.Object) {
+		h.written.forget(t)
+	}
+	h.TypedEventHandler.Delete(ctx, e, q)
+}
+
+var (
+	// specChanged lets pass what a user changes, and not our status.
+	specChanged = predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
+	// namespaceChanged lets pass what can select or unselect a namespace.
+	namespaceChanged = predicate.Or[client.Object](predicate.LabelChangedPredicate{}, deletionChanged)
+	deletionChanged  = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		return e.ObjectOld.GetDeletionTimestamp().IsZero() != e.ObjectNew.GetDeletionTimestamp().IsZero()
+	}}
+	// serviceAccountChanged lets pass what concerns a link or an identity.
+	serviceAccountChanged = predicate.Or[client.Object](predicate.LabelChangedPredicate{}, predicate.AnnotationChangedPredicate{}, pullSecretsChanged)
+	pullSecretsChanged    = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() || !samePullSecrets(e.ObjectOld, e.ObjectNew)
+	}}
+)

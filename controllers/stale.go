@@ -1,0 +1,179 @@
+package controllers
+
+import (
+	"encoding/json"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/providers"
+)
+
+// annotationRegistries on a target holds the record of every entry in it. State lives here, and nowhere else, so that a
+// restart, a lost status or a restored backup costs nothing unless something is due.
+const annotationRegistries = "regcred.dev/registries"
+
+// record is what a target says of one entry.
+type record struct {
+	Name      string    `json:"name"`
+	Source    string    `json:"source"`
+	Refresh   string    `json:"refreshRequestedAt,omitempty"`
+	Hosts     []string  `json:"hosts"`
+	ExpiresAt time.Time `json:"expiresAt"`
+	RefreshAt time.Time `json:"refreshAt"`
+}
+
+// observed is a target as the cache shows it. The zero value is a Secret that is not there.
+type observed struct {
+	secret  *metav1.PartialObjectMetadata
+	records map[string]record
+}
+
+func observe(secret *metav1.PartialObjectMetadata) observed {
+	o := observed{secret: secret}
+	if secret == nil {
+		return o
+	}
+	var records []record
+	if json.Unmarshal([]byte(secret.Annotations[annotationRegistries]), &records) != nil {
+		return o
+	}
+	o.records = make(map[string]record, len(records))
+	for _, r := range records {
+		o.records[r.Name] = r
+	}
+	return o
+}
+
+// cause is why a Secret or an entry must be written now. It ends up in events and logs.
+type cause string
+
+const (
+	causeDeleted          cause = "Deleted"
+	causeAdopted          cause = "Adopted"
+	causeEdited           cause = "Edited"
+	causeRelabelled       cause = "Relabelled"
+	causeOwnerChanged     cause = "OwnerChanged"
+	causeEntryRemoved     cause = "EntryRemoved"
+	causeNew              cause = "New"
+	causeSourceChanged    cause = "SourceChanged"
+	causeRefreshRequested cause = "RefreshRequested"
+	causeDue              cause = "Due"
+)
+
+// secretChecks are the reasons to write a Secret although its tokens may be fresh. The first that applies is given.
+var secretChecks = []struct {
+	cause   cause
+	applies func(*credential, observed) bool
+}{
+	{causeDeleted, func(_ *credential, o observed) bool { return o.secret == nil }},
+	{causeAdopted, func(c *credential, o observed) bool { return !ours(c.Key, o.secret) }},
+	{causeEdited, func(_ *credential, o observed) bool { return !intact(o.secret) }},
+	{causeRelabelled, func(_ *credential, o observed) bool {
+		return o.secret.Labels[v1alpha1.LabelSecret] != v1alpha1.LabelSecretTarget
+	}},
+	{causeOwnerChanged, func(c *credential, o observed) bool { return !metav1.IsControlledBy(o.secret, c.object) }},
+	{causeEntryRemoved, func(c *credential, o observed) bool {
+		for name := range o.records {
+			if !hasEntry(c, name) {
+				return true
+			}
+		}
+		return false
+	}},
+}
+
+// entryChecks are the reasons to ask for a new token of an entry. The first that applies is given.
+var entryChecks = []struct {
+	cause   cause
+	applies func(r record, known bool, req providers.Request, now time.Time) bool
+}{
+	{causeNew, func(_ record, known bool, _ providers.Request, _ time.Time) bool { return !known }},
+	{causeSourceChanged, func(r record, _ bool, req providers.Request, _ time.Time) bool { return r.Source != req.Source() }},
+	{causeRefreshRequested, func(r record, _ bool, req providers.Request, _ time.Time) bool {
+		return r.Refresh != req.RefreshRequestedAt
+	}},
+	{causeDue, func(r record, _ bool, _ providers.Request, now time.Time) bool { return !now.Before(r.RefreshAt) }},
+}
+
+func staleSecret(c *credential, o observed) cause {
+	for _, check := range secretChecks {
+		if check.applies(c, o) {
+			return check.cause
+		}
+	}
+	return ""
+}
+
+func staleEntry(o observed, req providers.Request, now time.Time) cause {
+	r, known := o.records[req.Registry.Name]
+	for _, check := range entryChecks {
+		if check.applies(r, known, req, now) {
+			return check.cause
+		}
+	}
+	return ""
+}
+
+func hasEntry(c *credential, name string) bool {
+	for _, entry := range c.spec.Registries {
+		if entry.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// FieldManager is the name under which Regcred writes.
+const FieldManager = "regcred"
+
+const fieldData = "f:data"
+
+// intact says whether the Secret's data is what we wrote last: the API server takes a field from its manager when somebody else
+// changes it, and gives a new one to whoever adds it. So tampering shows without a token being read. Another manager that
+// applies the very same value shares the field and changes nothing.
+func intact(secret *metav1.PartialObjectMetadata) bool {
+	ours := false
+	for _, entry := range secret.ManagedFields {
+		owned, err := ownedData(entry)
+		if err != nil {
+			return false
+		}
+		for field := range owned {
+			switch {
+			case field == ".": // the map itself, owned by everyone who owns a key of it
+			case field != "f:"+corev1.DockerConfigJsonKey:
+				return false
+			case entry.Manager == FieldManager:
+				ours = true
+			}
+		}
+	}
+	return ours
+}
+
+// ownedData returns the fields of the Secret's data that the entry's manager owns.
+func ownedData(entry metav1.ManagedFieldsEntry) (map[string]json.RawMessage, error) {
+	if entry.FieldsV1 == nil || entry.Subresource != "" {
+		return nil, nil
+	}
+	var fields struct {
+		Data map[string]json.RawMessage `json:"f:data"`
+	}
+	if err := json.Unmarshal(entry.FieldsV1.Raw, &fields); err != nil {
+		return nil, err
+	}
+	return fields.Data, nil
+}
+
+// jitterShare is the part of a token's life over which the refreshes of its targets are spread. It only moves them earlier.
+const jitterShare = 10
+
+// refreshAt is when this target is due for a new token. The jitter is a hash of the credential and the namespace, so a restart
+// changes nothing and a test knows it.
+func refreshAt(c *credential, namespace string, token providers.Token) time.Time {
+	window := token.ExpiresAt.Sub(token.IssuedAt) / jitterShare
+	return token.RefreshAt().Add(-spread(string(c.object.GetUID())+"/"+namespace, window))
+}

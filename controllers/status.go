@@ -1,0 +1,126 @@
+package controllers
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+)
+
+const (
+	// debounce gathers the outcomes of many targets in one status.
+	debounce = 250 * time.Millisecond
+	// settle is how long a status waits for targets that have not been heard of since the start, so that a restart writes nothing.
+	settle = 5 * time.Second
+	// timesOnly is how often a status is written when only its times have changed: a mass rotation moves them with each target.
+	timesOnly = time.Minute
+)
+
+// StatusReconciler writes the status of credentials, and their events. Nobody else does.
+type StatusReconciler struct {
+	Cache    client.Reader
+	Client   client.Client
+	Clock    clock.PassiveClock
+	Events   events.EventRecorder
+	Excluded sets.Set[string]
+	Ledger   *Ledger
+}
+
+// Reconcile brings the status of one credential up to date.
+func (r *StatusReconciler) Reconcile(ctx context.Context, key Key) (reconcile.Result, error) {
+	c, err := getCredential(ctx, r.Cache, key)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if c == nil {
+		r.Ledger.drop(key)
+		return reconcile.Result{}, nil
+	}
+	selected, err := r.selected(ctx, c)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	recordNews(r.Events, c, r.Ledger.takeNews(key))
+	now := r.Clock.Now()
+	sum := r.Ledger.sum(c, selected, now)
+	if sum.unheard > 0 && sum.age < settle {
+		return reconcile.Result{RequeueAfter: min(settle-sum.age, time.Second)}, nil
+	}
+	return r.write(ctx, c, sum, now)
+}
+
+// selected lists the namespaces that are to hold the credential's Secret.
+func (r *StatusReconciler) selected(ctx context.Context, c *credential) ([]string, error) {
+	if c.Namespace != "" {
+		return []string{c.Namespace}, nil
+	}
+	list := namespaceList()
+	if err := r.Cache.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, err
+	}
+	var selected []string
+	for i := range list.Items {
+		ns := &list.Items[i]
+		if ns.DeletionTimestamp.IsZero() && c.selects(ns) && !r.Excluded.Has(ns.Name) {
+			selected = append(selected, ns.Name)
+		}
+	}
+	slices.Sort(selected)
+	return selected, nil
+}
+
+// write patches the status if it says anything new.
+func (r *StatusReconciler) write(ctx context.Context, c *credential, sum summary, now time.Time) (reconcile.Result, error) {
+	before := c.object.DeepCopyObject().(client.Object)
+	was, is := statusOf(before), statusOf(c.object)
+	sum.fill(c, is)
+	setStatus(c.object, is)
+	if equality.Semantic.DeepEqual(was, is) {
+		return reconcile.Result{}, nil
+	}
+	if since := now.Sub(r.Ledger.statusWrittenAt(c.Key)); since < timesOnly && equality.Semantic.DeepEqual(timeless(was), timeless(is)) {
+		return reconcile.Result{RequeueAfter: timesOnly - since}, nil
+	}
+	if err := r.Client.Status().Patch(ctx, c.object, client.MergeFrom(before)); err != nil {
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	r.Ledger.statusWritten(c.Key, now)
+	return reconcile.Result{}, nil
+}
+
+// statusOf is the status of either kind; a RegistryCredential has the common part alone.
+func statusOf(o client.Object) *v1alpha1.ClusterCredentialStatus {
+	switch o := o.(type) {
+	case *v1alpha1.ClusterRegistryCredential:
+		return &o.Status
+	case *v1alpha1.RegistryCredential:
+		return &v1alpha1.ClusterCredentialStatus{CredentialStatus: o.Status}
+	}
+	return nil
+}
+
+func setStatus(o client.Object, s *v1alpha1.ClusterCredentialStatus) {
+	switch o := o.(type) {
+	case *v1alpha1.ClusterRegistryCredential:
+		o.Status = *s
+	case *v1alpha1.RegistryCredential:
+		o.Status = s.CredentialStatus
+	}
+}
+
+func timeless(s *v1alpha1.ClusterCredentialStatus) *v1alpha1.ClusterCredentialStatus {
+	s = s.DeepCopy()
+	s.ExpiresAt, s.RefreshAt = nil, nil
+	for i := range s.Registries {
+		s.Registries[i].ExpiresAt, s.Registries[i].RefreshAt = nil, nil
+	}
+	return s
+}

@@ -1,0 +1,165 @@
+package controllers
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+)
+
+const (
+	// maxFailures is how many namespaces a status names.
+	maxFailures = 10
+	// maxMessage is what the schema allows for a message in status.
+	maxMessage = 1024
+)
+
+// summary is how a credential stands over all its targets.
+type summary struct {
+	selected, current, unheard int
+	// age is how long ago the first target was heard of.
+	age time.Duration
+	// generation is the oldest that a target was served with.
+	generation int64
+	registries []v1alpha1.RegistryStatus
+	failures   []v1alpha1.NamespaceFailure
+	// failing is the first failure found, and where: it speaks for all in the Ready condition.
+	failing *failure
+	where   string
+	stalled *failure
+}
+
+// sum adds up the targets of a credential.
+func (l *Ledger) sum(c *credential, selected []string, now time.Time) summary {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.books[c.Key]
+	if b == nil {
+		b = l.open(c.Key, now)
+	}
+	s := summary{selected: len(selected), age: now.Sub(b.opened), generation: c.object.GetGeneration()}
+	names := make([]string, len(c.spec.Registries))
+	s.registries = make([]v1alpha1.RegistryStatus, len(names))
+	for i, entry := range c.spec.Registries {
+		names[i] = entry.Name
+		s.registries[i] = v1alpha1.RegistryStatus{Name: entry.Name, Hosts: b.hosts[entry.Name]}
+	}
+	type failing struct {
+		since time.Time
+		v1alpha1.NamespaceFailure
+	}
+	var failures []failing
+	for _, namespace := range selected {
+		t, heard := b.targets[namespace]
+		if !heard {
+			s.unheard++
+			continue
+		}
+		s.generation = min(s.generation, t.generation)
+		if t.current(names, now) {
+			s.current++
+		}
+		for i := range s.registries {
+			s.addEntry(&s.registries[i], namespace, t.entries[names[i]])
+		}
+		if t.failure != nil {
+			s.addFailure(t.failure, namespace+": "+t.failure.message)
+			failures = append(failures, failing{t.failingSince, v1alpha1.NamespaceFailure{
+				Namespace: namespace, Reason: t.failure.reason, Message: truncate(t.failure.message, maxMessage)}})
+		}
+	}
+	slices.SortStableFunc(failures, func(a, b failing) int { return a.since.Compare(b.since) })
+	for _, f := range failures[:min(len(failures), maxFailures)] {
+		s.failures = append(s.failures, f.NamespaceFailure)
+	}
+	return s
+}
+
+func (s *summary) addEntry(r *v1alpha1.RegistryStatus, namespace string, e entryStanding) {
+	r.ExpiresAt = earliest(r.ExpiresAt, e.expiresAt)
+	r.RefreshAt = earliest(r.RefreshAt, e.refreshAt)
+	if e.failure == nil {
+		return
+	}
+	if r.Reason == "" {
+		r.Reason, r.Message = e.failure.reason, truncate(e.failure.message, maxMessage)
+	}
+	s.addFailure(e.failure, r.Name+": "+e.failure.message)
+}
+
+func (s *summary) addFailure(f *failure, where string) {
+	if s.failing == nil {
+		s.failing, s.where = f, where
+	}
+	if s.stalled == nil && f.terminal {
+		s.stalled = f
+	}
+}
+
+// fill writes the summary into a status.
+func (s *summary) fill(c *credential, status *v1alpha1.ClusterCredentialStatus) {
+	status.Registries = s.registries
+	status.ExpiresAt, status.RefreshAt = nil, nil
+	for _, r := range s.registries {
+		if r.ExpiresAt != nil {
+			status.ExpiresAt = earliest(status.ExpiresAt, r.ExpiresAt.Time)
+		}
+		if r.RefreshAt != nil {
+			status.RefreshAt = earliest(status.RefreshAt, r.RefreshAt.Time)
+		}
+	}
+	if c.Namespace == "" {
+		status.Namespaces = &v1alpha1.NamespaceCounts{Selected: int32(s.selected), Current: int32(s.current)} //nolint:gosec // no cluster has 2^31 namespaces
+		status.Failures = s.failures
+	}
+	if s.unheard == 0 {
+		status.ObservedGeneration = s.generation
+	}
+	ready := s.ready(c)
+	ready.ObservedGeneration = c.object.GetGeneration()
+	meta.SetStatusCondition(&status.Conditions, ready)
+	if s.stalled == nil {
+		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionStalled)
+		return
+	}
+	meta.SetStatusCondition(&status.Conditions, metav1.Condition{
+		Type: v1alpha1.ConditionStalled, Status: metav1.ConditionTrue, ObservedGeneration: c.object.GetGeneration(),
+		Reason: s.stalled.reason, Message: truncate(s.stalled.message, maxMessage),
+	})
+}
+
+// ready answers whether pods can pull.
+func (s *summary) ready(c *credential) metav1.Condition {
+	ready := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue}
+	switch {
+	case s.selected == 0:
+		ready.Reason, ready.Message = v1alpha1.ReasonNoTargets, "No namespace is selected by namespaceSelector"
+	case s.current == s.selected && s.failing == nil:
+		ready.Reason, ready.Message = v1alpha1.ReasonCurrent, "Pods can pull from every registry"
+	case s.current == s.selected:
+		ready.Reason, ready.Message = v1alpha1.ReasonRefreshFailing, "The tokens in use are good, but cannot be refreshed: "+s.where
+	default:
+		ready.Status = metav1.ConditionFalse
+		ready.Reason = v1alpha1.ReasonProgressing
+		ready.Message = "Tokens are being minted"
+		if s.failing != nil {
+			ready.Reason, ready.Message = s.failing.reason, s.where
+		}
+		if c.Namespace == "" {
+			ready.Message = fmt.Sprintf("%d of %d namespaces cannot pull from every registry: %s", s.selected-s.current, s.selected, ready.Message)
+		}
+	}
+	ready.Message = truncate(ready.Message, maxMessage)
+	return ready
+}
+
+func earliest(known *metav1.Time, t time.Time) *metav1.Time {
+	if t.IsZero() || known != nil && known.Time.Before(t) {
+		return known
+	}
+	return &metav1.Time{Time: t.Truncate(time.Second)}
+}

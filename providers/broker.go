@@ -1,0 +1,216 @@
+package providers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+	"k8s.io/utils/clock"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+)
+
+const (
+	// callTimeout bounds one provider call with all its round trips.
+	callTimeout = 30 * time.Second
+	// callsPerSecond and callBurst bound the calls to one provider. ECR's documents disagree between 20 and 500 calls a
+	// second for an account and region; half of the smallest is asked for.
+	callsPerSecond = 10
+	callBurst      = 20
+
+	minBackoff = time.Second
+	maxBackoff = 2 * time.Minute
+	// maxRetryAfter bounds how long a cloud can silence us by a Retry-After header.
+	maxRetryAfter = 15 * time.Minute
+	// terminalRetry is how often an error that only the spec can mend is tried again all the same: never say never.
+	terminalRetry = time.Hour
+	// idle is how long a slot without a live token is remembered after the last request for it.
+	idle = 10 * time.Minute
+)
+
+// PendingError is returned while a call is under way. The caller is woken when it ends.
+type PendingError struct {
+	// Since is when the call began.
+	Since time.Time
+}
+
+func (*PendingError) Error() string { return "the token is being minted" }
+
+// Broker holds live tokens in memory and mints new ones, one call at a time for each distinct request, whoever asks and however
+// often. It never blocks its callers, so a hung cloud delays only those who wait for that cloud.
+type Broker struct {
+	base      context.Context //nolint:containedctx // calls outlive the reconcile that starts them, and end with the process
+	providers map[string]Provider
+	clock     clock.PassiveClock
+	limits    map[string]*rate.Limiter
+
+	mu    sync.Mutex
+	slots map[string]*slot
+}
+
+// slot is what the Broker knows of one request.
+type slot struct {
+	token   Token
+	askedAt time.Time
+
+	calling bool
+	since   time.Time
+	waiting []func()
+
+	failure  *Error
+	failures int
+	retryAt  time.Time
+}
+
+// NewBroker returns a Broker over the given providers, by the name of their union member. Calls end when ctx does.
+func NewBroker(ctx context.Context, c clock.PassiveClock, providers map[string]Provider) *Broker {
+	limits := make(map[string]*rate.Limiter, len(providers))
+	for name := range providers {
+		limits[name] = rate.NewLimiter(callsPerSecond, callBurst)
+	}
+	return &Broker{base: ctx, providers: providers, clock: c, limits: limits, slots: map[string]*slot{}}
+}
+
+// Token returns a live token that expires later than newerThan; the zero time asks for any live token.
+//
+// If a call is needed it is started, and Token returns a *PendingError; wake is then called once, when the call has ended. After a
+// failed call Token returns its *Error until the time to try again has come; RetryAfter is what remains until then.
+func (b *Broker) Token(req Request, newerThan time.Time, wake func()) (Token, error) {
+	provider, ok := b.providers[req.Provider]
+	if !ok {
+		return Token{}, &Error{
+			Reason: v1alpha1.ReasonInvalidRequest, Terminal: true, RetryAfter: terminalRetry,
+			Err: fmt.Errorf("provider %q is not part of this build", req.Provider),
+		}
+	}
+	key := req.Key()
+	now := b.clock.Now()
+
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.slots[key]
+	if s == nil {
+		s = &slot{}
+		b.slots[key] = s
+	}
+	s.askedAt = now
+	if s.token.ExpiresAt.After(now) && s.token.ExpiresAt.After(newerThan) {
+		return s.token, nil
+	}
+	if s.failure != nil && now.Before(s.retryAt) {
+		failure := *s.failure
+		failure.RetryAfter = s.retryAt.Sub(now)
+		return Token{}, &failure
+	}
+	s.waiting = append(s.waiting, wake)
+	if !s.calling {
+		s.calling, s.since = true, now
+		go b.call(key, s, provider, req)
+	}
+	return Token{}, &PendingError{Since: s.since}
+}
+
+// Held returns the live token for req that is in memory, without asking anybody for it.
+func (b *Broker) Held(req Request) (Token, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.slots[req.Key()]
+	if s == nil || !s.token.ExpiresAt.After(b.clock.Now()) {
+		return Token{}, false
+	}
+	return s.token, true
+}
+
+func (b *Broker) call(key string, s *slot, provider Provider, req Request) {
+	var token Token
+	err := b.limits[req.Provider].Wait(b.base)
+	if err == nil {
+		token, err = b.mint(provider, req)
+	}
+
+	b.mu.Lock()
+	now := b.clock.Now()
+	if err == nil {
+		// Whole seconds, as they are written down: a token must not seem newer than its own record.
+		token.IssuedAt, token.ExpiresAt = now, token.ExpiresAt.Truncate(time.Second)
+		err = s.accept(token, now)
+	}
+	if err == nil {
+		s.failure, s.failures = nil, 0
+	} else {
+		s.fail(key, err, now)
+	}
+	s.calling = false
+	waiting := s.waiting
+	s.waiting = nil
+	b.sweep(now)
+	b.mu.Unlock()
+
+	for _, wake := range waiting {
+		wake()
+	}
+}
+
+func (b *Broker) mint(provider Provider, req Request) (token Token, err error) {
+	ctx, cancel := context.WithTimeout(b.base, callTimeout)
+	defer cancel()
+	defer func() {
+		if recover() != nil {
+			err = Errorf(v1alpha1.ReasonInternal, "provider %s panicked; please report this as a bug", req.Provider)
+		}
+	}()
+	token, err = provider.Token(ctx, req)
+	if err != nil && ctx.Err() != nil {
+		err = Errorf(v1alpha1.ReasonUnavailable, "no answer within %s: check the endpoint, the proxy and the network policies of the controller", callTimeout)
+	}
+	return token, err
+}
+
+// accept takes a minted token unless it is worse than the one held.
+func (s *slot) accept(token Token, now time.Time) error {
+	switch {
+	case token.Password == "" || len(token.Hosts) == 0 || !token.ExpiresAt.After(now):
+		return Errorf(v1alpha1.ReasonInvalidResponse, "the cloud's answer holds no usable token: "+
+			"check the clock of the controller's node and any proxy in between")
+	case !token.ExpiresAt.After(s.token.ExpiresAt):
+		return Errorf(v1alpha1.ReasonNotRenewed, "the cloud still hands out the token that is in use")
+	}
+	s.token = token
+	return nil
+}
+
+func (s *slot) fail(key string, err error, now time.Time) {
+	failure := new(Error)
+	if !errors.As(err, &failure) {
+		failure = Errorf(v1alpha1.ReasonInternal, "unexpected failure of type %T", err)
+	}
+	s.failure = failure
+	s.failures++
+	switch {
+	case failure.Terminal:
+		s.retryAt = now.Add(terminalRetry)
+	default:
+		s.retryAt = now.Add(max(backoff(key, s.failures), min(failure.RetryAfter, maxRetryAfter)))
+	}
+}
+
+// backoff is exponential with full jitter. The jitter is a hash, so that it is spread over requests and yet the same in every test.
+func backoff(key string, failures int) time.Duration {
+	ceiling := min(maxBackoff, minBackoff<<min(failures, 10))
+	h := fnv.New64a()
+	_, _ = fmt.Fprint(h, key, failures)
+	return minBackoff + time.Duration(h.Sum64()%uint64(ceiling-minBackoff+1))
+}
+
+// sweep forgets what nobody can need any more.
+func (b *Broker) sweep(now time.Time) {
+	for key, s := range b.slots {
+		if !s.calling && !s.token.ExpiresAt.After(now) && now.Sub(s.askedAt) > idle && now.After(s.retryAt) {
+			delete(b.slots, key)
+		}
+	}
+}

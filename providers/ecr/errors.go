@@ -1,0 +1,143 @@
+package ecr
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/providers"
+)
+
+// refusals are the error codes of STS and ECR that call for something else than patience. Sources: the API references of
+// GetAuthorizationToken, AssumeRole and AssumeRoleWithWebIdentity, and "Common errors" of both services.
+var refusals = map[string]struct{ reason, cure string }{
+	"AccessDenied":                {v1alpha1.ReasonAccessDenied, "allow it in the identity's policies, and in the trust policy of the role"},
+	"AccessDeniedException":       {v1alpha1.ReasonAccessDenied, "allow it in the identity's policies"},
+	"ExpiredToken":                {v1alpha1.ReasonAccessDenied, "renew the identity's session"},
+	"ExpiredTokenException":       {v1alpha1.ReasonAccessDenied, "renew the identity's session"},
+	"IDPRejectedClaim":            {v1alpha1.ReasonAccessDenied, "check the cluster's OIDC provider in IAM"},
+	"InvalidIdentityToken":        {v1alpha1.ReasonAccessDenied, "check that the cluster's issuer and the audience are an OIDC provider in IAM"},
+	"InvalidClientTokenId":        {v1alpha1.ReasonAccessDenied, "the access key does not exist or its session token is wrong: replace it"},
+	"UnrecognizedClientException": {v1alpha1.ReasonAccessDenied, "the access key does not exist or its session token is wrong: replace it"},
+	"InvalidSignatureException":   {v1alpha1.ReasonAccessDenied, "the secret access key is wrong, or the node's clock is"},
+	"SignatureDoesNotMatch":       {v1alpha1.ReasonAccessDenied, "the secret access key is wrong, or the node's clock is"},
+	"OptInRequired":               {v1alpha1.ReasonAccessDenied, "enable the region for the account"},
+	"RegionDisabledException":     {v1alpha1.ReasonAccessDenied, "activate STS in this region for the account"},
+	"ValidationError":             {v1alpha1.ReasonInvalidRequest, "check the role ARN and the external ID"},
+	"InvalidParameterException":   {v1alpha1.ReasonInvalidRequest, "check the registry entry"},
+	"ThrottlingException":         {v1alpha1.ReasonThrottled, "it is tried again more slowly"},
+	"Throttling":                  {v1alpha1.ReasonThrottled, "it is tried again more slowly"},
+	"TooManyRequestsException":    {v1alpha1.ReasonThrottled, "it is tried again more slowly"},
+	"RequestLimitExceeded":        {v1alpha1.ReasonThrottled, "it is tried again more slowly"},
+}
+
+// explain turns an SDK error into one that may be shown. It speaks of codes, never in the SDK's or the service's words: those
+// quote requests, and with them session tokens.
+func explain(action, identity string, err error) *providers.Error {
+	var known *providers.Error
+	if errors.As(err, &known) {
+		return known
+	}
+	after := retryAfter(err)
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		if r, ok := refusals[api.ErrorCode()]; ok {
+			return &providers.Error{Reason: r.reason, RetryAfter: after,
+				Err: fmt.Errorf("%s is refused to %s (%s): %s", action, identity, api.ErrorCode(), r.cure)}
+		}
+	}
+	var response *awshttp.ResponseError
+	if errors.As(err, &response) && response.HTTPStatusCode() != 0 {
+		reason := v1alpha1.ReasonUnavailable
+		if response.HTTPStatusCode() == http.StatusTooManyRequests {
+			reason = v1alpha1.ReasonThrottled
+		}
+		return &providers.Error{Reason: reason, RetryAfter: after,
+			Err: fmt.Errorf("%s as %s failed with HTTP status %d; it is tried again", action, identity, response.HTTPStatusCode())}
+	}
+	return providers.Errorf(v1alpha1.ReasonUnavailable, "%s as %s got no answer: %s", action, identity, unreachable(err))
+}
+
+func explainWebIdentity(role, audience string, sa *providers.ServiceAccount, err error) *providers.Error {
+	e := explain("sts:AssumeRoleWithWebIdentity of "+role, sa.String(), err)
+	if e.Reason == v1alpha1.ReasonAccessDenied {
+		e.Err = fmt.Errorf("%w; it must trust the cluster's OIDC provider with sub system:serviceaccount:%s:%s and aud %s",
+			e.Err, sa.Namespace, sa.Name, audience)
+	}
+	return e
+}
+
+func explainAmbient(err error) *providers.Error {
+	var api smithy.APIError
+	var response *awshttp.ResponseError
+	if errors.As(err, &api) || errors.As(err, &response) {
+		return explain("getting credentials", "the controller's own identity", err)
+	}
+	return noAmbientIdentity()
+}
+
+func noAmbientIdentity() *providers.Error {
+	return providers.Errorf(v1alpha1.ReasonIdentityNotFound, "the controller has no AWS identity of its own: "+
+		"give it one (IAM roles for service accounts, EKS Pod Identity, instance profile, environment), or name one in identity")
+}
+
+func retryAfter(err error) time.Duration {
+	var response *awshttp.ResponseError
+	if !errors.As(err, &response) || response.Response == nil {
+		return 0
+	}
+	seconds, err := strconv.Atoi(response.Response.Header.Get("Retry-After"))
+	if err != nil || seconds < 0 {
+		return 0
+	}
+	return time.Duration(seconds) * time.Second
+}
+
+func unreachable(err error) string {
+	var dns *net.DNSError
+	var authority x509.UnknownAuthorityError
+	var hostname x509.HostnameError
+	switch {
+	case errors.As(err, &dns):
+		return "the host " + strconv.Quote(dns.Name) + " does not resolve; check the region and the cluster's DNS"
+	case errors.As(err, &authority), errors.As(err, &hostname):
+		return "its certificate is not trusted; check AWS_CA_BUNDLE and any proxy in between"
+	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
+		return "it timed out; check the endpoint, the proxy and the network policies of the controller"
+	default:
+		return "the connection failed; check the endpoint, the proxy and the network policies of the controller"
+	}
+}
+
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// who names the principal that asks for the token.
+func who(spec *v1alpha1.ECR, id providers.Identity) string {
+	if spec.RoleARN != "" {
+		return "role " + spec.RoleARN
+	}
+	return principal(id)
+}
+
+func principal(id providers.Identity) string {
+	switch {
+	case id.ServiceAccount != nil:
+		return "the role of " + id.ServiceAccount.String()
+	case id.Secret != nil:
+		return "the access key in " + id.Secret.String()
+	default:
+		return "the controller's own identity"
+	}
+}

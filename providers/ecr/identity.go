@@ -1,0 +1,139 @@
+package ecr
+
+import (
+	"context"
+	"regexp"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/providers"
+)
+
+// The annotations of a ServiceAccount are those of IAM roles for service accounts
+// (https://github.com/aws/amazon-eks-pod-identity-webhook); the role for image pulls alone is that of the kubelet's ECR
+// credential provider (https://github.com/kubernetes/cloud-provider-aws).
+const (
+	annotationPullRole = "eks.amazonaws.com/ecr-role-arn"
+	annotationRole     = "eks.amazonaws.com/role-arn"
+	annotationAudience = "eks.amazonaws.com/audience"
+	defaultAudience    = "sts.amazonaws.com"
+)
+
+// The keys of a Secret are the names of the SDK's environment variables.
+const (
+	keyAccessKeyID     = "AWS_ACCESS_KEY_ID"
+	keySecretAccessKey = "AWS_SECRET_ACCESS_KEY"
+	keySessionToken    = "AWS_SESSION_TOKEN"
+)
+
+// session is the shortest that STS grants; one call is made with it, and the ECR token outlives it.
+const session = 15 * time.Minute
+
+// assume replaces the ambient credentials of cfg by those of the identity, and then by those of the role on top of it.
+func (p *Provider) assume(ctx context.Context, cfg *aws.Config, spec *v1alpha1.ECR, id providers.Identity) error {
+	var err error
+	switch {
+	case id.ServiceAccount != nil:
+		cfg.Credentials, err = webIdentity(ctx, *cfg, id.ServiceAccount)
+	case id.Secret != nil:
+		cfg.Credentials, err = static(ctx, id.Secret)
+	default:
+		err = ambient(ctx, *cfg)
+	}
+	if err != nil || spec.RoleARN == "" {
+		return err
+	}
+	input := &sts.AssumeRoleInput{
+		RoleArn:         aws.String(spec.RoleARN),
+		RoleSessionName: aws.String(sessionName(id)),
+		DurationSeconds: aws.Int32(int32(session.Seconds())),
+	}
+	if spec.ExternalID != "" {
+		input.ExternalId = aws.String(spec.ExternalID)
+	}
+	out, err := sts.NewFromConfig(*cfg).AssumeRole(ctx, input)
+	if err != nil {
+		return explain("sts:AssumeRole of "+spec.RoleARN, principal(id), err)
+	}
+	cfg.Credentials, err = assumed(out.Credentials)
+	return err
+}
+
+func ambient(ctx context.Context, cfg aws.Config) error {
+	if cfg.Credentials == nil {
+		return noAmbientIdentity()
+	}
+	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
+		return explainAmbient(err)
+	}
+	return nil
+}
+
+func webIdentity(ctx context.Context, cfg aws.Config, sa *providers.ServiceAccount) (aws.CredentialsProvider, error) {
+	role := sa.Annotations[annotationPullRole]
+	if role == "" {
+		role = sa.Annotations[annotationRole]
+	}
+	if role == "" {
+		return nil, providers.Errorf(v1alpha1.ReasonIdentityInvalid,
+			"%s has no role: annotate it with %s=<role ARN>", sa, annotationRole)
+	}
+	audience := sa.Annotations[annotationAudience]
+	if audience == "" {
+		audience = defaultAudience
+	}
+	token, err := sa.RequestToken(ctx, audience, 10*time.Minute)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Credentials = aws.AnonymousCredentials{}
+	out, err := sts.NewFromConfig(cfg).AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
+		RoleArn:          aws.String(role),
+		RoleSessionName:  aws.String(sessionName(providers.Identity{ServiceAccount: sa})),
+		WebIdentityToken: aws.String(token),
+		DurationSeconds:  aws.Int32(int32(session.Seconds())),
+	})
+	if err != nil {
+		return nil, explainWebIdentity(role, audience, sa, err)
+	}
+	return assumed(out.Credentials)
+}
+
+func static(ctx context.Context, secret *providers.Secret) (aws.CredentialsProvider, error) {
+	data, err := secret.Data(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range []string{keyAccessKeyID, keySecretAccessKey} {
+		if len(data[key]) == 0 {
+			return nil, providers.Errorf(v1alpha1.ReasonIdentityInvalid, "%s lacks the key %s: add it", secret, key)
+		}
+	}
+	return credentials.NewStaticCredentialsProvider(
+		string(data[keyAccessKeyID]), string(data[keySecretAccessKey]), string(data[keySessionToken])), nil
+}
+
+func assumed(c *types.Credentials) (aws.CredentialsProvider, error) {
+	if c == nil || aws.ToString(c.AccessKeyId) == "" || aws.ToString(c.SecretAccessKey) == "" {
+		return nil, providers.Errorf(v1alpha1.ReasonInvalidResponse, "STS answered without credentials")
+	}
+	return credentials.NewStaticCredentialsProvider(
+		aws.ToString(c.AccessKeyId), aws.ToString(c.SecretAccessKey), aws.ToString(c.SessionToken)), nil
+}
+
+var notInSessionName = regexp.MustCompile(`[^\w+=,.@-]`)
+
+// sessionName is what CloudTrail shows; STS allows 2 to 64 characters.
+func sessionName(id providers.Identity) string {
+	name := "regcred"
+	if sa := id.ServiceAccount; sa != nil {
+		name += "-" + sa.Namespace + "-" + sa.Name
+	}
+	name = notInSessionName.ReplaceAllString(name, "-")
+	return name[:min(len(name), 64)]
+}

@@ -1,0 +1,68 @@
+package providers
+
+import (
+	"context"
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/utils/clock"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+)
+
+// Metrics counts and times the calls of every provider. It decorates providers, so that neither they nor the Broker know of it.
+type Metrics struct {
+	clock   clock.PassiveClock
+	calls   *prometheus.CounterVec
+	errors  *prometheus.CounterVec
+	seconds *prometheus.HistogramVec
+}
+
+// NewMetrics registers the metrics of providers.
+func NewMetrics(r prometheus.Registerer, c clock.PassiveClock) *Metrics {
+	m := &Metrics{
+		clock: c,
+		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "regcred_provider_calls_total",
+			Help: "Calls to a provider for a token, failed ones included.",
+		}, []string{"provider"}),
+		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "regcred_provider_errors_total",
+			Help: "Failed calls to a provider for a token, by reason.",
+		}, []string{"provider", "reason"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "regcred_provider_call_duration_seconds",
+			Help:    "How long calls to a provider for a token take.",
+			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+		}, []string{"provider"}),
+	}
+	r.MustRegister(m.calls, m.errors, m.seconds)
+	return m
+}
+
+// Observe returns p with its calls counted under name.
+func (m *Metrics) Observe(name string, p Provider) Provider {
+	m.calls.WithLabelValues(name)
+	return &observed{Provider: p, name: name, metrics: m}
+}
+
+type observed struct {
+	Provider
+	name    string
+	metrics *Metrics
+}
+
+func (o *observed) Token(ctx context.Context, req Request) (Token, error) {
+	start := o.metrics.clock.Now()
+	token, err := o.Provider.Token(ctx, req)
+	o.metrics.calls.WithLabelValues(o.name).Inc()
+	o.metrics.seconds.WithLabelValues(o.name).Observe(max(0, o.metrics.clock.Since(start)).Seconds())
+	if err != nil {
+		reason := v1alpha1.ReasonInternal
+		if known := new(Error); errors.As(err, &known) {
+			reason = known.Reason
+		}
+		o.metrics.errors.WithLabelValues(o.name, reason).Inc()
+	}
+	return token, err
+}

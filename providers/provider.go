@@ -1,0 +1,139 @@
+// Package providers turns a registry entry and an identity into a token for that registry.
+//
+// A provider has one method and no Kubernetes client. The Broker stands between the providers and those who need tokens:
+// it makes at most one call per distinct request and remembers what it got.
+package providers
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+)
+
+// Provider mints tokens for one kind of registry.
+type Provider interface {
+	// Token asks the cloud for a new token. It gives up when ctx ends, and its errors are of type *Error.
+	// It keeps no token: remembering is the Broker's part.
+	Token(ctx context.Context, req Request) (Token, error)
+}
+
+// Request is everything that a token depends on. Its exported fields are its identity: two requests with equal fields may
+// share a token, two with any difference never do.
+type Request struct {
+	// Provider is the name of the union member that is set in Registry.
+	Provider string `json:"provider"`
+	// Registry is the whole entry.
+	Registry v1alpha1.Registry `json:"registry"`
+	// Identity is who asks.
+	Identity Identity `json:"identity"`
+	// RefreshRequestedAt is the credential's refresh request, so that a new one misses every remembered token.
+	RefreshRequestedAt string `json:"refreshRequestedAt,omitempty"`
+}
+
+// Key identifies the request. It is a hash, so it can be kept where the request itself should not be.
+func (r Request) Key() string {
+	raw, err := json.Marshal(r)
+	if err != nil {
+		panic(fmt.Sprintf("a request of plain fields does not marshal: %v", err))
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:16])
+}
+
+// Source identifies what the token is made from: the request without its refresh request. It is written beside the token,
+// so that a change of the entry or of its identity is noticed after a restart too.
+func (r Request) Source() string {
+	r.RefreshRequestedAt = ""
+	return r.Key()
+}
+
+// Identity is who asks the cloud. With no member set it is the controller's own (ambient) identity.
+type Identity struct {
+	ServiceAccount *ServiceAccount `json:"serviceAccount,omitempty"`
+	Secret         *Secret         `json:"secret,omitempty"`
+}
+
+// ServiceAccount is a Kubernetes ServiceAccount as an identity.
+type ServiceAccount struct {
+	Namespace string    `json:"namespace"`
+	Name      string    `json:"name"`
+	UID       types.UID `json:"uid"`
+	// Annotations are those that can concern a provider.
+	Annotations map[string]string `json:"annotations,omitempty"`
+
+	// RequestToken asks Kubernetes for a token of this ServiceAccount, for one audience and a lifetime of at least 10 minutes.
+	RequestToken func(ctx context.Context, audience string, lifetime time.Duration) (string, error) `json:"-"`
+}
+
+func (s *ServiceAccount) String() string { return "ServiceAccount " + s.Namespace + "/" + s.Name }
+
+// Secret is a Kubernetes Secret as an identity. Its content is not held: UID and resource version stand for it.
+type Secret struct {
+	Namespace       string    `json:"namespace"`
+	Name            string    `json:"name"`
+	UID             types.UID `json:"uid"`
+	ResourceVersion string    `json:"resourceVersion"`
+
+	// Data reads the Secret's content.
+	Data func(ctx context.Context) (map[string][]byte, error) `json:"-"`
+}
+
+func (s *Secret) String() string { return "Secret " + s.Namespace + "/" + s.Name }
+
+// Token is what a registry accepts, for a while.
+type Token struct {
+	Username string
+	Password Sensitive
+	// Hosts are the registry hosts that the token is for, as they stand in an image reference.
+	Hosts []string
+	// IssuedAt is when the Broker got the token, by our clock.
+	IssuedAt time.Time
+	// ExpiresAt is when the token ends, by our clock, as the cloud itself says.
+	ExpiresAt time.Time
+}
+
+// RefreshAt is when the token is due to be replaced: at half of its life. Half is what the kubelet's own ECR provider uses;
+// it leaves the other half to outlast an outage of the cloud.
+func (t Token) RefreshAt() time.Time { return t.IssuedAt.Add(t.ExpiresAt.Sub(t.IssuedAt) / 2) }
+
+// Sensitive is text that no format verb, encoder or logger writes out. Reveal it where it is put to use.
+type Sensitive string
+
+const redacted = "[redacted]"
+
+func (Sensitive) String() string               { return redacted }
+func (Sensitive) GoString() string             { return redacted }
+func (Sensitive) Format(f fmt.State, _ rune)   { _, _ = f.Write([]byte(redacted)) }
+func (Sensitive) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+func (Sensitive) MarshalLog() any              { return redacted }
+
+// Reveal returns the text itself.
+func (s Sensitive) Reveal() string { return string(s) }
+
+// Error is why a provider has no token. Its text names the cause and what helps, and never holds a token, a response body or a
+// URL query: it ends up in status, events and logs.
+type Error struct {
+	// Reason is one of the reasons of package v1alpha1.
+	Reason string
+	// RetryAfter is how long the cloud asks to be left alone; 0 when it does not say.
+	RetryAfter time.Duration
+	// Terminal means that only a change of the spec can help. 401 and 403 are not terminal: a policy can be mended elsewhere.
+	Terminal bool
+	// Err is the cause and the cure in words.
+	Err error
+}
+
+func (e *Error) Error() string { return e.Err.Error() }
+func (e *Error) Unwrap() error { return e.Err }
+
+// Errorf makes an Error with a reason. It does not wrap: an SDK's error text may hold what must not be shown.
+func Errorf(reason, format string, args ...any) *Error {
+	return &Error{Reason: reason, Err: fmt.Errorf(format, args...)}
+}

@@ -1,0 +1,145 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Controller is a running bin/regcred.
+type Controller struct {
+	// Metrics is the URL of its metrics.
+	Metrics string
+
+	cmd  *exec.Cmd
+	once sync.Once
+	done chan struct{}
+	err  error
+}
+
+// startGrace and stopGrace bound how long the controller may take to get ready and to stop.
+const startGrace, stopGrace = 30 * time.Second, 15 * time.Second
+
+func startController(ctx context.Context, binary, kubeconfig string, env []string, log io.Writer, args []string) (*Controller, error) {
+	metrics, err := freeAddress(ctx)
+	if err != nil {
+		return nil, err
+	}
+	probes, err := freeAddress(ctx)
+	if err != nil {
+		return nil, err
+	}
+	args = append([]string{
+		"--kubeconfig=" + kubeconfig, "--namespace=" + Namespace, "--leader-elect",
+		"--metrics-bind-address=" + metrics, "--health-probe-bind-address=" + probes,
+	}, args...)
+	c := &Controller{Metrics: "http://" + metrics + "/metrics", done: make(chan struct{})}
+	c.cmd = exec.Command(binary, args...) //nolint:noctx // it is stopped by a signal, as in a cluster
+	c.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent"}, env...)
+	c.cmd.Stdout, c.cmd.Stderr = log, log
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := c.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		c.err = c.cmd.Wait()
+		close(c.done)
+	}()
+	if err := c.waitReady(ctx, "http://"+probes+"/readyz"); err != nil {
+		return nil, errors.Join(err, c.Stop())
+	}
+	return c, nil
+}
+
+func freeAddress(ctx context.Context) (string, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+func (c *Controller) waitReady(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, startGrace)
+	defer cancel()
+	for tick := time.NewTicker(20 * time.Millisecond); ; {
+		select {
+		case <-c.done:
+			return fmt.Errorf("it ended: %w", c.err)
+		case <-ctx.Done():
+			return fmt.Errorf("it was not ready within %s", startGrace)
+		case <-tick.C:
+		}
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+		if err != nil {
+			return err
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			continue
+		}
+		_ = res.Body.Close()
+		if res.StatusCode == http.StatusOK {
+			tick.Stop()
+			return nil
+		}
+	}
+}
+
+// Stop stops the controller as a cluster does, and fails if it does not end by itself.
+func (c *Controller) Stop() error {
+	var err error
+	c.once.Do(func() {
+		_ = c.cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-c.done:
+			err = c.err
+		case <-time.After(stopGrace):
+			err = errors.Join(fmt.Errorf("the controller did not stop within %s", stopGrace), c.cmd.Process.Kill())
+		}
+	})
+	return err
+}
+
+// Kill ends the controller without a chance to clean up.
+func (c *Controller) Kill() error {
+	var err error
+	c.once.Do(func() {
+		err = c.cmd.Process.Kill()
+		<-c.done
+	})
+	return err
+}
+
+// Usage is what the controller has taken from the machine.
+type Usage struct {
+	CPU time.Duration
+	RSS int64
+}
+
+// Usage reads what the controller has used, from /proc.
+func (c *Controller) Usage() (Usage, error) {
+	dir := "/proc/" + strconv.Itoa(c.cmd.Process.Pid)
+	stat, err := os.ReadFile(dir + "/stat")
+	if err != nil {
+		return Usage{}, err
+	}
+	// proc(5): utime and stime are the 14th and 15th field; the 2nd may hold blanks and ends with a parenthesis.
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	user, err1 := strconv.ParseInt(fields[11], 10, 64)
+	system, err2 := strconv.ParseInt(fields[12], 10, 64)
+	pages, err3 := strconv.ParseInt(fields[21], 10, 64)
+	const clockTick = 10 * time.Millisecond // USER_HZ is 100 on every Linux
+	return Usage{CPU: time.Duration(user+system) * clockTick, RSS: pages * int64(os.Getpagesize())}, errors.Join(err1, err2, err3)
+}
