@@ -1,13 +1,17 @@
 package controllers
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 )
@@ -23,8 +27,10 @@ const (
 
 // news is something that happened to a target and is worth an event. Equal news of many namespaces become one event.
 type news struct {
-	warning   bool
-	reason    string
+	warning bool
+	reason  string
+	// action tells events of one reason apart: the API server's clients merge those that differ in their note alone.
+	action    string
 	note      string
 	namespace string
 }
@@ -35,23 +41,23 @@ func (b *book) tell(t Target, out outcome, before standing) {
 		b.tellWrite(t, out, before)
 	}
 	if f := out.failure; f != nil && (before.failure == nil || before.failure.reason != f.reason) {
-		b.news = append(b.news, news{warning: true, reason: f.reason, note: f.message, namespace: t.Namespace})
+		b.news = append(b.news, news{warning: true, reason: f.reason, action: "Publish", note: f.message, namespace: t.Namespace})
 	}
 	for _, e := range out.entries {
 		was := before.entries[e.name].failure
 		if f := e.failure; f != nil && (was == nil || was.reason != f.reason) {
-			b.news = append(b.news, news{warning: true, reason: f.reason, note: e.name + ": " + f.message, namespace: t.Namespace})
+			b.news = append(b.news, news{warning: true, reason: f.reason, action: "Refresh " + e.name, note: e.name + ": " + f.message, namespace: t.Namespace})
 		}
 	}
 }
 
 func (b *book) tellWrite(t Target, out outcome, before standing) {
-	n := news{namespace: t.Namespace}
+	n := news{action: "Restore" + string(out.wrote), namespace: t.Namespace}
 	switch out.wrote {
 	case causeDeleted:
 		n.reason, n.note = eventRepaired, "the Secret had been deleted and is restored"
 		if !before.served() {
-			n.reason, n.note = eventIssued, "the Secret holds tokens for "+strings.Join(published(out), ", ")
+			n.reason, n.action, n.note = eventIssued, "Publish", "the Secret holds tokens for "+strings.Join(published(out), ", ")
 		}
 	case causeEdited:
 		n.reason, n.note = eventRepaired, "the Secret had been edited and is restored"
@@ -60,9 +66,9 @@ func (b *book) tellWrite(t Target, out outcome, before standing) {
 	case causeOwnerChanged:
 		n.reason, n.note = eventRepaired, "the Secret belongs to this credential again"
 	case causeAdopted:
-		n.reason, n.note = eventAdopted, "the Secret was handed over by its annotation "+v1alpha1.AnnotationAdopt
+		n.reason, n.action, n.note = eventAdopted, "Adopt", "the Secret was handed over by its annotation "+v1alpha1.AnnotationAdopt
 	case causeEntryRemoved:
-		n.reason, n.note = eventUpdated, "the Secret no longer holds tokens of removed entries"
+		n.reason, n.action, n.note = eventUpdated, "Publish", "the Secret no longer holds tokens of removed entries"
 	}
 	if n.reason != "" {
 		b.news = append(b.news, n)
@@ -87,7 +93,7 @@ func (b *book) tellTokens(out outcome, tell bool) {
 			causeRefreshRequested: "was asked to be refreshed",
 			causeDue:              "has reached half of its life",
 		}[e.cause]
-		n := news{reason: eventRotated, note: fmt.Sprintf("%s %s: the new token for %s lives until %s",
+		n := news{reason: eventRotated, action: "Refresh " + e.name, note: fmt.Sprintf("%s %s: the new token for %s lives until %s",
 			e.name, why, strings.Join(e.record.Hosts, ", "), e.record.ExpiresAt.UTC().Format(time.RFC3339))}
 		if first && e.cause == causeNew {
 			n.reason = eventIssued
@@ -109,27 +115,37 @@ func published(out outcome) []string {
 // maxNote is what the API server takes for the note of an event.
 const maxNote = 1024
 
-// record makes one event of equal news.
-func recordNews(recorder events.EventRecorder, c *credential, all []news) {
-	type sort struct {
-		warning      bool
-		reason, note string
-	}
-	namespaces := map[sort][]string{}
-	var order []sort
+// recordNews makes one event, and one line in the log, of equal news.
+func recordNews(ctx context.Context, recorder events.EventRecorder, c *credential, all []news) {
+	namespaces := map[news][]string{}
+	var order []news
 	for _, n := range all {
-		s := sort{n.warning, n.reason, n.note}
-		if _, ok := namespaces[s]; !ok {
-			order = append(order, s)
+		alike := n
+		alike.namespace = ""
+		if _, ok := namespaces[alike]; !ok {
+			order = append(order, alike)
 		}
-		namespaces[s] = append(namespaces[s], n.namespace)
+		namespaces[alike] = append(namespaces[alike], n.namespace)
 	}
-	for _, s := range order {
-		eventType, action := corev1.EventTypeNormal, "Publish"
-		if s.warning {
-			eventType, action = corev1.EventTypeWarning, "Reconcile"
+	for _, n := range order {
+		eventType := corev1.EventTypeNormal
+		if n.warning {
+			eventType = corev1.EventTypeWarning
 		}
-		recorder.Eventf(c.object, nil, eventType, s.reason, action, "%s", truncate(where(c, namespaces[s])+s.note, maxNote))
+		note := truncate(where(c, namespaces[n])+n.note, maxNote)
+		recorder.Eventf(c.object, related(c, namespaces[n]), eventType, n.reason, n.action, "%s", note)
+		log.FromContext(ctx).Info(n.reason, "action", n.action, "note", note)
+	}
+}
+
+// related is the Secret that the news is about, if it is one.
+func related(c *credential, namespaces []string) runtime.Object {
+	if len(namespaces) != 1 || namespaces[0] == "" {
+		return nil
+	}
+	return &corev1.Secret{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespaces[0], Name: c.Name},
 	}
 }
 

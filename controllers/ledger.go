@@ -82,6 +82,10 @@ func (b *book) stand(out outcome, before standing, now time.Time) standing {
 	}
 	for _, e := range out.entries {
 		stands := entryStanding{failure: e.failure}
+		if e.pending() {
+			// A call under way mends nothing yet.
+			stands.failure = before.entries[e.name].failure
+		}
 		if e.known {
 			stands.expiresAt, stands.refreshAt = e.record.ExpiresAt, e.record.RefreshAt
 			b.hosts[e.name] = e.record.Hosts

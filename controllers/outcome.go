@@ -60,7 +60,7 @@ func (e *entry) take(c *credential, namespace string, token providers.Token) {
 	e.known = true
 	e.record = record{
 		Name: e.name, Source: e.req.Source(), Refresh: e.req.RefreshRequestedAt, Hosts: token.Hosts,
-		ExpiresAt: token.ExpiresAt, RefreshAt: refreshAt(c, namespace, token),
+		ExpiresAt: token.ExpiresAt, RefreshAt: refreshAt(c, namespace, token).Truncate(time.Second),
 	}
 }
 
@@ -183,19 +183,20 @@ func priority(expiresAt, now time.Time) int {
 	return -max(0, int(expiresAt.Sub(now)/time.Minute))
 }
 
+// logOutcome is for those who look closely; what everybody should know is an event, and logged as such.
 func logOutcome(ctx context.Context, out outcome) {
-	l := log.FromContext(ctx)
+	l := log.FromContext(ctx).V(1)
 	if out.failure != nil {
 		l.Info("Target failed", "reason", out.failure.reason, "message", out.failure.message)
 	}
 	for _, e := range out.entries {
 		if e.failure != nil {
 			l.Info("Entry failed", "registry", e.name, "reason", e.failure.reason, "message", e.failure.message,
-				"expiresAt", e.record.ExpiresAt, "retryAfter", e.failure.retryAfter)
+				"expiresAt", e.record.ExpiresAt, "retryAfter", e.failure.retryAfter.String())
 		}
 	}
 	if out.wrote != "" {
-		l.V(1).Info("Wrote Secret", "cause", out.wrote)
+		l.Info("Wrote Secret", "cause", out.wrote)
 	}
 }
 

@@ -48,7 +48,7 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, key Key) (reconcile.Re
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	recordNews(r.Events, c, r.Ledger.takeNews(key))
+	recordNews(ctx, r.Events, c, r.Ledger.takeNews(key))
 	now := r.Clock.Now()
 	sum := r.Ledger.sum(c, selected, now)
 	if sum.unheard > 0 && sum.age < settle {

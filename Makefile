@@ -1,0 +1,75 @@
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO ?= go
+TOOL := $(GO) tool -modfile=tools/go.mod
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+RACE ?= -race
+KEEP ?=
+
+# The shell word that makes the control plane's binaries present and names their directory.
+ASSETS = "$$($(GO) run ./test/controlplane/install etcd kube-apiserver kubectl kube-controller-manager)"
+
+.PHONY: help
+help: ## Show the targets.
+	@sed -nE 's/^([a-z]+):.* ## (.*)/  make \1\t\2/p' "$(firstword $(MAKEFILE_LIST))" | expand -t 16
+
+.PHONY: generate
+generate: ## Generate deep copies, CRDs and RBAC rules.
+	$(TOOL) controller-gen object paths=./api/...
+	$(TOOL) controller-gen crd:generateEmbeddedObjectMeta=false paths=./api/... output:crd:artifacts:config=config/crd
+	$(TOOL) controller-gen rbac:roleName=regcred paths=./controllers/... output:rbac:artifacts:config=config/rbac
+
+.PHONY: fmt
+fmt: ## Format the Go code.
+	$(TOOL) golangci-lint fmt ./...
+
+.PHONY: vet
+vet: ## Run go vet.
+	$(GO) vet ./...
+
+.PHONY: lint
+lint: ## Run the linters of .golangci.yml.
+	$(TOOL) golangci-lint run ./...
+
+# Compares whole trees, not `git status`, so that it also tells the truth while work is uncommitted.
+.PHONY: verify
+verify: ## Fail if generated or formatted files, go.mod or a linter disagree with what is here.
+	@scratch="$$(mktemp -d)"; trap 'rm -rf "$$scratch"' EXIT; \
+	tree() { GIT_INDEX_FILE="$$scratch/index" git add --all && GIT_INDEX_FILE="$$scratch/index" git write-tree; }; \
+	before="$$(tree)"; \
+	$(MAKE) --no-print-directory generate; \
+	$(MAKE) --no-print-directory fmt; \
+	after="$$(tree)"; \
+	if [ "$$before" != "$$after" ]; then \
+		echo "make generate fmt changes what is here; it did so now:" >&2; \
+		git --no-pager diff "$$before" "$$after" >&2; \
+		exit 1; \
+	fi
+	$(MAKE) --no-print-directory vet
+	$(MAKE) --no-print-directory lint
+	$(GO) mod tidy -diff
+
+.PHONY: build
+build: ## Build bin/regcred.
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/regcred ./cmd/regcred
+
+.PHONY: test
+test: ## Run all tests, with a real API server; RACE= leaves the race detector out.
+	assets=$(ASSETS); packages="$$($(GO) list ./... | grep -vE '/test/(bench|demo)$$')"; \
+	KUBEBUILDER_ASSETS="$$assets" $(GO) test $(RACE) $$packages
+
+.PHONY: demo
+demo: build ## Show Regcred at work on this machine; KEEP=1 leaves it running.
+	assets=$(ASSETS); $(GO) build -o bin/demo ./test/demo; \
+	KUBEBUILDER_ASSETS="$$assets" KEEP="$(KEEP)" exec bin/demo
+
+.PHONY: bench
+bench: build ## Measure Regcred over 1,000 namespaces.
+	assets=$(ASSETS); $(GO) build -o bin/bench ./test/bench; \
+	KUBEBUILDER_ASSETS="$$assets" exec bin/bench
+
+.PHONY: clean
+clean: ## Remove what was built here; the cache of control plane binaries stays.
+	rm -rf bin

@@ -1,0 +1,129 @@
+package controlplane
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// auditPolicy keeps the stage ResponseStarted, because a watch that is still open has reached no later one.
+const auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: Metadata
+`
+
+// AuditRequest is one request that the API server has answered or, if it is a watch, has begun to answer.
+type AuditRequest struct {
+	Time        time.Time // when the API server received it
+	Verb        string
+	Group       string
+	Resource    string
+	Subresource string
+	Namespace   string
+	Name        string
+	URI         string
+	User        string
+	UserAgent   string
+	Code        int
+}
+
+// AuditRequests returns the requests received at since or later for which keep, if not nil, is true, in the order in which
+// they were first answered. A request is on record before its client has the answer.
+func (cp *ControlPlane) AuditRequests(since time.Time, keep func(AuditRequest) bool) ([]AuditRequest, error) {
+	if cp.auditLog == "" {
+		return nil, errors.New("the control plane was started without Options.AuditLog")
+	}
+	log, err := os.ReadFile(cp.auditLog)
+	if err != nil {
+		return nil, fmt.Errorf("reading the audit log: %w", err)
+	}
+	var requests []AuditRequest
+	place := map[string]int{} // a watch has two events, one when it begins and one when it ends
+	for line := range bytes.Lines(log) {
+		if !bytes.HasSuffix(line, []byte("\n")) {
+			break // still being written
+		}
+		var event auditEvent
+		if err := json.Unmarshal(line, &event); err != nil {
+			return nil, fmt.Errorf("reading the audit log: %w", err)
+		}
+		request := event.request()
+		if request.Time.Before(since) || keep != nil && !keep(request) {
+			continue
+		}
+		if at, seen := place[event.AuditID]; seen {
+			requests[at] = request
+			continue
+		}
+		place[event.AuditID] = len(requests)
+		requests = append(requests, request)
+	}
+	return requests, nil
+}
+
+func (cp *ControlPlane) configureAudit(log string) error {
+	log, err := filepath.Abs(log)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(log), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(log, nil, 0o600); err != nil {
+		return err
+	}
+	policy := filepath.Join(cp.dir, "audit-policy.yaml")
+	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
+		return err
+	}
+	cp.auditLog = log
+	cp.env.ControlPlane.GetAPIServer().Configure().
+		Set("audit-policy-file", policy).
+		Set("audit-log-path", log).
+		Set("audit-log-maxsize", "100000") // megabytes: a rotated log would hide requests
+	return nil
+}
+
+// auditEvent is the part of audit.k8s.io/v1 Event that counts requests.
+type auditEvent struct {
+	AuditID    string `json:"auditID"`
+	RequestURI string `json:"requestURI"`
+	Verb       string `json:"verb"`
+	User       struct {
+		Username string `json:"username"`
+	} `json:"user"`
+	UserAgent string `json:"userAgent"`
+	ObjectRef struct {
+		APIGroup    string `json:"apiGroup"`
+		Resource    string `json:"resource"`
+		Subresource string `json:"subresource"`
+		Namespace   string `json:"namespace"`
+		Name        string `json:"name"`
+	} `json:"objectRef"`
+	ResponseStatus struct {
+		Code int `json:"code"`
+	} `json:"responseStatus"`
+	Received time.Time `json:"requestReceivedTimestamp"`
+}
+
+func (e auditEvent) request() AuditRequest {
+	return AuditRequest{
+		Time:        e.Received,
+		Verb:        e.Verb,
+		Group:       e.ObjectRef.APIGroup,
+		Resource:    e.ObjectRef.Resource,
+		Subresource: e.ObjectRef.Subresource,
+		Namespace:   e.ObjectRef.Namespace,
+		Name:        e.ObjectRef.Name,
+		URI:         e.RequestURI,
+		User:        e.User.Username,
+		UserAgent:   e.UserAgent,
+		Code:        e.ResponseStatus.Code,
+	}
+}
