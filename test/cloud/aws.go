@@ -1,0 +1,162 @@
+package cloud
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// DefaultAccount is the account of the ambient user.
+const DefaultAccount = "123456789012"
+
+const defaultTokenLife = 12 * time.Hour
+
+// Options are the initial settings. The zero value is a healthy cloud on the machine's clock.
+type Options struct {
+	// Clock decides when what the cloud issued (registry tokens, STS sessions) expires. What others stamped is judged by the machine's
+	// clock: signatures, since the SDK's clock cannot be injected, and web identity tokens, since the API server's cannot.
+	Clock func() time.Time
+	// ClockOffset is by how much every clock of the cloud is ahead of ours.
+	ClockOffset time.Duration
+	// TokenLife defaults to the 12 h of ECR.
+	TokenLife time.Duration
+
+	ECR, STS, Registry Fault
+}
+
+// AWS is one emulated cloud: all accounts and regions of it. Its methods and fields may be used from any goroutine.
+type AWS struct {
+	// ECR, STS and Registry change how each of them misbehaves.
+	ECR, STS, Registry *Faults
+
+	clock     *clock
+	tokenLife atomic.Int64
+	calls     *callCounter
+	iam       *iam
+	tokens    *tokens
+	registry  *guardedRegistry
+	ambient   User
+
+	ca     *certificateAuthority
+	dir    string
+	caPath string
+
+	ecrServer, stsServer, registryServer *server
+}
+
+// StartAWS starts a cloud with one user, the ambient one, who may do everything.
+func StartAWS(opts Options) (*AWS, error) {
+	ca, err := newCertificateAuthority()
+	if err != nil {
+		return nil, err
+	}
+	a := &AWS{
+		ECR: newFaults(opts.ECR), STS: newFaults(opts.STS), Registry: newFaults(opts.Registry),
+		clock:  newClock(opts.Clock, opts.ClockOffset),
+		calls:  newCallCounter(),
+		iam:    newIAM(),
+		tokens: newTokens(),
+		ca:     ca,
+		ambient: User{
+			Account: DefaultAccount, Name: "regcred",
+			AccessKeyID: "AKIA" + newKeyID(), SecretAccessKey: newSecret(CanarySTS, 24),
+			MayGetToken: true, Pull: []string{"*"},
+		},
+	}
+	a.SetTokenLife(opts.TokenLife)
+	a.registry = a.ecrRegistry()
+	a.AddUser(a.ambient)
+	if err := a.start(); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	return a, nil
+}
+
+func (a *AWS) start() (err error) {
+	if a.dir, err = os.MkdirTemp("", "regcred-cloud-"); err != nil {
+		return fmt.Errorf("directory for the CA bundle: %w", err)
+	}
+	if a.caPath, err = a.WriteCA(a.dir); err != nil {
+		return err
+	}
+	if a.ecrServer, err = startServer(a.ecrService(), a.ca); err != nil {
+		return fmt.Errorf("starting ECR: %w", err)
+	}
+	if a.stsServer, err = startServer(a.stsService(), a.ca); err != nil {
+		return fmt.Errorf("starting STS: %w", err)
+	}
+	if a.registryServer, err = startServer(a.registry.service(a.Registry, a.calls, a.clock), a.ca); err != nil {
+		return fmt.Errorf("starting the registry: %w", err)
+	}
+	return nil
+}
+
+// Close ends every connection, hanging calls included.
+func (a *AWS) Close() error {
+	var errs []error
+	for _, s := range []*server{a.ecrServer, a.stsServer, a.registryServer} {
+		if s != nil {
+			errs = append(errs, s.close())
+		}
+	}
+	for _, faults := range []*Faults{a.ECR, a.STS, a.Registry} {
+		faults.Reset()
+	}
+	if a.dir != "" {
+		errs = append(errs, os.RemoveAll(a.dir))
+	}
+	return errors.Join(errs...)
+}
+
+// ECRURL is for AWS_ENDPOINT_URL_ECR.
+func (a *AWS) ECRURL() string { return a.ecrServer.url() }
+
+// STSURL is for AWS_ENDPOINT_URL_STS.
+func (a *AWS) STSURL() string { return a.stsServer.url() }
+
+// RegistryAddress is where the registry listens for all its hosts, for runtimes that cannot use Transport.
+func (a *AWS) RegistryAddress() string { return a.registryServer.address() }
+
+// CAPEM is the certificate of the authority that issued the cloud's certificates.
+func (a *AWS) CAPEM() []byte { return slices.Clone(a.ca.pem) }
+
+// WriteCA writes CAPEM to a file in dir.
+func (a *AWS) WriteCA(dir string) (string, error) { return a.ca.write(dir) }
+
+// Env is the environment in which the SDK finds this cloud, as the ambient user. It names no region.
+func (a *AWS) Env() []string {
+	return []string{
+		"AWS_ENDPOINT_URL_ECR=" + a.ECRURL(),
+		"AWS_ENDPOINT_URL_STS=" + a.STSURL(),
+		"AWS_CA_BUNDLE=" + a.caPath,
+		"AWS_EC2_METADATA_DISABLED=true",
+		"AWS_ACCESS_KEY_ID=" + a.ambient.AccessKeyID,
+		"AWS_SECRET_ACCESS_KEY=" + a.ambient.SecretAccessKey,
+	}
+}
+
+// Ambient is the user whose access key Env holds.
+func (a *AWS) Ambient() User { return a.ambient }
+
+// Transport trusts the cloud's CA and connects every registry host to the emulated registry, so that clients use the real names.
+func (a *AWS) Transport() *http.Transport {
+	return newTransport(a.ca, func(host string) (string, bool) {
+		_, _, ok := parseECRHost(host)
+		return a.registryServer.address(), ok
+	})
+}
+
+// SetTokenLife decides on the life of the tokens issued from now on; zero restores the default.
+func (a *AWS) SetTokenLife(life time.Duration) {
+	if life == 0 {
+		life = defaultTokenLife
+	}
+	a.tokenLife.Store(int64(life))
+}
+
+// SetClockOffset sets by how much every clock of the cloud is ahead of ours.
+func (a *AWS) SetClockOffset(offset time.Duration) { a.clock.offset.Store(int64(offset)) }

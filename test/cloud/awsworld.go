@@ -1,0 +1,44 @@
+package cloud
+
+// AddUser adds a user or replaces the one with the same ARN.
+func (a *AWS) AddUser(u User) { a.iam.addUser(u) }
+
+// AddRole adds a role or replaces the one with the same ARN.
+func (a *AWS) AddRole(r Role) error { return a.iam.addRole(r) }
+
+// SetPermissions replaces what the user or role of this ARN may do, for its live sessions and tokens too.
+func (a *AWS) SetPermissions(arn string, mayGetToken bool, pull ...string) error {
+	return a.iam.setPermissions(arn, permissions{mayGetToken: mayGetToken, pull: pull})
+}
+
+// Remove deletes the user or role of this ARN and invalidates its access keys and sessions.
+func (a *AWS) Remove(arn string) { a.iam.remove(arn) }
+
+// SeedImage stores a tiny image in the registry of host and returns its digest.
+func (a *AWS) SeedImage(host, repository, tag string) (digest string, err error) {
+	return a.registry.seed(host, repository, tag)
+}
+
+// Calls counts what was called since the start or the last ResetCalls.
+func (a *AWS) Calls() Calls { return a.calls.snapshot() }
+
+// ResetCalls sets all counters to zero.
+func (a *AWS) ResetCalls() { a.calls.reset() }
+
+// Tokens lists the registry tokens ever issued, oldest first.
+func (a *AWS) Tokens() []Token { return a.tokens.all() }
+
+// LiveTokens counts the registry tokens that have not expired.
+func (a *AWS) LiveTokens() int { return a.tokens.live(a.clock.now()) }
+
+// IsLive reports whether the registry takes this password.
+func (a *AWS) IsLive(password string) bool {
+	token, ok := a.tokens.find(password)
+	return ok && token.live(a.clock.now())
+}
+
+// Revoke makes the registry refuse a token as if it had expired, and reports whether there was such a token. AWS itself cannot.
+func (a *AWS) Revoke(password string) bool { return a.tokens.revoke(password) }
+
+// ExpireAll revokes every token issued so far.
+func (a *AWS) ExpireAll() { a.tokens.revokeAll() }
