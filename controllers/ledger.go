@@ -3,6 +3,8 @@ package controllers
 import (
 	"sync"
 	"time"
+
+	"github.com/regcred/regcred/api/v1alpha1"
 )
 
 // Ledger is how every target stands, in memory. Status, events and metrics are views of it; nothing is decided from it.
@@ -34,6 +36,8 @@ type standing struct {
 	failure    *failure
 	// failingSince is when failure appeared.
 	failingSince time.Time
+	// pending is whether an entry waits for a call that is under way.
+	pending bool
 }
 
 type entryStanding struct {
@@ -82,10 +86,11 @@ func (b *book) stand(out outcome, before standing, now time.Time) standing {
 	}
 	for _, e := range out.entries {
 		stands := entryStanding{failure: e.failure}
-		if e.pending() {
+		if e.pending() || e.withheld {
 			// A call under way mends nothing yet.
 			stands.failure = before.entries[e.name].failure
 		}
+		s.pending = s.pending || e.pending()
 		if e.known {
 			stands.expiresAt, stands.refreshAt = e.record.ExpiresAt, e.record.RefreshAt
 			b.hosts[e.name] = e.record.Hosts
@@ -115,14 +120,15 @@ func sameFailure(a, b *failure) bool {
 	return a.reason == b.reason && a.message == b.message && a.terminal == b.terminal
 }
 
-// current says whether pods of the target's namespace can pull from every registry.
+// current says whether pods of the target's namespace can pull from every registry. A write that fails takes nothing from the
+// tokens that are there; a link that fails leaves pods without them.
 func (s standing) current(names []string, now time.Time) bool {
 	for _, name := range names {
 		if !s.entries[name].expiresAt.After(now) {
 			return false
 		}
 	}
-	return s.failure == nil
+	return s.failure == nil || s.failure.reason != v1alpha1.ReasonLinkFailed
 }
 
 // served says whether the target has held a token.

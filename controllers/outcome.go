@@ -48,6 +48,8 @@ type entry struct {
 	auth string
 	// fresh is whether auth is a token that the Secret does not hold yet.
 	fresh bool
+	// withheld is whether there is a token that was not written, for want of the others.
+	withheld bool
 	// pendingSince is when the call began that it waits for.
 	pendingSince time.Time
 	failure      *failure
@@ -76,11 +78,11 @@ func (e *entry) fail(err error) {
 func (e *entry) pending() bool { return !e.pendingSince.IsZero() }
 
 // withdraw undoes what was taken into the entries and not written.
-func withdraw(o observed, entries []*entry, now time.Time) {
+func withdraw(o observed, entries []*entry) {
 	for _, e := range entries {
 		if e.fresh {
 			e.record, e.known = o.records[e.name]
-			e.fresh, e.pendingSince = false, now
+			e.fresh, e.withheld = false, true
 		}
 	}
 }
@@ -140,40 +142,41 @@ type outcome struct {
 
 // result is when the target must be looked at again, if no event comes before.
 func (o outcome) result(now time.Time) reconcile.Result {
-	next, urgency := time.Duration(0), time.Time{}
-	sooner := func(after time.Duration) {
-		if after = max(after, time.Second/20); next == 0 || after < next {
-			next = after
-		}
-	}
 	if o.unseen {
-		sooner(expectFor)
+		return reconcile.Result{RequeueAfter: expectFor}
 	}
-	if o.failure != nil && !o.failure.terminal {
-		sooner(max(o.failure.retryAfter, time.Second))
+	if o.failure != nil {
+		return reconcile.Result{RequeueAfter: o.failure.retryAfter}
 	}
+	var next time.Duration
+	var expires time.Time
 	for _, e := range o.entries {
-		switch {
-		case e.pending():
-			sooner(pendingGrace)
-		case e.failure == nil:
-			sooner(e.record.RefreshAt.Sub(now))
-		case e.failure.retryAfter > 0:
-			sooner(e.failure.retryAfter)
+		for _, after := range []time.Duration{e.lookAgain, e.next(now)} {
+			if after > 0 && (next == 0 || after < next) {
+				next = after
+			}
 		}
-		if e.lookAgain > 0 {
-			sooner(e.lookAgain)
-		}
-		if expires := e.record.ExpiresAt; e.known && (urgency.IsZero() || expires.Before(urgency)) {
-			urgency = expires
+		if at := e.record.ExpiresAt; e.known && (expires.IsZero() || at.Before(expires)) {
+			expires = at
 		}
 	}
-	result := reconcile.Result{RequeueAfter: next}
-	if !urgency.IsZero() {
-		result.Priority = new(priority(urgency, now.Add(next)))
-	}
-	return result
+	return reconcile.Result{RequeueAfter: next, Priority: new(priority(expires, now.Add(next)))}
 }
+
+// next is when the entry has something to do; 0 for never.
+func (e *entry) next(now time.Time) time.Duration {
+	switch {
+	case e.failure != nil:
+		return e.failure.retryAfter
+	case e.pending(), e.withheld:
+		return pendingGrace
+	default:
+		return max(e.record.RefreshAt.Sub(now), soon)
+	}
+}
+
+// soon is at once, and yet no busy loop.
+const soon = 50 * time.Millisecond
 
 // priority is higher the closer a token is to its end; a Secret without a token goes before all others.
 func priority(expiresAt, now time.Time) int {

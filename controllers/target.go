@@ -133,7 +133,7 @@ func (r *TargetReconciler) keep(ctx context.Context, t Target, c *credential, o 
 		return out, nil
 	}
 	if waiting(out.entries, r.Clock.Now()) {
-		withdraw(o, out.entries, r.Clock.Now())
+		withdraw(o, out.entries)
 		return out, nil
 	}
 	if err := r.complete(ctx, c, o, out.entries); err != nil {
@@ -144,7 +144,7 @@ func (r *TargetReconciler) keep(ctx context.Context, t Target, c *credential, o 
 	}
 	rejected, err := r.write(ctx, t, c, o, why, out.entries)
 	if err != nil || rejected != nil {
-		withdraw(o, out.entries, r.Clock.Now())
+		withdraw(o, out.entries)
 		out.failure = rejected
 		return out, err
 	}
@@ -176,7 +176,8 @@ func (r *TargetReconciler) obtain(ctx context.Context, t Target, c *credential, 
 		if e.cause == causeDue {
 			newerThan = e.record.ExpiresAt
 		}
-		token, err := r.Tokens.Token(req, newerThan, func() { r.Wake(t, priority(e.record.ExpiresAt, now)) })
+		urgency := priority(e.record.ExpiresAt, now)
+		token, err := r.Tokens.Token(req, newerThan, func() { r.Wake(t, urgency) })
 		if err != nil {
 			e.fail(err)
 			continue

@@ -1,0 +1,408 @@
+package controllers
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+)
+
+func TestTamperingIsRepairedWithoutACall(t *testing.T) {
+	for name, tamper := range map[string]func(*world, *corev1.Secret){
+		"deleted": func(w *world, s *corev1.Secret) {
+			w.must(w.admin.Delete(w.Context(), s))
+			// The event of the deletion.
+			for _, t := range targetsOf(s) {
+				w.written.forget(t)
+			}
+		},
+		"edited": func(w *world, s *corev1.Secret) {
+			s.Data[corev1.DockerConfigJsonKey] = []byte(`{"auths":{"evil.example":{"auth":"eDp5"}}}`)
+			w.must(w.admin.Update(w.Context(), s))
+		},
+		"emptied": func(w *world, s *corev1.Secret) {
+			s.Data[corev1.DockerConfigJsonKey] = []byte(`{}`)
+			w.must(w.admin.Update(w.Context(), s))
+		},
+		"key added": func(w *world, s *corev1.Secret) {
+			s.Data["extra"] = []byte("x")
+			w.must(w.admin.Update(w.Context(), s))
+		},
+		"label removed": func(w *world, s *corev1.Secret) {
+			delete(s.Labels, v1alpha1.LabelSecret)
+			w.must(w.admin.Update(w.Context(), s))
+		},
+		"records removed": func(w *world, s *corev1.Secret) {
+			delete(s.Annotations, annotationRegistries)
+			w.must(w.admin.Update(w.Context(), s))
+		},
+		"owner's UID changed": func(w *world, s *corev1.Secret) {
+			s.OwnerReferences[0].UID = "other"
+			w.must(w.admin.Update(w.Context(), s))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, ns := newWorld(t)
+			target := w.apply(ns, nil, registry("prod", "eu-west-1"))
+			w.run(target)
+			before := w.secret(target)
+			tamper(w, before.DeepCopy())
+			w.run(target)
+			after := w.secret(target)
+			if !cmp.Equal(before.Data, after.Data) || !cmp.Equal(before.Labels, after.Labels) || len(after.OwnerReferences) != 1 ||
+				!cmp.Equal(before.Annotations, after.Annotations) || !metav1.IsControlledBy(after, w.credential(ns)) {
+				t.Error("the Secret is not what it was")
+			}
+			if w.mint.count() != 1 {
+				t.Errorf("%d calls, want none beyond the first", w.mint.count())
+			}
+			w.run(target)
+			if w.secret(target).ResourceVersion != after.ResourceVersion {
+				t.Error("it was written again though nothing is wrong")
+			}
+		})
+	}
+}
+
+func TestAnotherManagerWithTheSameBytesMakesNoLoop(t *testing.T) {
+	w, ns := newWorld(t)
+	target := w.apply(ns, nil, registry("prod", "eu-west-1"))
+	w.run(target)
+	good := w.secret(target)
+	// Edited and put back by somebody else, who thereby owns the bytes that we would write.
+	edited := good.DeepCopy()
+	edited.Data[corev1.DockerConfigJsonKey] = []byte(`{}`)
+	w.must(w.admin.Update(t.Context(), edited))
+	edited.Data = good.Data
+	w.must(w.admin.Update(t.Context(), edited))
+	w.run(target)
+	settled := w.secret(target).ResourceVersion
+	w.run(target)
+	if got := w.secret(target); got.ResourceVersion != settled || !cmp.Equal(got.Data, good.Data) {
+		t.Error("the Secret is written again and again")
+	}
+}
+
+func TestOthersLabelsAndAnnotationsSurvive(t *testing.T) {
+	w, ns := newWorld(t)
+	target := w.apply(ns, nil, registry("prod", "eu-west-1"))
+	due := w.run(target).RequeueAfter
+	s := w.secret(target)
+	s.Labels["theirs"], s.Annotations["theirs"] = "x", "y"
+	w.must(w.admin.Update(t.Context(), s))
+	w.step(due)
+	w.run(target)
+	if s = w.secret(target); s.Labels["theirs"] != "x" || s.Annotations["theirs"] != "y" {
+		t.Error("a rotation took what others had written")
+	}
+}
+
+func TestAForeignSecretIsNeverTouchedWithoutConsent(t *testing.T) {
+	foreign := func(change func(*corev1.Secret)) *corev1.Secret {
+		s := &corev1.Secret{Type: corev1.SecretTypeDockerConfigJson, Data: map[string][]byte{corev1.DockerConfigJsonKey: []byte(`{"auths":{}}`)}}
+		change(s)
+		return s
+	}
+	consent := map[string]string{v1alpha1.AnnotationAdopt: "true"}
+	yes := true
+	for name, c := range map[string]struct {
+		secret  *corev1.Secret
+		adopted bool
+		says    string
+	}{
+		"no consent": {foreign(func(*corev1.Secret) {}), false, "annotate it with regcred.dev/adopt=true"},
+		"our label alone is no consent": {foreign(func(s *corev1.Secret) {
+			s.Labels = map[string]string{v1alpha1.LabelSecret: v1alpha1.LabelSecretTarget}
+		}), false, "annotate it with"},
+		"consent": {foreign(func(s *corev1.Secret) { s.Annotations = consent }), true, ""},
+		"consent, but another controller's": {foreign(func(s *corev1.Secret) {
+			s.Annotations = consent
+			s.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "x", UID: "1", Controller: &yes}}
+		}), false, "belongs to ConfigMap x: rename one of the two"},
+		"consent, but of another type": {&corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Annotations: consent}, Data: map[string][]byte{"a": []byte("b")},
+		}, false, "is of another type than kubernetes.io/dockerconfigjson"},
+		"consent, but immutable": {foreign(func(s *corev1.Secret) {
+			s.Annotations, s.Immutable = consent, &yes
+		}), false, "is immutable: delete it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, ns := newWorld(t)
+			c.secret.Namespace, c.secret.Name = ns, ns
+			w.must(w.admin.Create(t.Context(), c.secret))
+			target := w.apply(ns, nil, registry("prod", "eu-west-1"))
+			result := w.run(target)
+			got := w.secret(target)
+			if c.adopted {
+				if got.UID != c.secret.UID || len(tokens(t, got)) != 1 || !metav1.IsControlledBy(got, w.credential(ns)) {
+					t.Error("the Secret was not adopted in place")
+				}
+				if _, still := got.Annotations[v1alpha1.AnnotationAdopt]; still {
+					t.Error("the consent outlives its use")
+				}
+				return
+			}
+			if got.ResourceVersion != c.secret.ResourceVersion {
+				t.Error("the Secret was touched")
+			}
+			ready := w.ready(target)
+			if ready.Status != metav1.ConditionFalse || ready.Reason != v1alpha1.ReasonSecretConflict || !strings.Contains(ready.Message, c.says) {
+				t.Errorf("Ready=%s %s: %s", ready.Status, ready.Reason, ready.Message)
+			}
+			if failures := w.report(target).Failures; len(failures) != 1 || failures[0].Namespace != ns {
+				t.Errorf("failures: %v", failures)
+			}
+			if told := w.told(); !strings.Contains(told, "Warning SecretConflict") {
+				t.Errorf("events: %s", told)
+			}
+			if result.RequeueAfter < time.Minute {
+				t.Errorf("it is tried again after %s", result.RequeueAfter)
+			}
+		})
+	}
+}
+
+func TestAnOwnSecretMadeImmutableIsExplainedAndKept(t *testing.T) {
+	w, ns := newWorld(t)
+	target := w.apply(ns, nil, registry("prod", "eu-west-1"))
+	due := w.run(target).RequeueAfter
+	s := w.secret(target)
+	yes := true
+	s.Immutable = &yes
+	w.must(w.admin.Update(t.Context(), s))
+	w.step(due)
+	w.run(target)
+	ready := w.ready(target)
+	if ready.Status != metav1.ConditionTrue || ready.Reason != v1alpha1.ReasonRefreshFailing || !strings.Contains(ready.Message, "is immutable") {
+		t.Errorf("while the token lives: Ready=%s %s: %s", ready.Status, ready.Reason, ready.Message)
+	}
+	w.step(life)
+	w.run(target)
+	if ready = w.ready(target); ready.Status != metav1.ConditionFalse || ready.Reason != v1alpha1.ReasonSecretConflict {
+		t.Errorf("when it has died: Ready=%s %s: %s", ready.Status, ready.Reason, ready.Message)
+	}
+}
+
+func TestAFailingEntryKeepsItsBytesAndHoldsUpNobody(t *testing.T) {
+	w, ns := newWorld(t)
+	target := w.apply(ns, nil, registry("bad", "eu-west-1"), registry("good", "us-east-1"))
+	due := w.run(target).RequeueAfter
+	before := tokens(t, w.secret(target))
+	w.mint.breakRegion("eu-west-1", errRefused)
+	w.step(due)
+	w.run(target)
+	after := tokens(t, w.secret(target))
+	if after[host("eu-west-1")] != before[host("eu-west-1")] {
+		t.Error("the failing entry lost its last good token")
+	}
+	if after[host("us-east-1")] == before[host("us-east-1")] {
+		t.Error("the good entry was not refreshed")
+	}
+	ready := w.ready(target)
+	if ready.Status != metav1.ConditionTrue || ready.Reason != v1alpha1.ReasonRefreshFailing || !strings.Contains(ready.Message, "bad: the role may not") {
+		t.Errorf("Ready=%s %s: %s", ready.Status, ready.Reason, ready.Message)
+	}
+	if told := w.told(); !strings.Contains(told, "Warning AccessDenied") {
+		t.Errorf("events: %s", told)
+	}
+	w.step(life)
+	w.run(target)
+	if ready = w.ready(target); ready.Status != metav1.ConditionFalse || ready.Reason != v1alpha1.ReasonAccessDenied {
+		t.Errorf("when the token has died: Ready=%s %s: %s", ready.Status, ready.Reason, ready.Message)
+	}
+	if got := tokens(t, w.secret(target)); got[host("eu-west-1")] != before[host("eu-west-1")] {
+		t.Error("the dead token was dropped: pods with the image on their node would be refused")
+	}
+	w.mint.breakRegion("eu-west-1", nil)
+	w.step(3 * time.Minute)
+	w.run(target)
+	if ready = w.ready(target); ready.Status != metav1.ConditionTrue || ready.Reason != v1alpha1.ReasonCurrent {
+		t.Errorf("after the mend: Ready=%s %s: %s", ready.Status, ready.Reason, ready.Message)
+	}
+}
+
+func TestAnEmptySecretIsNeverWritten(t *testing.T) {
+	w, ns := newWorld(t)
+	w.mint.breakRegion("eu-west-1", errRefused)
+	target := w.apply(ns, nil, registry("prod", "eu-west-1"))
+	result := w.run(target)
+	if err := w.admin.Get(t.Context(), target.secret(), &corev1.Secret{}); err == nil {
+		t.Error("a Secret without a token was written")
+	}
+	if ready := w.ready(target); ready.Status != metav1.ConditionFalse || ready.Reason != v1alpha1.ReasonAccessDenied {
+		t.Errorf("Ready=%s %s: %s", ready.Status, ready.Reason, ready.Message)
+	}
+	if result.RequeueAfter < time.Second {
+		t.Errorf("it is tried again after %s", result.RequeueAfter)
+	}
+	// One entry that works is published all the same.
+	w.change(ns, func(c *v1alpha1.ClusterRegistryCredential) {
+		c.Spec.Registries = append(c.Spec.Registries, registry("good", "us-east-1"))
+	})
+	w.run(target)
+	if got := tokens(t, w.secret(target)); len(got) != 1 || got[host("us-east-1")] == "" {
+		t.Errorf("%d tokens, want that of the entry that works", len(got))
+	}
+}
+
+func TestOneEntryIsDueAfterARestartAndTheOtherIsReadBack(t *testing.T) {
+	w, ns := newWorld(t)
+	target := w.apply(ns, nil, registry("old", "eu-west-1"))
+	w.run(target)
+	w.step(time.Hour)
+	w.change(ns, func(c *v1alpha1.ClusterRegistryCredential) {
+		c.Spec.Registries = append(c.Spec.Registries, registry("young", "us-east-1"))
+	})
+	due := w.run(target).RequeueAfter
+	before := tokens(t, w.secret(target))
+	w.restart()
+	w.step(due)
+	w.run(target)
+	after := tokens(t, w.secret(target))
+	if after[host("us-east-1")] != before[host("us-east-1")] || after[host("eu-west-1")] == before[host("eu-west-1")] {
+		t.Error("the entry that was due is to be new, and the other as it was")
+	}
+	if w.mint.count() != 3 {
+		t.Errorf("%d calls, want 3", w.mint.count())
+	}
+}
+
+func TestEntriesComeAndGoWithoutTouchingOthers(t *testing.T) {
+	w, ns := newWorld(t)
+	target := w.apply(ns, nil, registry("a", "eu-west-1"), registry("b", "us-east-1"))
+	w.run(target)
+	before := tokens(t, w.secret(target))
+	w.restart()
+	w.change(ns, func(c *v1alpha1.ClusterRegistryCredential) {
+		c.Spec.Registries = []v1alpha1.Registry{registry("b", "us-east-1"), registry("c", "sa-east-1")}
+	})
+	w.run(target)
+	after := tokens(t, w.secret(target))
+	if after[host("us-east-1")] != before[host("us-east-1")] || after[host("sa-east-1")] == "" || len(after) != 2 {
+		t.Errorf("%d tokens; b is to stay as it was, a to go and c to come", len(after))
+	}
+	w.change(ns, func(c *v1alpha1.ClusterRegistryCredential) {
+		c.Spec.Registries = []v1alpha1.Registry{registry("b", "us-east-1")}
+	})
+	w.run(target)
+	if got := tokens(t, w.secret(target)); len(got) != 1 || w.mint.count() != 3 {
+		t.Errorf("%d tokens, want 1, for no further call: %d", len(got), w.mint.count())
+	}
+}
+
+func TestTwoEntriesForOneHostAreRefused(t *testing.T) {
+	w, ns := newWorld(t)
+	one, two := registry("one", "eu-west-1"), registry("two", "eu-west-1")
+	two.ECR.ExternalID, two.ECR.RoleARN = "42", "arn:aws:iam::123456789012:role/other"
+	target := w.apply(ns, nil, one, two)
+	w.run(target)
+	written := w.secret(target)
+	if len(tokens(t, written)) != 1 {
+		t.Error("the first entry is to have the host")
+	}
+	status := w.report(target)
+	if got := status.Registries[1]; got.Reason != v1alpha1.ReasonDuplicateHost || !strings.Contains(got.Message, "one and two both claim the host "+host("eu-west-1")) {
+		t.Errorf("entry two: %s: %s", got.Reason, got.Message)
+	}
+	w.run(target)
+	if w.secret(target).ResourceVersion != written.ResourceVersion {
+		t.Error("the Secret is written again and again")
+	}
+}
+
+func TestASlowCloudHoldsUpAFirstSecretForNoMoreThanItsGrace(t *testing.T) {
+	w, ns := newWorld(t)
+	w.mint.hang["eu-west-1"] = true
+	target := w.apply(ns, nil, registry("slow", "eu-west-1"), registry("good", "us-east-1"))
+	w.run(target)
+	<-w.woken
+	if after := w.run(target).RequeueAfter; after != pendingGrace {
+		t.Errorf("it is looked at again after %s, want %s", after, pendingGrace)
+	}
+	if err := w.admin.Get(t.Context(), target.secret(), &corev1.Secret{}); err == nil {
+		t.Error("the Secret was written twice for one credential")
+	}
+	w.step(pendingGrace)
+	w.run(target)
+	if got := tokens(t, w.secret(target)); got[host("us-east-1")] == "" || len(got) != 1 {
+		t.Error("the entry that works was not published")
+	}
+}
+
+func TestAnUnresolvedIdentityIsExplained(t *testing.T) {
+	w, ns := newWorld(t)
+	entry := registry("prod", "eu-west-1")
+	entry.Identity = &v1alpha1.Identity{ServiceAccountRef: &v1alpha1.LocalReference{Name: ns}}
+	target := w.apply(ns, nil, entry)
+	w.run(target)
+	if ready := w.ready(target); ready.Reason != v1alpha1.ReasonIdentityNotFound || !strings.Contains(ready.Message, "ServiceAccount "+home+"/"+ns+" does not exist: create it") {
+		t.Errorf("Ready: %s: %s", ready.Reason, ready.Message)
+	}
+	w.serviceAccount(home, ns, map[string]string{"role": "x"})
+	w.run(target)
+	if ready := w.ready(target); ready.Status != metav1.ConditionTrue {
+		t.Errorf("Ready: %s: %s", ready.Reason, ready.Message)
+	}
+	// A changed annotation is a changed identity; a new UID is another's.
+	sa := &corev1.ServiceAccount{}
+	w.must(w.admin.Get(t.Context(), client.ObjectKey{Namespace: home, Name: ns}, sa))
+	sa.Annotations["role"] = "y"
+	w.must(w.admin.Update(t.Context(), sa))
+	w.run(target)
+	w.must(w.admin.Delete(t.Context(), sa))
+	w.serviceAccount(home, ns, map[string]string{"role": "y"})
+	w.run(target)
+	if w.mint.count() != 3 {
+		t.Errorf("%d calls, want one for each identity: 3", w.mint.count())
+	}
+}
+
+func TestTheAmbientIdentityIsLentOnlyIfAllowed(t *testing.T) {
+	w, ns := newWorld(t)
+	c := &v1alpha1.RegistryCredential{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "own"}}
+	c.Spec.Registries = []v1alpha1.Registry{registry("prod", "eu-west-1")}
+	w.must(w.admin.Create(t.Context(), c))
+	target := Target{Credential: keyOf(c), Namespace: ns}
+	w.run(target)
+	if w.mint.count() != 0 {
+		t.Error("a token was minted with the controller's identity")
+	}
+	stalled := false
+	for _, condition := range w.report(target).Conditions {
+		stalled = stalled || condition.Type == v1alpha1.ConditionStalled && condition.Reason == v1alpha1.ReasonAmbientIdentityNotAllowed
+	}
+	if !stalled {
+		t.Error("only a change of the spec can help, and Stalled does not say so")
+	}
+}
+
+func TestTheIdentitysSecretIsReadWhereItMayBe(t *testing.T) {
+	w, ns := newWorld(t)
+	keys := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: ns}, StringData: map[string]string{"key": "1"}}
+	entry := registry("prod", "eu-west-1")
+	entry.Identity = &v1alpha1.Identity{SecretRef: &v1alpha1.LocalReference{Name: ns}}
+	target := w.apply(ns, nil, entry)
+	w.run(target)
+	if ready := w.ready(target); ready.Reason != v1alpha1.ReasonIdentityNotFound {
+		t.Errorf("Ready: %s: %s", ready.Reason, ready.Message)
+	}
+	w.must(w.admin.Create(t.Context(), keys))
+	w.run(target)
+	first := w.mint.asked[len(w.mint.asked)-1].Identity.Secret
+	data, err := first.Data(t.Context())
+	if err != nil || string(data["key"]) != "1" {
+		t.Errorf("the Secret's content was not given to the provider: %v", err)
+	}
+	keys.StringData = map[string]string{"key": "2"}
+	w.must(w.admin.Update(t.Context(), keys))
+	w.run(target)
+	if w.mint.count() != 2 {
+		t.Errorf("%d calls, want 2: a new key is a new identity", w.mint.count())
+	}
+}

@@ -1,0 +1,142 @@
+package controllers
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+)
+
+// ledgerOf is a ledger with these standings for a cluster-wide credential of two entries.
+func ledgerOf(now time.Time, targets map[string]standing) (*Ledger, *credential) {
+	o := &v1alpha1.ClusterRegistryCredential{ObjectMeta: metav1.ObjectMeta{Name: "c", Generation: 2}}
+	o.Spec.Registries = []v1alpha1.Registry{registry("a", "eu-west-1"), registry("b", "us-east-1")}
+	c, err := credentialOf(o)
+	if err != nil {
+		panic(err)
+	}
+	l := &Ledger{}
+	l.open(c.Key, now).targets = targets
+	return l, c
+}
+
+func TestReady(t *testing.T) {
+	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	alive := entryStanding{expiresAt: now.Add(time.Hour), refreshAt: now.Add(time.Minute)}
+	dead := entryStanding{expiresAt: now}
+	failing := func(e entryStanding, terminal bool) entryStanding {
+		e.failure = &failure{reason: v1alpha1.ReasonAccessDenied, message: "may not", terminal: terminal}
+		return e
+	}
+	stand := func(a, b entryStanding) standing {
+		return standing{generation: 2, entries: map[string]entryStanding{"a": a, "b": b}}
+	}
+	unlinked := stand(alive, alive)
+	unlinked.failure = &failure{reason: v1alpha1.ReasonLinkFailed, message: "no"}
+	for name, c := range map[string]struct {
+		targets  map[string]standing
+		status   metav1.ConditionStatus
+		reason   string
+		says     string
+		current  int32
+		stalled  bool
+		observed int64
+	}{
+		"nothing selected":  {nil, metav1.ConditionTrue, v1alpha1.ReasonNoTargets, "No namespace", 0, false, 2},
+		"all alive":         {map[string]standing{"x": stand(alive, alive), "y": stand(alive, alive)}, metav1.ConditionTrue, v1alpha1.ReasonCurrent, "every registry", 2, false, 2},
+		"one refresh fails": {map[string]standing{"x": stand(alive, failing(alive, false))}, metav1.ConditionTrue, v1alpha1.ReasonRefreshFailing, "b: may not", 1, false, 2},
+		"a dead token":      {map[string]standing{"x": stand(alive, alive), "y": stand(failing(dead, false), alive)}, metav1.ConditionFalse, v1alpha1.ReasonAccessDenied, "1 of 2 namespaces", 1, false, 2},
+		"no token yet":      {map[string]standing{"x": stand(entryStanding{}, alive)}, metav1.ConditionFalse, v1alpha1.ReasonProgressing, "being minted", 0, false, 2},
+		"terminal":          {map[string]standing{"x": stand(failing(entryStanding{}, true), alive)}, metav1.ConditionFalse, v1alpha1.ReasonAccessDenied, "a: may not", 0, true, 2},
+		"not linked":        {map[string]standing{"x": unlinked}, metav1.ConditionFalse, v1alpha1.ReasonLinkFailed, "x: no", 0, false, 2},
+		"an older spec served": {map[string]standing{"x": {generation: 1, entries: stand(alive, alive).entries}},
+			metav1.ConditionTrue, v1alpha1.ReasonCurrent, "", 1, false, 1},
+	} {
+		l, cred := ledgerOf(now, c.targets)
+		var selected []string
+		for ns := range c.targets {
+			selected = append(selected, ns)
+		}
+		sum := l.sum(cred, selected, now)
+		status := &v1alpha1.ClusterCredentialStatus{CredentialStatus: v1alpha1.CredentialStatus{ObservedGeneration: -1}}
+		sum.fill(cred, status)
+		ready := status.Conditions[0]
+		if ready.Status != c.status || ready.Reason != c.reason || !strings.Contains(ready.Message, c.says) {
+			t.Errorf("%s: Ready=%s %s: %s", name, ready.Status, ready.Reason, ready.Message)
+		}
+		if status.Namespaces.Current != c.current || (len(status.Conditions) == 2) != c.stalled || status.ObservedGeneration != c.observed {
+			t.Errorf("%s: %d current, %d conditions, observed generation %d", name, status.Namespaces.Current, len(status.Conditions), status.ObservedGeneration)
+		}
+	}
+}
+
+func TestAtMostTenFailuresAreNamedOldestFirst(t *testing.T) {
+	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	targets := map[string]standing{}
+	var selected []string
+	for i := range 25 {
+		ns := fmt.Sprintf("ns-%02d", i)
+		selected = append(selected, ns)
+		targets[ns] = standing{failure: &failure{reason: v1alpha1.ReasonSecretConflict, message: "conflict"}, failingSince: now.Add(-time.Duration(i) * time.Minute)}
+	}
+	l, c := ledgerOf(now, targets)
+	failures := l.sum(c, selected, now).failures
+	if len(failures) != 10 || failures[0].Namespace != "ns-24" || failures[9].Namespace != "ns-15" {
+		t.Errorf("%v", failures)
+	}
+}
+
+func TestEqualNewsAreOneEvent(t *testing.T) {
+	w, ns := newWorld(t)
+	c, err := credentialOf(w.credential(w.apply(ns, nil, registry("a", "eu-west-1")).Credential.Name))
+	w.must(err)
+	var all []news
+	for i := range 214 {
+		all = append(all, news{reason: eventIssued, note: "the Secret holds tokens", namespace: fmt.Sprintf("ns-%03d", i)})
+	}
+	recordNews(t.Context(), w.recorder, c, append(all, news{warning: true, reason: "AccessDenied", note: strings.Repeat("ü", 2000)}))
+	told := strings.Split(w.told(), "\n")
+	if len(told) != 2 || told[0] != "Normal Issued ns-000, ns-001, ns-002, ns-003, ns-004 and 209 more: the Secret holds tokens" {
+		t.Errorf("%d events: %s", len(told), told[0])
+	}
+	if note := strings.TrimPrefix(told[1], "Warning AccessDenied "); len(note) > maxNote || !strings.HasSuffix(note, "…") {
+		t.Errorf("a note of %d bytes, and the API server takes %d", len(note), maxNote)
+	}
+}
+
+func TestAStatusWhoseTimesAloneHaveChangedIsWrittenOnceAMinute(t *testing.T) {
+	w, ns := newWorld(t)
+	target := w.apply(ns, nil, registry("a", "eu-west-1"))
+	due := w.run(target).RequeueAfter
+	first := w.report(target)
+	for _, c := range []struct {
+		after   time.Duration
+		written bool
+	}{{0, false}, {timesOnly, true}} {
+		w.Ledger.statusWritten(target.Credential, w.time.Now().Add(due))
+		w.step(due)
+		w.run(target)
+		w.step(c.after)
+		if got := w.report(target); got.ExpiresAt.Equal(first.ExpiresAt) == c.written {
+			t.Errorf("%s after the last write: written is %t, want %t", c.after, !c.written, c.written)
+		}
+		due = w.run(target).RequeueAfter
+		first = w.report(target)
+	}
+}
+
+func TestAStatusWaitsForTargetsNotHeardOfSinceTheStart(t *testing.T) {
+	w, ns := newWorld(t)
+	target := w.apply(ns, nil, registry("a", "eu-west-1"))
+	if got := w.report(target); got.ObservedGeneration != -1 {
+		t.Error("a status was written before the target was heard of")
+	}
+	w.step(settle)
+	if got := w.ready(target); got.Status != metav1.ConditionFalse || got.Reason != v1alpha1.ReasonProgressing {
+		t.Errorf("Ready=%s %s", got.Status, got.Reason)
+	}
+}

@@ -1,0 +1,294 @@
+package controllers
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/sets"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/events"
+	clocktesting "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/providers"
+)
+
+const (
+	life        = 12 * time.Hour
+	home        = "regcred-system"
+	canary      = "canary-token-"
+	defaultName = "regcred"
+)
+
+// mint is a cloud: it gives each region a token of its own, or fails.
+type mint struct {
+	clock *clocktesting.FakePassiveClock
+
+	mu     sync.Mutex
+	calls  int
+	fail   map[string]error
+	hang   map[string]bool
+	asked  []providers.Request
+	serial int
+}
+
+func (m *mint) Token(ctx context.Context, req providers.Request) (providers.Token, error) {
+	region := req.Registry.ECR.Region
+	m.mu.Lock()
+	m.calls++
+	m.serial++
+	m.asked = append(m.asked, req)
+	serial, err, hang := m.serial, m.fail[region], m.hang[region]
+	m.mu.Unlock()
+	if hang {
+		<-ctx.Done()
+		return providers.Token{}, ctx.Err()
+	}
+	if err != nil {
+		return providers.Token{}, err
+	}
+	account := "123456789012"
+	if len(req.Registry.ECR.Accounts) > 0 {
+		account = req.Registry.ECR.Accounts[0]
+	}
+	return providers.Token{
+		Username: "AWS", Password: providers.Sensitive(fmt.Sprintf("%s%s-%d", canary, region, serial)),
+		Hosts: []string{hostIn(account, region)}, ExpiresAt: m.clock.Now().Add(life),
+	}, nil
+}
+
+func (m *mint) breakRegion(region string, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fail[region] = err
+}
+
+func (m *mint) count() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.calls
+}
+
+func hostIn(account, region string) string { return account + ".dkr.ecr." + region + ".amazonaws.com" }
+
+func host(region string) string { return hostIn("123456789012", region) }
+
+// world is a controller on a real API server, with a clock of its own. It reads past caches, so what it does is seen at once.
+type world struct {
+	*testing.T
+	*TargetReconciler
+	status *StatusReconciler
+	// admin is somebody else than the controller.
+	admin    client.Client
+	time     *clocktesting.FakePassiveClock
+	mint     *mint
+	recorder *events.FakeRecorder
+	woken    chan Target
+	changed  []Key
+}
+
+// newWorld starts a controller; ns is a namespace of the test's own, with the label team=<its name>.
+func newWorld(t *testing.T) (w *world, ns string) {
+	t.Helper()
+	now := clocktesting.NewFakePassiveClock(time.Now().Truncate(time.Second))
+	w = &world{T: t, time: now, mint: &mint{clock: now, fail: map[string]error{}, hang: map[string]bool{}}}
+	scheme := runtime.NewScheme()
+	w.must(clientgoscheme.AddToScheme(scheme))
+	w.must(v1alpha1.AddToScheme(scheme))
+	var err error
+	w.admin, err = client.New(cluster.Config, client.Options{Scheme: scheme})
+	w.must(err)
+	w.restart()
+	ns = fmt.Sprintf("t%d", time.Now().UnixNano())
+	w.must(w.admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns, Labels: map[string]string{"team": ns}}}))
+	w.must(client.IgnoreAlreadyExists(w.admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: home}})))
+	w.serviceAccount(ns, "default", nil)
+	return w, ns
+}
+
+// restart replaces the controller by one that remembers nothing.
+func (w *world) restart() {
+	w.woken = make(chan Target, 1000)
+	w.recorder = events.NewFakeRecorder(1000)
+	ours := client.WithFieldOwner(w.admin, FieldManager)
+	ledger := &Ledger{Changed: func(key Key) { w.changed = append(w.changed, key) }}
+	w.TargetReconciler = &TargetReconciler{
+		Cache: w.admin, Live: w.admin, Client: ours, Clock: w.time, Namespace: home, Ledger: ledger,
+		Tokens:   providers.NewBroker(w.Context(), w.time, map[string]providers.Provider{"ecr": w.mint}),
+		Excluded: sets.New("kube-system"),
+		Wake:     func(t Target, _ int) { w.woken <- t },
+	}
+	w.status = &StatusReconciler{Cache: w.admin, Client: ours, Clock: w.time, Events: w.recorder, Excluded: w.Excluded, Ledger: ledger}
+}
+
+func (w *world) must(err error) {
+	w.Helper()
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+// registry is an entry for ECR in a region.
+func registry(name, region string) v1alpha1.Registry {
+	return v1alpha1.Registry{Name: name, ECR: &v1alpha1.ECR{Region: region}}
+}
+
+// apply creates a cluster-wide credential for the namespace; its name is the namespace's, so that tests do not meet.
+func (w *world) apply(ns string, change func(*v1alpha1.ClusterCredentialSpec), entries ...v1alpha1.Registry) Target {
+	w.Helper()
+	c := &v1alpha1.ClusterRegistryCredential{ObjectMeta: metav1.ObjectMeta{Name: ns}}
+	c.Spec.Registries = entries
+	c.Spec.NamespaceSelector.MatchLabels = map[string]v1alpha1.LabelValue{"team": v1alpha1.LabelValue(ns)}
+	c.Spec.ServiceAccounts = &v1alpha1.ServiceAccounts{Names: []string{"default"}}
+	if change != nil {
+		change(&c.Spec)
+	}
+	w.must(w.admin.Create(w.Context(), c))
+	return Target{Credential: keyOf(c), Namespace: ns}
+}
+
+func (w *world) credential(name string) *v1alpha1.ClusterRegistryCredential {
+	w.Helper()
+	c := &v1alpha1.ClusterRegistryCredential{}
+	w.must(w.admin.Get(w.Context(), client.ObjectKey{Name: name}, c))
+	return c
+}
+
+// change edits the spec of a cluster-wide credential.
+func (w *world) change(name string, edit func(*v1alpha1.ClusterRegistryCredential)) {
+	w.Helper()
+	c := w.credential(name)
+	edit(c)
+	w.must(w.admin.Update(w.Context(), c))
+}
+
+func (w *world) serviceAccount(ns, name string, annotations map[string]string, pullSecrets ...string) {
+	w.Helper()
+	sa := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name, Annotations: annotations}}
+	for _, s := range pullSecrets {
+		sa.ImagePullSecrets = append(sa.ImagePullSecrets, corev1.LocalObjectReference{Name: s})
+	}
+	w.must(w.admin.Create(w.Context(), sa))
+}
+
+// links are the names in the ServiceAccount's imagePullSecrets.
+func (w *world) links(ns, name string) []string {
+	w.Helper()
+	sa := &corev1.ServiceAccount{}
+	w.must(w.admin.Get(w.Context(), client.ObjectKey{Namespace: ns, Name: name}, sa))
+	names := []string{}
+	for _, s := range sa.ImagePullSecrets {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// run reconciles the target until it waits for nothing but time.
+func (w *world) run(t Target) reconcile.Result {
+	w.Helper()
+	for range 10 {
+		result, err := w.Reconcile(w.Context(), t)
+		w.must(err)
+		if !w.waits(t) {
+			return result
+		}
+		select {
+		case <-w.woken:
+		case <-time.After(10 * time.Second):
+			w.Fatal("nobody woke the target")
+		}
+	}
+	w.Fatal("the target does not come to rest")
+	return reconcile.Result{}
+}
+
+// waits says whether a call is under way for the target that will end.
+func (w *world) waits(t Target) bool {
+	w.Ledger.mu.Lock()
+	defer w.Ledger.mu.Unlock()
+	b := w.Ledger.books[t.Credential]
+	if b == nil {
+		return false
+	}
+	return b.targets[t.Namespace].pending && len(w.mint.hang) == 0
+}
+
+func (w *world) secret(t Target) *corev1.Secret {
+	w.Helper()
+	s := &corev1.Secret{}
+	w.must(w.admin.Get(w.Context(), t.secret(), s))
+	return s
+}
+
+// tokens are the passwords in a Secret, by host.
+func tokens(t *testing.T, s *corev1.Secret) map[string]string {
+	t.Helper()
+	var config map[string]map[string]map[string]string
+	if err := json.Unmarshal(s.Data[corev1.DockerConfigJsonKey], &config); err != nil {
+		t.Fatal("the content is not a docker config")
+	}
+	byHost := map[string]string{}
+	for host, fields := range config["auths"] {
+		if got := slices.Collect(maps.Keys(fields)); len(got) != 1 || got[0] != "auth" {
+			t.Errorf("%s has the fields %v, want auth alone", host, got)
+		}
+		decoded, err := base64.StdEncoding.DecodeString(fields["auth"])
+		if err != nil {
+			t.Fatal("auth is not base64")
+		}
+		_, byHost[host], _ = strings.Cut(string(decoded), ":")
+	}
+	return byHost
+}
+
+// step moves the clock.
+func (w *world) step(d time.Duration) { w.time.SetTime(w.time.Now().Add(d)) }
+
+// statusOf reports and returns the status of the cluster-wide credential.
+func (w *world) report(t Target) *v1alpha1.ClusterCredentialStatus {
+	w.Helper()
+	_, err := w.status.Reconcile(w.Context(), t.Credential)
+	w.must(err)
+	var o client.Object = &v1alpha1.ClusterRegistryCredential{}
+	if t.Credential.Namespace != "" {
+		o = &v1alpha1.RegistryCredential{}
+	}
+	w.must(w.admin.Get(w.Context(), client.ObjectKey(t.Credential), o))
+	return statusOf(o)
+}
+
+func (w *world) ready(t Target) metav1.Condition {
+	w.Helper()
+	for _, c := range w.report(t).Conditions {
+		if c.Type == v1alpha1.ConditionReady {
+			return c
+		}
+	}
+	w.Fatal("no Ready condition")
+	return metav1.Condition{}
+}
+
+// told returns the events so far.
+func (w *world) told() string {
+	var all []string
+	for len(w.recorder.Events) > 0 {
+		all = append(all, <-w.recorder.Events)
+	}
+	return strings.Join(all, "\n")
+}
+
+var errRefused = &providers.Error{Reason: v1alpha1.ReasonAccessDenied, Err: errors.New("the role may not")}
