@@ -56,7 +56,7 @@ build: ## Build bin/regcred.
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/regcred ./cmd/regcred
 
 .PHONY: test
-test: ## Run all tests, with a real API server; RACE= leaves the race detector out.
+test: build ## Run all tests, with a real API server; RACE= leaves the race detector out.
 	assets=$(ASSETS); packages="$$($(GO) list ./... | grep -vE '/test/(bench|demo)$$')"; \
 	KUBEBUILDER_ASSETS="$$assets" $(GO) test $(RACE) $$packages
 

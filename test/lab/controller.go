@@ -126,6 +126,8 @@ func (c *Controller) Kill() error {
 type Usage struct {
 	CPU time.Duration
 	RSS int64
+	// PeakRSS is the largest RSS so far.
+	PeakRSS int64
 }
 
 // Usage reads what the controller has used, from /proc.
@@ -141,5 +143,21 @@ func (c *Controller) Usage() (Usage, error) {
 	system, err2 := strconv.ParseInt(fields[12], 10, 64)
 	pages, err3 := strconv.ParseInt(fields[21], 10, 64)
 	const clockTick = 10 * time.Millisecond // USER_HZ is 100 on every Linux
-	return Usage{CPU: time.Duration(user+system) * clockTick, RSS: pages * int64(os.Getpagesize())}, errors.Join(err1, err2, err3)
+	peak, err4 := peakRSS(dir)
+	usage := Usage{CPU: time.Duration(user+system) * clockTick, RSS: pages * int64(os.Getpagesize()), PeakRSS: peak}
+	return usage, errors.Join(err1, err2, err3, err4)
+}
+
+func peakRSS(dir string) (int64, error) {
+	status, err := os.ReadFile(dir + "/status")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(status)) {
+		if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kibibytes, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
+			return kibibytes << 10, err
+		}
+	}
+	return 0, fmt.Errorf("%s/status says nothing of VmHWM", dir)
 }
