@@ -66,7 +66,7 @@ func transformSecret(o any) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		kept = append(kept, metav1.ManagedFieldsEntry{Manager: entry.Manager, FieldsV1: &metav1.FieldsV1{Raw: raw}})
+		kept = append(kept, metav1.ManagedFieldsEntry{Manager: entry.Manager, FieldsV1: metav1.NewFieldsV1(string(raw))})
 	}
 	m.ManagedFields = kept
 	delete(m.Annotations, corev1.LastAppliedConfigAnnotation)

@@ -112,8 +112,8 @@ func published(out outcome) []string {
 	return hosts
 }
 
-// maxNote is what the API server takes for the note of an event.
-const maxNote = 1024
+// maxText is what the API server takes for the note of an event, and what our schema allows for a message in status.
+const maxText = 1024
 
 // recordNews makes one event, and one line in the log, of equal news.
 func recordNews(ctx context.Context, recorder events.EventRecorder, c *credential, all []news) {
@@ -132,7 +132,7 @@ func recordNews(ctx context.Context, recorder events.EventRecorder, c *credentia
 		if n.warning {
 			eventType = corev1.EventTypeWarning
 		}
-		note := truncate(where(c, namespaces[n])+n.note, maxNote)
+		note := truncate(where(c, namespaces[n]) + n.note)
 		recorder.Eventf(c.object, related(c, namespaces[n]), eventType, n.reason, n.action, "%s", note)
 		log.FromContext(ctx).Info(n.reason, "action", n.action, "note", note)
 	}
@@ -163,9 +163,9 @@ func where(c *credential, namespaces []string) string {
 	}
 }
 
-func truncate(s string, limit int) string {
-	if len(s) <= limit {
+func truncate(s string) string {
+	if len(s) <= maxText {
 		return s
 	}
-	return strings.ToValidUTF8(s[:limit-len("…")], "") + "…"
+	return strings.ToValidUTF8(s[:maxText-len("…")], "") + "…"
 }

@@ -22,8 +22,8 @@ type failure struct {
 }
 
 func failureOf(err error) *failure {
-	var known *providers.Error
-	if !errors.As(err, &known) {
+	known, ok := errors.AsType[*providers.Error](err)
+	if !ok {
 		return &failure{reason: v1alpha1.ReasonInternal, retryAfter: retryAfter,
 			message: "the API server did not answer well; it is tried again"}
 	}
@@ -67,8 +67,7 @@ func (e *entry) take(c *credential, namespace string, token providers.Token) {
 }
 
 func (e *entry) fail(err error) {
-	var pending *providers.PendingError
-	if errors.As(err, &pending) {
+	if pending, ok := errors.AsType[*providers.PendingError](err); ok {
 		e.pendingSince = pending.Since
 		return
 	}

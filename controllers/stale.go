@@ -162,7 +162,7 @@ func ownedData(entry metav1.ManagedFieldsEntry) (map[string]json.RawMessage, err
 	var fields struct {
 		Data map[string]json.RawMessage `json:"f:data"`
 	}
-	if err := json.Unmarshal(entry.FieldsV1.Raw, &fields); err != nil {
+	if err := json.Unmarshal(entry.FieldsV1.GetRawBytes(), &fields); err != nil {
 		return nil, err
 	}
 	return fields.Data, nil

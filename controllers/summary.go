@@ -11,12 +11,8 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 )
 
-const (
-	// maxFailures is how many namespaces a status names.
-	maxFailures = 10
-	// maxMessage is what the schema allows for a message in status.
-	maxMessage = 1024
-)
+// maxFailures is how many namespaces a status names.
+const maxFailures = 10
 
 // summary is how a credential stands over all its targets.
 type summary struct {
@@ -26,7 +22,9 @@ type summary struct {
 	// generation is the oldest that a target was served with.
 	generation int64
 	registries []v1alpha1.RegistryStatus
-	failures   []v1alpha1.NamespaceFailure
+	// live counts, by entry, the targets that hold a live token.
+	live     []int
+	failures []v1alpha1.NamespaceFailure
 	// failing is the first failure found, and where: it speaks for all in the Ready condition.
 	failing *failure
 	where   string
@@ -43,7 +41,7 @@ func (l *Ledger) sum(c *credential, selected []string, now time.Time) summary {
 	}
 	s := summary{selected: len(selected), age: now.Sub(b.opened), generation: c.object.GetGeneration()}
 	names := make([]string, len(c.spec.Registries))
-	s.registries = make([]v1alpha1.RegistryStatus, len(names))
+	s.registries, s.live = make([]v1alpha1.RegistryStatus, len(names)), make([]int, len(names))
 	for i, entry := range c.spec.Registries {
 		names[i] = entry.Name
 		s.registries[i] = v1alpha1.RegistryStatus{Name: entry.Name, Hosts: b.hosts[entry.Name]}
@@ -64,12 +62,15 @@ func (l *Ledger) sum(c *credential, selected []string, now time.Time) summary {
 			s.current++
 		}
 		for i := range s.registries {
-			s.addEntry(&s.registries[i], namespace, t.entries[names[i]])
+			s.addEntry(&s.registries[i], t.entries[names[i]])
+			if t.entries[names[i]].expiresAt.After(now) {
+				s.live[i]++
+			}
 		}
 		if t.failure != nil {
 			s.addFailure(t.failure, namespace+": "+t.failure.message)
 			failures = append(failures, failing{t.failingSince, v1alpha1.NamespaceFailure{
-				Namespace: namespace, Reason: t.failure.reason, Message: truncate(t.failure.message, maxMessage)}})
+				Namespace: namespace, Reason: t.failure.reason, Message: truncate(t.failure.message)}})
 		}
 	}
 	slices.SortStableFunc(failures, func(a, b failing) int { return a.since.Compare(b.since) })
@@ -79,14 +80,14 @@ func (l *Ledger) sum(c *credential, selected []string, now time.Time) summary {
 	return s
 }
 
-func (s *summary) addEntry(r *v1alpha1.RegistryStatus, namespace string, e entryStanding) {
+func (s *summary) addEntry(r *v1alpha1.RegistryStatus, e entryStanding) {
 	r.ExpiresAt = earliest(r.ExpiresAt, e.expiresAt)
 	r.RefreshAt = earliest(r.RefreshAt, e.refreshAt)
 	if e.failure == nil {
 		return
 	}
 	if r.Reason == "" {
-		r.Reason, r.Message = e.failure.reason, truncate(e.failure.message, maxMessage)
+		r.Reason, r.Message = e.failure.reason, truncate(e.failure.message)
 	}
 	s.addFailure(e.failure, r.Name+": "+e.failure.message)
 }
@@ -103,6 +104,7 @@ func (s *summary) addFailure(f *failure, where string) {
 // fill writes the summary into a status.
 func (s *summary) fill(c *credential, status *v1alpha1.ClusterCredentialStatus) {
 	status.Registries = s.registries
+	status.RegistriesCurrent = fmt.Sprintf("%d/%d", s.registriesCurrent(), len(s.registries))
 	status.ExpiresAt, status.RefreshAt = nil, nil
 	for _, r := range s.registries {
 		if r.ExpiresAt != nil {
@@ -113,7 +115,7 @@ func (s *summary) fill(c *credential, status *v1alpha1.ClusterCredentialStatus) 
 		}
 	}
 	if c.Namespace == "" {
-		status.Namespaces = &v1alpha1.NamespaceCounts{Selected: int32(s.selected), Current: int32(s.current)} //nolint:gosec // no cluster has 2^31 namespaces
+		status.Namespaces = &v1alpha1.NamespaceCounts{Selected: int32(s.selected), Current: int32(s.current)}
 		status.Failures = s.failures
 	}
 	if s.unheard == 0 {
@@ -128,8 +130,18 @@ func (s *summary) fill(c *credential, status *v1alpha1.ClusterCredentialStatus) 
 	}
 	meta.SetStatusCondition(&status.Conditions, metav1.Condition{
 		Type: v1alpha1.ConditionStalled, Status: metav1.ConditionTrue, ObservedGeneration: c.object.GetGeneration(),
-		Reason: s.stalled.reason, Message: truncate(s.stalled.message, maxMessage),
+		Reason: s.stalled.reason, Message: truncate(s.stalled.message),
 	})
+}
+
+func (s *summary) registriesCurrent() int {
+	current := 0
+	for _, live := range s.live {
+		if live == s.selected {
+			current++
+		}
+	}
+	return current
 }
 
 // ready answers whether pods can pull.
@@ -153,7 +165,7 @@ func (s *summary) ready(c *credential) metav1.Condition {
 			ready.Message = fmt.Sprintf("%d of %d namespaces cannot pull from every registry: %s", s.selected-s.current, s.selected, ready.Message)
 		}
 	}
-	ready.Message = truncate(ready.Message, maxMessage)
+	ready.Message = truncate(ready.Message)
 	return ready
 }
 

@@ -68,6 +68,9 @@ func TestReady(t *testing.T) {
 		if ready.Status != c.status || ready.Reason != c.reason || !strings.Contains(ready.Message, c.says) {
 			t.Errorf("%s: Ready=%s %s: %s", name, ready.Status, ready.Reason, ready.Message)
 		}
+		if live := map[int32]string{0: "", 1: "2/2", 2: "2/2"}[c.current]; live != "" && len(c.targets) == int(c.current) && status.RegistriesCurrent != live {
+			t.Errorf("%s: registries %s", name, status.RegistriesCurrent)
+		}
 		if status.Namespaces.Current != c.current || (len(status.Conditions) == 2) != c.stalled || status.ObservedGeneration != c.observed {
 			t.Errorf("%s: %d current, %d conditions, observed generation %d", name, status.Namespaces.Current, len(status.Conditions), status.ObservedGeneration)
 		}
@@ -103,8 +106,8 @@ func TestEqualNewsAreOneEvent(t *testing.T) {
 	if len(told) != 2 || told[0] != "Normal Issued ns-000, ns-001, ns-002, ns-003, ns-004 and 209 more: the Secret holds tokens" {
 		t.Errorf("%d events: %s", len(told), told[0])
 	}
-	if note := strings.TrimPrefix(told[1], "Warning AccessDenied "); len(note) > maxNote || !strings.HasSuffix(note, "…") {
-		t.Errorf("a note of %d bytes, and the API server takes %d", len(note), maxNote)
+	if note := strings.TrimPrefix(told[1], "Warning AccessDenied "); len(note) > maxText || !strings.HasSuffix(note, "…") {
+		t.Errorf("a note of %d bytes, and the API server takes %d", len(note), maxText)
 	}
 }
 

@@ -53,12 +53,14 @@ func request(region string) providers.Request {
 	return providers.Request{Provider: "ecr", Registry: v1alpha1.Registry{Name: "prod", ECR: &v1alpha1.ECR{Region: region}}}
 }
 
+// pass lets time pass.
+func pass(d time.Duration) { time.Sleep(d) } //nolint:forbidigo // the clock is synctest's
+
 // ask asks until the call that it started has ended.
 func ask(b *providers.Broker, req providers.Request, newerThan time.Time) (providers.Token, error) {
 	woken := make(chan struct{})
 	token, err := b.Token(req, newerThan, func() { close(woken) })
-	var pending *providers.PendingError
-	if !errors.As(err, &pending) {
+	if _, pending := errors.AsType[*providers.PendingError](err); !pending {
 		return token, err
 	}
 	<-woken
@@ -76,7 +78,7 @@ func TestManyTargetsShareOneCall(t *testing.T) {
 				t.Fatalf("got %v, want pending", err)
 			}
 		}
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		synctest.Wait()
 		if got := p.calls.Load(); got != 1 {
 			t.Errorf("%d calls for 1000 targets, want 1", got)
@@ -98,7 +100,7 @@ func TestATargetThatIsDueGetsANewerTokenThanItHolds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(6 * time.Hour)
+		pass(6 * time.Hour)
 		second, err := ask(b, request("eu-west-1"), first.ExpiresAt)
 		if err != nil || !second.ExpiresAt.After(first.ExpiresAt) {
 			t.Fatalf("got %v, %v; want a token later than %v", second.ExpiresAt, err, first.ExpiresAt)
@@ -184,7 +186,7 @@ func TestAFailureIsSharedAndBacksOff(t *testing.T) {
 				t.Fatal("the failure was not remembered")
 			}
 			gaps = append(gaps, failure.RetryAfter)
-			time.Sleep(failure.RetryAfter)
+			pass(failure.RetryAfter)
 		}
 		for i, gap := range gaps {
 			if ceiling := min(2*time.Minute, time.Second<<(i+1)); gap < time.Second || gap > ceiling {
@@ -293,7 +295,7 @@ func TestCallsOfOneProviderAreSpaced(t *testing.T) {
 		if got := p.calls.Load(); got != 20 {
 			t.Errorf("%d calls at once, want a burst of 20", got)
 		}
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		synctest.Wait()
 		if got := p.calls.Load(); got != 120 {
 			t.Errorf("%d calls after 10 s, want 120: 10 a second after the burst", got)

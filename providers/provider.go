@@ -108,11 +108,17 @@ type Sensitive string
 
 const redacted = "[redacted]"
 
-func (Sensitive) String() string               { return redacted }
-func (Sensitive) GoString() string             { return redacted }
-func (Sensitive) Format(f fmt.State, _ rune)   { _, _ = f.Write([]byte(redacted)) }
+// String hides the text.
+func (Sensitive) String() string { return redacted }
+
+// Format implements fmt.Formatter, so that it hides the text from every verb.
+func (Sensitive) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
+
+// MarshalText implements encoding.TextMarshaler, and hides the text from encoders.
 func (Sensitive) MarshalText() ([]byte, error) { return []byte(redacted), nil }
-func (Sensitive) MarshalLog() any              { return redacted }
+
+// MarshalLog implements logr.Marshaler.
+func (Sensitive) MarshalLog() any { return redacted }
 
 // Reveal returns the text itself.
 func (s Sensitive) Reveal() string { return string(s) }

@@ -8,14 +8,14 @@ import (
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
-// +kubebuilder:resource:shortName=regcred,categories=regcred
+// +kubebuilder:resource:shortName=regcred,categories=regcreds
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,description="Can pods pull?"
-// +kubebuilder:printcolumn:name="Registries",type=string,JSONPath=`.spec.registries[*].name`
+// +kubebuilder:printcolumn:name="Registries",type=string,JSONPath=`.status.registriesCurrent`,description="Registries with a live token in every namespace, of all"
 // +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.status.expiresAt`,description="When the first token expires"
 // +kubebuilder:printcolumn:name="Refresh",type=string,JSONPath=`.status.refreshAt`,description="When the first token is refreshed"
 // +kubebuilder:printcolumn:name="Reason",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63",message="metadata.name must be at most 63 characters: it also names the Secret and the annotation that records a link"
+// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63",message="metadata.name must be at most 63 characters: it also names the Secret and the annotation that records a link",fieldPath=".metadata"
 type RegistryCredential struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -40,16 +40,16 @@ type RegistryCredentialList struct {
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
-// +kubebuilder:resource:scope=Cluster,shortName=cregcred,categories=regcred
+// +kubebuilder:resource:scope=Cluster,shortName=cregcred,categories=regcreds
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,description="Can pods pull?"
-// +kubebuilder:printcolumn:name="Registries",type=string,JSONPath=`.spec.registries[*].name`
+// +kubebuilder:printcolumn:name="Registries",type=string,JSONPath=`.status.registriesCurrent`,description="Registries with a live token in every namespace, of all"
 // +kubebuilder:printcolumn:name="Namespaces",type=integer,JSONPath=`.status.namespaces.selected`
 // +kubebuilder:printcolumn:name="Current",type=integer,JSONPath=`.status.namespaces.current`,description="Namespaces whose Secret holds live tokens for every registry"
 // +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.status.expiresAt`,description="When the first token expires"
 // +kubebuilder:printcolumn:name="Refresh",type=string,JSONPath=`.status.refreshAt`,description="When the first token is refreshed"
 // +kubebuilder:printcolumn:name="Reason",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63",message="metadata.name must be at most 63 characters: it also names the Secret and the annotation that records a link"
+// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63",message="metadata.name must be at most 63 characters: it also names the Secret and the annotation that records a link",fieldPath=".metadata"
 type ClusterRegistryCredential struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -103,8 +103,8 @@ type ServiceAccounts struct {
 	// +optional
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
-	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=253
+	// +kubebuilder:validation:items:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="a name must be the name of a ServiceAccount: lower case letters, digits, '-' and '.', starting and ending with a letter or digit"
 	// +listType=set
 	Names []string `json:"names,omitempty"`
 

@@ -7,7 +7,7 @@ type Registry struct {
 	// name tells the entries of a credential apart, in status, events and metrics.
 	// +required
 	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:XValidation:rule="!format.dns1123Label().validate(self).hasValue()",message="name must consist of lower case letters, digits and '-', and start and end with a letter or digit"
+	// +kubebuilder:validation:XValidation:rule="!format.dns1123Label().validate(self).hasValue()",message="name must be lower case letters, digits and '-', starting and ending with a letter or digit"
 	Name string `json:"name"`
 
 	// ecr is a private registry of Amazon ECR.
@@ -39,7 +39,7 @@ type Identity struct {
 type LocalReference struct {
 	// +required
 	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="name must be the name of an object: lower case letters, digits, '-' and '.'"
+	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="name must be the name of an object: lower case letters, digits, '-' and '.', starting and ending with a letter or digit"
 	Name string `json:"name"`
 }
 
@@ -52,7 +52,7 @@ type ECR struct {
 	// Absent: the region of the controller's AWS configuration (AWS_REGION).
 	// +optional
 	// +kubebuilder:validation:MaxLength=32
-	// +kubebuilder:validation:XValidation:rule="self.matches('^(us-gov|us-isob?|us-isof|eu-isoe|eusc-[a-z]{2}|[a-z]{2})-(north|south|east|west|central|northeast|northwest|southeast|southwest)-[1-9][0-9]?$')",message="region must be an AWS region, such as eu-west-1, us-gov-west-1 or cn-north-1"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^(us-gov|us-iso[bf]?|eu-isoe|eusc-[a-z]{2}|[a-z]{2})-(north|south|east|west|central|northeast|northwest|southeast|southwest)-[1-9][0-9]?$')",message="region must be an AWS region, such as eu-west-1, us-gov-west-1 or cn-north-1"
 	Region string `json:"region,omitempty"`
 
 	// accounts lists the AWS accounts whose registries the Secret is for. Absent: the account of the identity.
@@ -60,7 +60,7 @@ type ECR struct {
 	// +optional
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
-	// +kubebuilder:validation:items:MaxLength=16
+	// +kubebuilder:validation:items:MaxLength=128
 	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[0-9]{12}$')",message="an account must be the 12 digits of an AWS account ID, quoted"
 	// +listType=set
 	Accounts []string `json:"accounts,omitempty"`
@@ -68,7 +68,7 @@ type ECR struct {
 	// roleARN is a role that the identity assumes before it asks for the token.
 	// +optional
 	// +kubebuilder:validation:MaxLength=2048
-	// +kubebuilder:validation:XValidation:rule="self.matches('^arn:aws[a-z-]*:iam::[0-9]{12}:role/[!-~]+$')",message="roleARN must be the ARN of an IAM role, such as arn:aws:iam::123456789012:role/pull"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^arn:aws(-[a-z]+)*:iam::[0-9]{12}:role/([!-~]+/)?[a-zA-Z0-9_+=,.@-]{1,64}$')",message="roleARN must be the ARN of an IAM role, such as arn:aws:iam::123456789012:role/pull"
 	RoleARN string `json:"roleARN,omitempty"`
 
 	// externalID is presented when roleARN is assumed, if its trust policy demands one.

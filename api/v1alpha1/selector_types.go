@@ -11,7 +11,7 @@ type Selector struct {
 	// matchLabels are labels that must be there with these values.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=16
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !format.qualifiedName().validate(k).hasValue() && !format.labelValue().validate(self[k]).hasValue())",message="matchLabels must hold valid label keys and values"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !format.qualifiedName().validate(k).hasValue())",message="each key of matchLabels must be a label key, such as app or example.com/app"
 	MatchLabels map[string]LabelValue `json:"matchLabels,omitempty"`
 
 	// matchExpressions are requirements, all of which must be met.
@@ -24,15 +24,16 @@ type Selector struct {
 // LabelValue is the value of a label.
 //
 // +kubebuilder:validation:MaxLength=63
+// +kubebuilder:validation:XValidation:rule="!format.labelValue().validate(self).hasValue()",message="a label value must be empty or letters, digits, '-', '_' and '.', starting and ending with a letter or digit"
 type LabelValue string
 
 // SelectorRequirement is a requirement on one label.
 //
-// +kubebuilder:validation:XValidation:rule="(self.operator in ['In', 'NotIn']) == (has(self.values) && size(self.values) > 0)",message="values must be given with the operators In and NotIn, and only with them"
+// +kubebuilder:validation:XValidation:rule="(self.operator in ['In', 'NotIn']) == (has(self.values) && size(self.values) > 0)",message="the operators In and NotIn need values, Exists and DoesNotExist must have none"
 type SelectorRequirement struct {
 	// +required
-	// +kubebuilder:validation:MaxLength=316
-	// +kubebuilder:validation:XValidation:rule="!format.qualifiedName().validate(self).hasValue()",message="key must be a label key"
+	// +kubebuilder:validation:MaxLength=317
+	// +kubebuilder:validation:XValidation:rule="!format.qualifiedName().validate(self).hasValue()",message="key must be a label key, such as app or example.com/app"
 	Key string `json:"key"`
 
 	// +required
@@ -41,7 +42,6 @@ type SelectorRequirement struct {
 
 	// +optional
 	// +kubebuilder:validation:MaxItems=64
-	// +kubebuilder:validation:items:XValidation:rule="!format.labelValue().validate(self).hasValue()",message="a value must be a label value"
 	// +listType=set
 	Values []LabelValue `json:"values,omitempty"`
 }

@@ -24,6 +24,11 @@ type CredentialStatus struct {
 	// +optional
 	RefreshAt *metav1.Time `json:"refreshAt,omitempty"`
 
+	// registriesCurrent is how many registries every selected namespace holds a live token for, of how many: "2/2".
+	// It is for the eye: the column of kubectl.
+	// +optional
+	RegistriesCurrent string `json:"registriesCurrent,omitempty"`
+
 	// registries reports each registry entry.
 	// +optional
 	// +listType=map

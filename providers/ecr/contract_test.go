@@ -17,6 +17,7 @@ import (
 func TestContract(t *testing.T) {
 	providertest.Contract{
 		New: func(t *testing.T) (providers.Provider, providertest.Cloud) {
+			t.Helper()
 			aws := startAWS(t)
 			return ecr.New(clock.RealClock{}), emulator{aws}
 		},

@@ -43,13 +43,11 @@ var refusals = map[string]struct{ reason, cure string }{
 // explain turns an SDK error into one that may be shown. It speaks of codes, never in the SDK's or the service's words: those
 // quote requests, and with them session tokens.
 func explain(action, identity string, err error) *providers.Error {
-	var known *providers.Error
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*providers.Error](err); ok {
 		return known
 	}
 	after := retryAfter(err)
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		if r, ok := refusals[api.ErrorCode()]; ok {
 			return &providers.Error{Reason: r.reason, RetryAfter: after,
 				Err: fmt.Errorf("%s is refused to %s (%s): %s", action, identity, api.ErrorCode(), r.cure)}

@@ -81,7 +81,7 @@ func TestTheServiceAccountsRoleAsks(t *testing.T) {
 		audience    string
 	}{
 		"default audience": {map[string]string{"eks.amazonaws.com/role-arn": pullRole}, "sts.amazonaws.com"},
-		"own audience": {map[string]string{"eks.amazonaws.com/role-arn": pullRole, "eks.amazonaws.com/audience": "custom"}, "custom"},
+		"own audience":     {map[string]string{"eks.amazonaws.com/role-arn": pullRole, "eks.amazonaws.com/audience": "custom"}, "custom"},
 		"the kubelet's pull role goes first": {map[string]string{
 			"eks.amazonaws.com/ecr-role-arn": pullRole, "eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/other"}, "sts.amazonaws.com"},
 	} {
@@ -113,8 +113,11 @@ func lastPrincipal(aws *cloud.AWS) string {
 func TestARoleIsAssumedOnTopOfAnyIdentity(t *testing.T) {
 	const top = "arn:aws:iam::999999999999:role/cross"
 	base := map[string]func(t *testing.T, aws *cloud.AWS) (providers.Identity, string){
-		"ambient": func(_ *testing.T, aws *cloud.AWS) (providers.Identity, string) { return providers.Identity{}, aws.Ambient().ARN() },
+		"ambient": func(_ *testing.T, aws *cloud.AWS) (providers.Identity, string) {
+			return providers.Identity{}, aws.Ambient().ARN()
+		},
 		"ServiceAccount": func(t *testing.T, aws *cloud.AWS) (providers.Identity, string) {
+			t.Helper()
 			addRole(t, aws, cloud.Role{ARN: pullRole, WebIdentity: &cloud.WebIdentity{Subject: subject, Audience: "sts.amazonaws.com"}})
 			return serviceAccount(t, map[string]string{"eks.amazonaws.com/role-arn": pullRole}, new([]string)), pullRole
 		},

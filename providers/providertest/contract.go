@@ -57,6 +57,7 @@ const patience = 20 * time.Second
 
 // Run runs the contract.
 func (c Contract) Run(t *testing.T) {
+	t.Helper()
 	t.Run("a token pulls from every host it names", c.pulls)
 	t.Run("the expiry is the token's own", c.expiry)
 	t.Run("a wrong clock does not shorten the life of a token", c.clockOffset)
@@ -125,6 +126,7 @@ func (c Contract) remembersNothing(t *testing.T) {
 }
 
 func (c Contract) fails(t *testing.T, fault Fault, reason string) {
+	t.Helper()
 	p, cloud := c.New(t)
 	cloud.Break(fault, 7*time.Second)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

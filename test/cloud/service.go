@@ -2,6 +2,7 @@ package cloud
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"log"
 	"math"
@@ -113,7 +114,7 @@ type server struct {
 }
 
 func startServer(handler http.Handler, ca *certificateAuthority) (*server, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}

@@ -47,7 +47,8 @@ func startController(ctx context.Context, binary, kubeconfig string, env []strin
 	c.cmd = exec.Command(binary, args...) //nolint:noctx // it is stopped by a signal, as in a cluster
 	c.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent"}, env...)
 	c.cmd.Stdout, c.cmd.Stderr = log, log
-	c.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	// In a group of its own: a Ctrl-C at the terminal is for the parent, which then stops it.
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if err := c.cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -66,8 +67,7 @@ func freeAddress(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return l.Addr().String(), l.Close()
 }
 
 func (c *Controller) waitReady(ctx context.Context, url string) error {

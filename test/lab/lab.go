@@ -46,11 +46,11 @@ func Start(ctx context.Context, plane controlplane.Options, aws cloud.Options) (
 		return nil, err
 	}
 	lab = &Lab{Root: root}
-	defer func() {
+	defer func(started *Lab) { // a return of nil, err has set lab to nil by then
 		if err != nil {
-			err = errors.Join(err, lab.Stop())
+			err = errors.Join(err, started.Stop())
 		}
-	}()
+	}(lab)
 	if lab.AWS, err = cloud.StartAWS(aws); err != nil {
 		return nil, err
 	}

@@ -42,7 +42,7 @@ func run(m *testing.M) (code int) {
 	defer cancel()
 	dir, err := os.MkdirTemp("", "regcred-wiring-")
 	if err == nil {
-		defer os.RemoveAll(dir)
+		defer func() { _ = os.RemoveAll(dir) }()
 		world, err = lab.Start(ctx, controlplane.Options{ControllerManager: true, AuditLog: dir + "/audit.log"}, cloud.Options{})
 	}
 	if err == nil {

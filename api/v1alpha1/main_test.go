@@ -1,0 +1,132 @@
+package v1alpha1_test
+
+import (
+	"context"
+	"os"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/regcred/regcred/test/controlplane"
+)
+
+var cp *controlplane.ControlPlane
+
+func TestMain(m *testing.M) {
+	opts := controlplane.Options{CRDDirectories: []string{"../../config/crd"}}
+	os.Exit(controlplane.RunTests(m, opts, func(started *controlplane.ControlPlane) { cp = started }))
+}
+
+// kind is one of the two kinds with an object that uses every field of its spec, and a status that uses every field.
+type kind struct {
+	resource  string
+	namespace string
+	crd       string
+	object    string
+	status    string
+}
+
+var namespaced = kind{
+	resource:  "registrycredentials",
+	namespace: metav1.NamespaceDefault,
+	crd:       "../../config/crd/regcred.dev_registrycredentials.yaml",
+	object:    "apiVersion: regcred.dev/v1alpha1\nkind: RegistryCredential\nmetadata: {name: good}\nspec:" + commonSpec,
+	status:    commonStatus,
+}
+
+var clusterScoped = kind{
+	resource: "clusterregistrycredentials",
+	crd:      "../../config/crd/regcred.dev_clusterregistrycredentials.yaml",
+	object: "apiVersion: regcred.dev/v1alpha1\nkind: ClusterRegistryCredential\nmetadata: {name: good}\nspec:" + commonSpec + `
+  namespaceSelector:
+    matchLabels: {regcred.dev/pull: "true"}
+    matchExpressions:
+    - {key: team, operator: In, values: [a, b]}`,
+	status: commonStatus + `
+namespaces: {selected: 214, current: 213}
+failures: [{namespace: team-a, reason: Conflict, message: A foreign Secret is in the way.}]`,
+}
+
+var kinds = []kind{namespaced, clusterScoped}
+
+const commonSpec = `
+  registries:
+  - name: prod
+    ecr:
+      region: eu-west-1
+      accounts: ["123456789012"]
+      roleARN: arn:aws:iam::123456789012:role/pull
+      externalID: regcred
+      fips: true
+      dualStack: true
+    identity: {serviceAccountRef: {name: ecr-puller}}
+  - name: stage
+    ecr: {}
+    identity: {secretRef: {name: keys}}
+  serviceAccounts: {names: [default]}`
+
+const commonStatus = `
+observedGeneration: 1
+conditions:
+- {type: Ready, status: "True", reason: Current, message: Pods can pull., observedGeneration: 1, lastTransitionTime: "2026-01-02T03:04:05Z"}
+registriesCurrent: 2/2
+expiresAt: "2026-01-02T15:04:05Z"
+refreshAt: "2026-01-02T09:04:05Z"
+registries:
+- name: prod
+  hosts: [123456789012.dkr.ecr.eu-west-1.amazonaws.com]
+  expiresAt: "2026-01-02T15:04:05Z"
+  refreshAt: "2026-01-02T09:04:05Z"
+  reason: AccessDenied
+  message: Allow it.`
+
+func (k kind) client(t *testing.T) dynamic.ResourceInterface {
+	t.Helper()
+	client, err := dynamic.NewForConfig(cp.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resource := client.Resource(schema.GroupVersionResource{Group: "regcred.dev", Version: "v1alpha1", Resource: k.resource})
+	if k.namespace == "" {
+		return resource
+	}
+	return resource.Namespace(k.namespace)
+}
+
+// good is the kind's object under another name, so that the tests do not meet.
+func (k kind) good(t *testing.T, name string) *unstructured.Unstructured {
+	t.Helper()
+	object := &unstructured.Unstructured{Object: parse(t, k.object).(map[string]any)}
+	object.SetName(name)
+	return object
+}
+
+// create stores the kind's good object until the test ends.
+func (k kind) create(t *testing.T, name string) *unstructured.Unstructured {
+	t.Helper()
+	client := k.client(t)
+	created, err := client.Create(t.Context(), k.good(t, name), metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := client.Delete(context.Background(), name, metav1.DeleteOptions{}); err != nil {
+			t.Error(err)
+		}
+	})
+	return created
+}
+
+// parse reads YAML as the API server's clients do, with numbers that are integers as such.
+func parse(t *testing.T, text string) any {
+	t.Helper()
+	var value any
+	if err := yaml.Unmarshal([]byte(text), &value); err != nil {
+		t.Fatalf("%v in %q", err, text)
+	}
+	return value
+}
