@@ -2,40 +2,17 @@ package controllers
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/fnv"
-	"maps"
-	"slices"
-	"sync"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/resourceversion"
 	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
-	"github.com/regcred/regcred/providers"
 )
-
-// dockerConfig is the content of a kubernetes.io/dockerconfigjson Secret. auth alone is enough for the kubelet, the container
-// runtimes, Flux and Kaniko, and halves the bytes.
-type dockerConfig struct {
-	Auths map[string]dockerAuth `json:"auths"`
-}
-
-type dockerAuth struct {
-	Auth string `json:"auth"`
-}
-
-func authOf(t providers.Token) string {
-	return base64.StdEncoding.EncodeToString([]byte(t.Username + ":" + t.Password.Reveal()))
-}
 
 func (r *TargetReconciler) observedSecret(ctx context.Context, from client.Reader, t Target) (*metav1.PartialObjectMetadata, error) {
 	m := secretMetadata()
@@ -76,71 +53,6 @@ func conflict(c *credential, o observed) *failure {
 	}
 	return f
 }
-
-// refuseDuplicateHosts lets the first entry that claims a host have it.
-func refuseDuplicateHosts(entries []*entry) {
-	claimed := map[string]string{}
-	for _, e := range entries {
-		for _, host := range e.record.Hosts {
-			other, taken := claimed[host]
-			if !taken {
-				claimed[host] = e.name
-				continue
-			}
-			e.auth, e.fresh, e.known = "", false, false
-			e.failure = &failure{reason: v1alpha1.ReasonDuplicateHost, terminal: true,
-				message: fmt.Sprintf("entries %s and %s both claim the host %s: remove it from one of them", other, e.name, host)}
-			break
-		}
-	}
-}
-
-// complete finds the bytes of the entries that need no new token, or cannot have one: in memory, or else in the Secret itself.
-func (r *TargetReconciler) complete(ctx context.Context, c *credential, o observed, entries []*entry) error {
-	var content *dockerConfig
-	for _, e := range entries {
-		if e.fresh || !e.known {
-			continue
-		}
-		if e.req != nil && e.record.Source == e.req.Source() && e.record.Refresh == e.req.RefreshRequestedAt {
-			if token, ok := r.Tokens.Held(*e.req); ok && !token.ExpiresAt.Before(e.record.ExpiresAt) {
-				e.take(c, o.secret.Namespace, token)
-				continue
-			}
-		}
-		if content == nil {
-			var err error
-			if content, err = r.readBack(ctx, o.secret); err != nil {
-				return err
-			}
-		}
-		for _, host := range e.record.Hosts {
-			e.auth = content.Auths[host].Auth
-		}
-	}
-	return nil
-}
-
-// readBack reads the content of a Secret that is ours, provided that it is still the one that was observed.
-func (r *TargetReconciler) readBack(ctx context.Context, secret *metav1.PartialObjectMetadata) (*dockerConfig, error) {
-	live := &corev1.Secret{}
-	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(secret), live); err != nil {
-		return nil, err
-	}
-	if live.UID != secret.UID || live.ResourceVersion != secret.ResourceVersion {
-		return nil, apierrors.NewConflict(corev1.Resource("secrets"), secret.Name, errOutdated)
-	}
-	content := &dockerConfig{}
-	if json.Unmarshal(live.Data[corev1.DockerConfigJsonKey], content) != nil {
-		return nil, errUnreadable
-	}
-	return content, nil
-}
-
-var (
-	errOutdated   = errors.New("the Secret has changed since it was observed")
-	errUnreadable = errors.New("the Secret's content is not what was written")
-)
 
 // write writes the Secret once: in place if it exists, for the kubelet remembers pulls by the Secret's UID.
 func (r *TargetReconciler) write(ctx context.Context, t Target, c *credential, o observed, why cause, entries []*entry) (*failure, error) {
@@ -189,48 +101,6 @@ func (r *TargetReconciler) claim(ctx context.Context, secret *corev1.Secret) err
 	return nil
 }
 
-func compose(t Target, c *credential, existing *metav1.PartialObjectMetadata, entries []*entry) (*corev1.Secret, error) {
-	config := dockerConfig{Auths: map[string]dockerAuth{}}
-	var records []record
-	for _, e := range entries {
-		if e.auth == "" {
-			continue
-		}
-		records = append(records, e.record)
-		for _, host := range e.record.Hosts {
-			config.Auths[host] = dockerAuth{Auth: e.auth}
-		}
-	}
-	content, err := json.Marshal(config)
-	if err != nil {
-		return nil, err
-	}
-	annotation, err := json.Marshal(records)
-	if err != nil {
-		return nil, err
-	}
-	secret := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: t.Namespace, Name: t.Credential.Name},
-		Type:       corev1.SecretTypeDockerConfigJson,
-		Data:       map[string][]byte{corev1.DockerConfigJsonKey: content},
-	}
-	if existing != nil {
-		secret.UID, secret.ResourceVersion = existing.UID, existing.ResourceVersion
-		secret.Labels, secret.Annotations = maps.Clone(existing.Labels), maps.Clone(existing.Annotations)
-		secret.Finalizers = existing.Finalizers
-		secret.OwnerReferences = slices.DeleteFunc(slices.Clone(existing.OwnerReferences), func(o metav1.OwnerReference) bool {
-			return o.Controller != nil && *o.Controller
-		})
-	}
-	secret.OwnerReferences = append(secret.OwnerReferences, metav1.OwnerReference{
-		APIVersion: v1alpha1.GroupVersion.String(), Kind: c.Kind(), Name: c.Name, UID: c.object.GetUID(), Controller: new(true),
-	})
-	metav1.SetMetaDataLabel(&secret.ObjectMeta, v1alpha1.LabelSecret, v1alpha1.LabelSecretTarget)
-	metav1.SetMetaDataAnnotation(&secret.ObjectMeta, annotationRegistries, string(annotation))
-	delete(secret.Annotations, v1alpha1.AnnotationAdopt)
-	return secret, nil
-}
-
 // rejected explains why the API server refuses the Secret.
 func rejected(t Target, err error) *failure {
 	f := &failure{reason: v1alpha1.ReasonSecretRejected, retryAfter: retryAfter,
@@ -267,63 +137,4 @@ func (r *TargetReconciler) release(ctx context.Context, t Target, c *credential)
 		return nil
 	}
 	return err
-}
-
-// expectFor is how long the cache is trusted to show our own write; it bounds the harm of a watch that missed one.
-const expectFor = 5 * time.Second
-
-// expectations remembers our last write of each target until the cache shows it.
-type expectations struct {
-	mu    sync.Mutex
-	until map[Target]expectation
-}
-
-type expectation struct {
-	resourceVersion string
-	until           time.Time
-}
-
-func (x *expectations) expect(t Target, resourceVersion string, now time.Time) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.until == nil {
-		x.until = map[Target]expectation{}
-	}
-	x.until[t] = expectation{resourceVersion: resourceVersion, until: now.Add(expectFor)}
-}
-
-// ahead says whether our last write is newer than what the cache shows.
-func (x *expectations) ahead(t Target, secret *metav1.PartialObjectMetadata, now time.Time) bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	e, ok := x.until[t]
-	if !ok {
-		return false
-	}
-	if now.Before(e.until) {
-		if secret == nil {
-			return true
-		}
-		if order, err := resourceversion.CompareResourceVersion(secret.ResourceVersion, e.resourceVersion); err == nil && order < 0 {
-			return true
-		}
-	}
-	delete(x.until, t)
-	return false
-}
-
-func (x *expectations) forget(t Target) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	delete(x.until, t)
-}
-
-// spread maps a name to a point in [0, window), the same one every time.
-func spread(name string, window time.Duration) time.Duration {
-	if window <= 0 {
-		return 0
-	}
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(name))
-	return time.Duration(h.Sum64() % uint64(window))
 }

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"encoding/json"
+	"hash/fnv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -176,4 +177,14 @@ const jitterShare = 10
 func refreshAt(c *credential, namespace string, token providers.Token) time.Time {
 	window := token.ExpiresAt.Sub(token.IssuedAt) / jitterShare
 	return token.RefreshAt().Add(-spread(string(c.object.GetUID())+"/"+namespace, window))
+}
+
+// spread maps a name to a point in [0, window), the same one every time.
+func spread(name string, window time.Duration) time.Duration {
+	if window <= 0 {
+		return 0
+	}
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(name))
+	return time.Duration(h.Sum64() % uint64(window))
 }

@@ -3,29 +3,19 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"net/http"
 	"os"
 	"strings"
-	"time"
 
 	"go.uber.org/zap/zapcore"
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/sets"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
-	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers"
 	"github.com/regcred/regcred/providers"
 	"github.com/regcred/regcred/providers/ecr"
@@ -111,51 +101,6 @@ func run(ctx context.Context, o options) error {
 	}
 	ctrl.Log.Info("Regcred starts", "version", version, "namespace", o.namespace)
 	return mgr.Start(ctx)
-}
-
-func newManager(cfg *rest.Config, o options) (ctrl.Manager, error) {
-	scheme := runtime.NewScheme()
-	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
-		return nil, err
-	}
-	// A client of its own, so that no burst of ours can cost us the Lease.
-	lease := rest.CopyConfig(cfg)
-	lease.Timeout = 5 * time.Second
-	mgr, err := ctrl.NewManager(cfg, ctrl.Options{
-		Scheme:                        scheme,
-		Cache:                         controllers.CacheOptions(),
-		NewClient:                     newClient,
-		Metrics:                       metricsserver.Options{BindAddress: o.metricsAddress},
-		HealthProbeBindAddress:        o.probeAddress,
-		LeaderElection:                o.leaderElect,
-		LeaderElectionID:              "regcred.regcred.dev",
-		LeaderElectionNamespace:       o.namespace,
-		LeaderElectionConfig:          lease,
-		LeaderElectionReleaseOnCancel: true,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return mgr, errors.Join(
-		mgr.AddHealthzCheck("ping", healthz.Ping),
-		mgr.AddReadyzCheck("caches", func(r *http.Request) error {
-			ctx, cancel := context.WithTimeout(r.Context(), time.Second)
-			defer cancel()
-			if !mgr.GetCache().WaitForCacheSync(ctx) {
-				return errors.New("the caches are not filled yet")
-			}
-			return nil
-		}),
-	)
-}
-
-// newClient writes under our field manager's name, by which our own writes are told from others'.
-func newClient(cfg *rest.Config, options client.Options) (client.Client, error) {
-	c, err := client.New(cfg, options)
-	if err != nil {
-		return nil, err
-	}
-	return client.WithFieldOwner(c, controllers.FieldManager), nil
 }
 
 // ownNamespace is where the Pod runs, as its mounted ServiceAccount says.
