@@ -122,7 +122,8 @@ func newWorld(t *testing.T) (w *world, ns string) {
 
 // restart replaces the controller by one that remembers nothing.
 func (w *world) restart() {
-	w.woken = make(chan Target, 1000)
+	woken := make(chan Target, 1000)
+	w.woken = woken
 	w.recorder = events.NewFakeRecorder(1000)
 	ours := client.WithFieldOwner(w.admin, FieldManager)
 	ledger := &Ledger{Changed: func(key Key) { w.changed = append(w.changed, key) }}
@@ -130,7 +131,7 @@ func (w *world) restart() {
 		Cache: w.admin, Live: w.admin, Client: ours, Clock: w.time, Namespace: home, Ledger: ledger,
 		Tokens:   providers.NewBroker(w.Context(), w.time, map[string]providers.Provider{"ecr": w.mint}),
 		Excluded: sets.New("kube-system"),
-		Wake:     func(t Target, _ int) { w.woken <- t },
+		Wake:     func(t Target, _ int) { woken <- t },
 	}
 	w.status = &StatusReconciler{Cache: w.admin, Client: ours, Clock: w.time, Events: w.recorder, Excluded: w.Excluded, Ledger: ledger}
 }
