@@ -47,6 +47,7 @@ func (o *options) bind(f *flag.FlagSet) {
 		"Let a RegistryCredential without identity use the controller's own. Whoever may create one can then pull what the controller can.")
 	f.BoolVar(&o.printVersion, "version", false, "Print the version and exit.")
 	o.log.TimeEncoder = zapcore.RFC3339TimeEncoder
+	o.log.StacktraceLevel = zapcore.PanicLevel
 	o.log.BindFlags(f)
 }
 
