@@ -57,9 +57,11 @@ func (r *TargetReconciler) complete(ctx context.Context, c *credential, o observ
 		if e.fresh || !e.known {
 			continue
 		}
-		if e.req != nil && e.record.Source == e.req.Source() && e.record.Refresh == e.req.RefreshRequestedAt {
+		if e.req != nil && e.record.Source == e.req.Source() {
 			if token, ok := r.Tokens.Held(*e.req); ok && !token.ExpiresAt.Before(e.record.ExpiresAt) {
+				refresh := e.record.Refresh
 				e.take(c, o.secret.Namespace, token)
+				e.record.Refresh = refresh
 				continue
 			}
 		}

@@ -1,8 +1,9 @@
 package controllers
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
-	"hash/fnv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -94,7 +95,7 @@ var entryChecks = []struct {
 	{causeNew, func(_ record, known bool, _ providers.Request, _ time.Time) bool { return !known }},
 	{causeSourceChanged, func(r record, _ bool, req providers.Request, _ time.Time) bool { return r.Source != req.Source() }},
 	{causeRefreshRequested, func(r record, _ bool, req providers.Request, _ time.Time) bool {
-		return r.Refresh != req.RefreshRequestedAt
+		return req.RefreshRequestedAt != "" && r.Refresh != req.RefreshRequestedAt
 	}},
 	{causeDue, func(r record, _ bool, _ providers.Request, now time.Time) bool { return !now.Before(r.RefreshAt) }},
 }
@@ -179,12 +180,9 @@ func refreshAt(c *credential, namespace string, token providers.Token) time.Time
 	return token.RefreshAt().Add(-spread(string(c.object.GetUID())+"/"+namespace, window))
 }
 
-// spread maps a name to a point in [0, window), the same one every time.
+// spread maps a name to the same fraction of any window.
 func spread(name string, window time.Duration) time.Duration {
-	if window <= 0 {
-		return 0
-	}
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(name))
-	return time.Duration(h.Sum64() % uint64(window))
+	sum := sha256.Sum256([]byte(name))
+	fraction := float64(binary.BigEndian.Uint32(sum[:])) / (1 << 32)
+	return time.Duration(fraction * float64(window))
 }

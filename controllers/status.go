@@ -5,7 +5,9 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
@@ -20,8 +22,10 @@ const (
 	debounce = 250 * time.Millisecond
 	// settle is how long a status waits for targets that have not been heard of since the start, so that a restart writes nothing.
 	settle = 5 * time.Second
-	// timesOnly is how often a status is written when only its times have changed: a mass rotation moves them with each target.
-	timesOnly = time.Minute
+	// timesOnly is how often the status of many targets is written when only its times have changed: a mass rotation moves them
+	// with each target.
+	timesOnly   = time.Minute
+	manyTargets = 10
 )
 
 // StatusReconciler writes the status of credentials, and their events. Nobody else does.
@@ -54,7 +58,12 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, key Key) (reconcile.Re
 	if sum.unheard > 0 && sum.age < settle {
 		return reconcile.Result{RequeueAfter: min(settle-sum.age, time.Second)}, nil
 	}
-	return r.write(ctx, c, sum, now)
+	result, err := r.write(ctx, c, sum, now)
+	if err == nil && result.RequeueAfter == 0 && sum.nextExpiry.After(now) {
+		// Nobody else says so when a token dies.
+		result.RequeueAfter = sum.nextExpiry.Sub(now)
+	}
+	return result, err
 }
 
 // selected lists the namespaces that are to hold the credential's Secret.
@@ -86,14 +95,31 @@ func (r *StatusReconciler) write(ctx context.Context, c *credential, sum summary
 	if equality.Semantic.DeepEqual(was, is) {
 		return reconcile.Result{}, nil
 	}
-	if since := now.Sub(r.Ledger.statusWrittenAt(c.Key)); since < timesOnly && equality.Semantic.DeepEqual(timeless(was), timeless(is)) {
-		return reconcile.Result{RequeueAfter: timesOnly - since}, nil
+	if wait := postpone(was, is, sum.selected, now.Sub(r.Ledger.statusWrittenAt(c.Key))); wait > 0 {
+		return reconcile.Result{RequeueAfter: wait}, nil
 	}
 	if err := r.Client.Status().Patch(ctx, c.object, client.MergeFrom(before)); err != nil {
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
 	r.Ledger.statusWritten(c.Key, now)
+	r.tellExpiry(c, was, is)
 	return reconcile.Result{}, nil
+}
+
+// postpone is how much longer a status can wait to be written.
+func postpone(was, is *v1alpha1.ClusterCredentialStatus, selected int, sinceLast time.Duration) time.Duration {
+	if selected <= manyTargets || !equality.Semantic.DeepEqual(timeless(was), timeless(is)) {
+		return 0
+	}
+	return timesOnly - sinceLast
+}
+
+// tellExpiry makes an event of the moment when pods can pull no longer.
+func (r *StatusReconciler) tellExpiry(c *credential, was, is *v1alpha1.ClusterCredentialStatus) {
+	before, after := meta.FindStatusCondition(was.Conditions, v1alpha1.ConditionReady), meta.FindStatusCondition(is.Conditions, v1alpha1.ConditionReady)
+	if after.Reason == v1alpha1.ReasonExpired && (before == nil || before.Reason != v1alpha1.ReasonExpired) {
+		r.Events.Eventf(c.object, nil, corev1.EventTypeWarning, after.Reason, "Refresh", "%s", after.Message)
+	}
 }
 
 // statusOf is the status of either kind; a RegistryCredential has the common part alone.

@@ -25,6 +25,9 @@ type summary struct {
 	// live counts, by entry, the targets that hold a live token.
 	live     []int
 	failures []v1alpha1.NamespaceFailure
+	// nextExpiry is when the first token that lives will die; expired names an entry whose token has.
+	nextExpiry time.Time
+	expired    string
 	// failing is the first failure found, and where: it speaks for all in the Ready condition.
 	failing *failure
 	where   string
@@ -62,10 +65,7 @@ func (l *Ledger) sum(c *credential, selected []string, now time.Time) summary {
 			s.current++
 		}
 		for i := range s.registries {
-			s.addEntry(&s.registries[i], t.entries[names[i]])
-			if t.entries[names[i]].expiresAt.After(now) {
-				s.live[i]++
-			}
+			s.addEntry(i, t.entries[names[i]], now)
 		}
 		if t.failure != nil {
 			s.addFailure(t.failure, namespace+": "+t.failure.message)
@@ -80,7 +80,18 @@ func (l *Ledger) sum(c *credential, selected []string, now time.Time) summary {
 	return s
 }
 
-func (s *summary) addEntry(r *v1alpha1.RegistryStatus, e entryStanding) {
+func (s *summary) addEntry(i int, e entryStanding, now time.Time) {
+	r := &s.registries[i]
+	switch {
+	case e.expiresAt.IsZero():
+	case !e.expiresAt.After(now):
+		s.expired = r.Name
+	default:
+		s.live[i]++
+		if s.nextExpiry.IsZero() || e.expiresAt.Before(s.nextExpiry) {
+			s.nextExpiry = e.expiresAt
+		}
+	}
 	r.ExpiresAt = earliest(r.ExpiresAt, e.expiresAt)
 	r.RefreshAt = earliest(r.RefreshAt, e.refreshAt)
 	if e.failure == nil {
@@ -160,6 +171,9 @@ func (s *summary) ready(c *credential) metav1.Condition {
 		ready.Message = "Tokens are being minted"
 		if s.failing != nil {
 			ready.Reason, ready.Message = s.failing.reason, s.where
+		}
+		if s.expired != "" {
+			ready.Reason, ready.Message = v1alpha1.ReasonExpired, s.expired+": the token has expired; "+ready.Message
 		}
 		if c.Namespace == "" {
 			ready.Message = fmt.Sprintf("%d of %d namespaces cannot pull from every registry: %s", s.selected-s.current, s.selected, ready.Message)

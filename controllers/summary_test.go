@@ -49,7 +49,7 @@ func TestReady(t *testing.T) {
 		"nothing selected":  {nil, metav1.ConditionTrue, v1alpha1.ReasonNoTargets, "No namespace", 0, false, 2},
 		"all alive":         {map[string]standing{"x": stand(alive, alive), "y": stand(alive, alive)}, metav1.ConditionTrue, v1alpha1.ReasonCurrent, "every registry", 2, false, 2},
 		"one refresh fails": {map[string]standing{"x": stand(alive, failing(alive, false))}, metav1.ConditionTrue, v1alpha1.ReasonRefreshFailing, "b: may not", 1, false, 2},
-		"a dead token":      {map[string]standing{"x": stand(alive, alive), "y": stand(failing(dead, false), alive)}, metav1.ConditionFalse, v1alpha1.ReasonAccessDenied, "1 of 2 namespaces", 1, false, 2},
+		"a dead token":      {map[string]standing{"x": stand(alive, alive), "y": stand(failing(dead, false), alive)}, metav1.ConditionFalse, v1alpha1.ReasonExpired, "1 of 2 namespaces cannot pull from every registry: a: the token has expired; a: may not", 1, false, 2},
 		"no token yet":      {map[string]standing{"x": stand(entryStanding{}, alive)}, metav1.ConditionFalse, v1alpha1.ReasonProgressing, "being minted", 0, false, 2},
 		"terminal":          {map[string]standing{"x": stand(failing(entryStanding{}, true), alive)}, metav1.ConditionFalse, v1alpha1.ReasonAccessDenied, "a: may not", 0, true, 2},
 		"not linked":        {map[string]standing{"x": unlinked}, metav1.ConditionFalse, v1alpha1.ReasonLinkFailed, "x: no", 0, false, 2},
@@ -111,24 +111,49 @@ func TestEqualNewsAreOneEvent(t *testing.T) {
 	}
 }
 
-func TestAStatusWhoseTimesAloneHaveChangedIsWrittenOnceAMinute(t *testing.T) {
+func TestAStatusOfManyTargetsWhoseTimesAloneHaveChangedIsWrittenOnceAMinute(t *testing.T) {
+	at := func(hour int) *metav1.Time { return &metav1.Time{Time: time.Date(2026, 1, 1, hour, 0, 0, 0, time.UTC)} }
+	status := func(hour int, reason string) *v1alpha1.ClusterCredentialStatus {
+		s := &v1alpha1.ClusterCredentialStatus{}
+		s.ExpiresAt, s.RefreshAt = at(hour), at(hour)
+		s.Registries = []v1alpha1.RegistryStatus{{Name: "a", ExpiresAt: at(hour), RefreshAt: at(hour), Reason: reason}}
+		return s
+	}
+	for name, c := range map[string]struct {
+		is       *v1alpha1.ClusterCredentialStatus
+		selected int
+		since    time.Duration
+		want     time.Duration
+	}{
+		"times of many, at once":     {status(2, ""), 11, 0, time.Minute},
+		"times of many, later":       {status(2, ""), 11, 59 * time.Second, time.Second},
+		"times of many, late enough": {status(2, ""), 11, time.Minute, 0},
+		"times of few":               {status(2, ""), 10, 0, 0},
+		"more than times":            {status(2, v1alpha1.ReasonThrottled), 11, 0, 0},
+	} {
+		if got := postpone(status(1, ""), c.is, c.selected, c.since); max(got, 0) != c.want {
+			t.Errorf("%s: waits %s, want %s", name, got, c.want)
+		}
+	}
+}
+
+func TestTheDeathOfATokenIsReportedThoughNothingHappens(t *testing.T) {
 	w, ns := newWorld(t)
 	target := w.apply(ns, nil, registry("a", "eu-west-1"))
-	due := w.run(target).RequeueAfter
-	first := w.report(target)
-	for _, c := range []struct {
-		after   time.Duration
-		written bool
-	}{{0, false}, {timesOnly, true}} {
-		w.Ledger.statusWritten(target.Credential, w.time.Now().Add(due))
-		w.step(due)
-		w.run(target)
-		w.step(c.after)
-		if got := w.report(target); got.ExpiresAt.Equal(first.ExpiresAt) == c.written {
-			t.Errorf("%s after the last write: written is %t, want %t", c.after, !c.written, c.written)
-		}
-		due = w.run(target).RequeueAfter
-		first = w.report(target)
+	w.run(target)
+	w.report(target)
+	result, err := w.status.Reconcile(t.Context(), target.Credential)
+	w.must(err)
+	if result.RequeueAfter != life {
+		t.Errorf("the status is looked at again after %s, want %s: the life of the token", result.RequeueAfter, life)
+	}
+	w.step(result.RequeueAfter)
+	if ready := w.ready(target); ready.Status != metav1.ConditionFalse || ready.Reason != v1alpha1.ReasonExpired {
+		t.Errorf("Ready=%s %s: %s", ready.Status, ready.Reason, ready.Message)
+	}
+	w.report(target)
+	if told := w.told(); strings.Count(told, "Warning Expired") != 1 {
+		t.Errorf("events: %s", told)
 	}
 }
 

@@ -27,7 +27,7 @@ const (
 type Tokens interface {
 	// Token returns a live token that expires later than newerThan, or a *providers.PendingError and calls wake once when there is news.
 	Token(req providers.Request, newerThan time.Time, wake func()) (providers.Token, error)
-	// Held returns the live token that is in memory.
+	// Held returns the best live token from the source of req that is in memory.
 	Held(req providers.Request) (providers.Token, bool)
 }
 
@@ -180,6 +180,7 @@ func (r *TargetReconciler) obtain(ctx context.Context, t Target, c *credential, 
 		token, err := r.Tokens.Token(req, newerThan, func() { r.Wake(t, urgency) })
 		if err != nil {
 			e.fail(err)
+			r.standIn(e, c, t)
 			continue
 		}
 		e.take(c, t.Namespace, token)
@@ -187,6 +188,18 @@ func (r *TargetReconciler) obtain(ctx context.Context, t Target, c *credential, 
 	}
 	refuseDuplicateHosts(entries)
 	return entries
+}
+
+// standIn repairs with what is in memory when the token that was asked for is not to be had: a Secret that was deleted or edited does
+// not wait for a refresh request that fails. The request stays open.
+func (r *TargetReconciler) standIn(e *entry, c *credential, t Target) {
+	if e.known {
+		return
+	}
+	if token, ok := r.Tokens.Held(*e.req); ok {
+		e.take(c, t.Namespace, token)
+		e.record.Refresh, e.fresh = "", true
+	}
 }
 
 func (r *TargetReconciler) namespace(ctx context.Context, name string) (client.Object, error) {

@@ -50,6 +50,8 @@ type Broker struct {
 
 	mu    sync.Mutex
 	slots map[string]*slot
+	// held is the live token of each source that expires last, whatever refresh request it answers.
+	held map[string]Token
 }
 
 // slot is what the Broker knows of one request.
@@ -72,7 +74,7 @@ func NewBroker(ctx context.Context, c clock.PassiveClock, providers map[string]P
 	for name := range providers {
 		limits[name] = rate.NewLimiter(callsPerSecond, callBurst)
 	}
-	return &Broker{base: ctx, providers: providers, clock: c, limits: limits, slots: map[string]*slot{}}
+	return &Broker{base: ctx, providers: providers, clock: c, limits: limits, slots: map[string]*slot{}, held: map[string]Token{}}
 }
 
 // Token returns a live token that expires later than newerThan; the zero time asks for any live token.
@@ -114,15 +116,13 @@ func (b *Broker) Token(req Request, newerThan time.Time, wake func()) (Token, er
 	return Token{}, &PendingError{Since: s.since}
 }
 
-// Held returns the live token for req that is in memory, without asking anybody for it.
+// Held returns the best live token from the source of req that is in memory, without asking anybody for it. It may answer another
+// refresh request than that of req.
 func (b *Broker) Held(req Request) (Token, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	s := b.slots[req.Key()]
-	if s == nil || !s.token.ExpiresAt.After(b.clock.Now()) {
-		return Token{}, false
-	}
-	return s.token, true
+	token, ok := b.held[req.Source()]
+	return token, ok && token.ExpiresAt.After(b.clock.Now())
 }
 
 func (b *Broker) call(key string, s *slot, provider Provider, req Request) {
@@ -141,6 +141,9 @@ func (b *Broker) call(key string, s *slot, provider Provider, req Request) {
 	}
 	if err == nil {
 		s.failure, s.failures = nil, 0
+		if source := req.Source(); token.ExpiresAt.After(b.held[source].ExpiresAt) {
+			b.held[source] = token
+		}
 	} else {
 		s.fail(key, err, now)
 	}
@@ -211,6 +214,11 @@ func (b *Broker) sweep(now time.Time) {
 	for key, s := range b.slots {
 		if !s.calling && !s.token.ExpiresAt.After(now) && now.Sub(s.askedAt) > idle && now.After(s.retryAt) {
 			delete(b.slots, key)
+		}
+	}
+	for source, token := range b.held {
+		if !token.ExpiresAt.After(now) {
+			delete(b.held, source)
 		}
 	}
 }
