@@ -51,11 +51,7 @@ func (r *TargetReconciler) request(ctx context.Context, c *credential, entry v1a
 		Registry:           entry,
 		RefreshRequestedAt: c.object.GetAnnotations()[v1alpha1.AnnotationRefreshRequestedAt],
 	}
-	// References are names, never namespaces: a RegistryCredential reads its own namespace, a cluster-wide one the controller's.
-	namespace := c.Namespace
-	if namespace == "" {
-		namespace = r.Namespace
-	}
+	namespace := r.identityNamespace(c)
 	var err error
 	switch ref := entry.Identity; {
 	case ref == nil && c.Namespace != "" && !r.AllowAmbientIdentity:
@@ -67,6 +63,15 @@ func (r *TargetReconciler) request(ctx context.Context, c *credential, entry v1a
 		req.Identity.Secret, err = r.identitySecret(ctx, client.ObjectKey{Namespace: namespace, Name: ref.SecretRef.Name})
 	}
 	return req, err
+}
+
+// identityNamespace is where identities are. References are names, never namespaces: a RegistryCredential reads its own namespace, a
+// cluster-wide one the controller's.
+func (r *TargetReconciler) identityNamespace(c *credential) string {
+	if c.Namespace == "" {
+		return r.Namespace
+	}
+	return c.Namespace
 }
 
 var errAmbient = providers.Errorf("", "the entry names no identity, and this controller does not lend its own to a RegistryCredential: "+
@@ -133,6 +138,9 @@ func (r *TargetReconciler) secretVersion(ctx context.Context, key client.ObjectK
 	m := secretMetadata()
 	err := r.Cache.Get(ctx, key, m)
 	if !apierrors.IsNotFound(err) {
+		r.versions.mu.Lock()
+		defer r.versions.mu.Unlock()
+		delete(r.versions.seen, key)
 		return versionOf(m), err
 	}
 	r.versions.mu.Lock()
@@ -158,17 +166,17 @@ func versionOf(m *metav1.PartialObjectMetadata) providers.Secret {
 }
 
 // lookAgainAfter is when an identity that is not watched must be looked at again; 0 for never.
-func (r *TargetReconciler) lookAgainAfter(id providers.Identity) time.Duration {
-	if id.Secret == nil {
+func (r *TargetReconciler) lookAgainAfter(c *credential, entry v1alpha1.Registry) time.Duration {
+	if entry.Identity == nil || entry.Identity.SecretRef == nil {
 		return 0
 	}
 	r.versions.mu.Lock()
 	defer r.versions.mu.Unlock()
-	last, ok := r.versions.seen[client.ObjectKey{Namespace: id.Secret.Namespace, Name: id.Secret.Name}]
-	if !ok || last.version.ResourceVersion != id.Secret.ResourceVersion {
+	last, ok := r.versions.seen[client.ObjectKey{Namespace: r.identityNamespace(c), Name: entry.Identity.SecretRef.Name}]
+	if !ok {
 		return 0
 	}
-	return last.validFor()
+	return max(last.validFor()-r.Clock.Since(last.at), soon)
 }
 
 func notFound(err error, kind string, key client.ObjectKey) error {

@@ -58,6 +58,11 @@ func (l *Ledger) report(c *credential, t Target, out outcome, now time.Time) {
 	before, known := b.targets[t.Namespace]
 	after := b.stand(out, before, now)
 	after.generation = c.object.GetGeneration()
+	for _, entry := range c.spec.Registries {
+		if _, ok := after.entries[entry.Name]; !ok {
+			after.entries[entry.Name] = entryStanding{}
+		}
+	}
 	b.targets[t.Namespace] = after
 	b.tell(t, out, before)
 	changed := !known || !after.equal(before) || len(b.news) > 0

@@ -18,7 +18,7 @@ var (
 	expiryMetric     = prometheus.NewDesc("regcred_token_expiry_timestamp_seconds",
 		"When the first published token of a registry entry expires, over all its namespaces; 0 when a namespace has none.", credentialLabels, nil)
 	refreshMetric = prometheus.NewDesc("regcred_token_refresh_timestamp_seconds",
-		"When the first published token of a registry entry is due to be refreshed, over all its namespaces.", credentialLabels, nil)
+		"When the first published token of a registry entry is due to be refreshed, over all its namespaces; 0 when a namespace has none.", credentialLabels, nil)
 	targetsMetric = prometheus.NewDesc("regcred_targets",
 		"Secrets that a credential keeps, by whether pods can pull with them.", []string{"kind", "namespace", "name", "current"}, nil)
 )

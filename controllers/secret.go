@@ -23,10 +23,13 @@ func (r *TargetReconciler) observedSecret(ctx context.Context, from client.Reade
 }
 
 // ours says whether the Secret was made for this credential. The UID is not asked for: a credential restored from a backup finds
-// its Secrets again.
-func ours(key Key, secret metav1.Object) bool {
+// its Secrets again. A Secret without any owner is ours if it is as we wrote it.
+func ours(key Key, secret *metav1.PartialObjectMetadata) bool {
 	owner := metav1.GetControllerOf(secret)
-	return owner != nil && owner.Kind == key.Kind() && owner.Name == key.Name &&
+	if owner == nil {
+		return secret.Labels[v1alpha1.LabelSecret] == v1alpha1.LabelSecretTarget && intact(secret)
+	}
+	return owner.Kind == key.Kind() && owner.Name == key.Name &&
 		owner.APIVersion == v1alpha1.GroupVersion.String()
 }
 
@@ -48,7 +51,7 @@ func conflict(c *credential, o observed) *failure {
 	case o.secret.Annotations[v1alpha1.AnnotationAdopt] == "true":
 		return nil
 	default:
-		f.message = fmt.Sprintf("Secret %s/%s exists and was not made by this credential: delete or rename it, or annotate it with %s=true to hand it over",
+		f.message = fmt.Sprintf("Secret %s/%s exists and was not made by this credential: delete or rename it, or annotate it with %s=true to hand it over; it is looked at every two minutes",
 			o.secret.Namespace, o.secret.Name, v1alpha1.AnnotationAdopt)
 	}
 	return f

@@ -13,14 +13,18 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 )
 
+// deleted is the event of a Secret that the cache shows no longer.
+func (w *world) deleted(s *corev1.Secret) {
+	for _, t := range targetsOf(s) {
+		w.written.forget(t)
+	}
+}
+
 func TestTamperingIsRepairedWithoutACall(t *testing.T) {
 	for name, tamper := range map[string]func(*world, *corev1.Secret){
 		"deleted": func(w *world, s *corev1.Secret) {
 			w.must(w.admin.Delete(w.Context(), s))
-			// The event of the deletion.
-			for _, t := range targetsOf(s) {
-				w.written.forget(t)
-			}
+			w.deleted(s)
 		},
 		"edited": func(w *world, s *corev1.Secret) {
 			s.Data[corev1.DockerConfigJsonKey] = []byte(`{"auths":{"evil.example":{"auth":"eDp5"}}}`)
@@ -37,9 +41,14 @@ func TestTamperingIsRepairedWithoutACall(t *testing.T) {
 		"label removed": func(w *world, s *corev1.Secret) {
 			delete(s.Labels, v1alpha1.LabelSecret)
 			w.must(w.admin.Update(w.Context(), s))
+			w.deleted(s)
 		},
 		"records removed": func(w *world, s *corev1.Secret) {
 			delete(s.Annotations, annotationRegistries)
+			w.must(w.admin.Update(w.Context(), s))
+		},
+		"owner removed": func(w *world, s *corev1.Secret) {
+			s.OwnerReferences = nil
 			w.must(w.admin.Update(w.Context(), s))
 		},
 		"owner's UID changed": func(w *world, s *corev1.Secret) {
@@ -411,30 +420,5 @@ func TestTheAmbientIdentityIsLentOnlyIfAllowed(t *testing.T) {
 	}
 	if !stalled {
 		t.Error("only a change of the spec can help, and Stalled does not say so")
-	}
-}
-
-func TestTheIdentitysSecretIsReadWhereItMayBe(t *testing.T) {
-	w, ns := newWorld(t)
-	keys := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: ns}, StringData: map[string]string{"key": "1"}}
-	entry := registry("prod", "eu-west-1")
-	entry.Identity = &v1alpha1.Identity{SecretRef: &v1alpha1.LocalReference{Name: ns}}
-	target := w.apply(ns, nil, entry)
-	w.run(target)
-	if ready := w.ready(target); ready.Reason != v1alpha1.ReasonIdentityNotFound {
-		t.Errorf("Ready: %s: %s", ready.Reason, ready.Message)
-	}
-	w.must(w.admin.Create(t.Context(), keys))
-	w.run(target)
-	first := w.mint.asked[len(w.mint.asked)-1].Identity.Secret
-	data, err := first.Data(t.Context())
-	if err != nil || string(data["key"]) != "1" {
-		t.Errorf("the Secret's content was not given to the provider: %v", err)
-	}
-	keys.StringData = map[string]string{"key": "2"}
-	w.must(w.admin.Update(t.Context(), keys))
-	w.run(target)
-	if w.mint.count() != 2 {
-		t.Errorf("%d calls, want 2: a new key is a new identity", w.mint.count())
 	}
 }

@@ -21,12 +21,12 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 )
 
-// +kubebuilder:rbac:groups=regcred.dev,resources=registrycredentials;clusterregistrycredentials,verbs=get;list;watch
+// +kubebuilder:rbac:groups=regcred.dev,resources=registrycredentials;clusterregistrycredentials,verbs=list;watch
 // +kubebuilder:rbac:groups=regcred.dev,resources=registrycredentials/status;clusterregistrycredentials/status,verbs=patch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;update;patch;delete
-// +kubebuilder:rbac:groups="",resources=serviceaccounts,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups="",resources=serviceaccounts,verbs=list;watch;patch
 // +kubebuilder:rbac:groups="",resources=serviceaccounts/token,verbs=create
-// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=regcred-system,resources=leases,verbs=get;create;update
 // +kubebuilder:rbac:groups="",namespace=regcred-system,resources=events,verbs=create;patch

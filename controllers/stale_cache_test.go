@@ -2,10 +2,32 @@ package controllers
 
 import (
 	"context"
+	"errors"
+	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/providers"
 )
+
+// labelled shows only the Secrets that CacheOptions selects.
+type labelled struct{ client.Reader }
+
+func (l labelled) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+	if err := l.Reader.Get(ctx, key, o, opts...); err != nil {
+		return err
+	}
+	if m, ok := o.(*metav1.PartialObjectMetadata); ok && m.Kind == "Secret" && m.Labels[v1alpha1.LabelSecret] == "" {
+		return apierrors.NewNotFound(corev1.Resource("secrets"), key.Name)
+	}
+	return nil
+}
 
 // staleNamespace shows a namespace as it was before its deletion.
 type staleNamespace struct {
@@ -19,4 +41,176 @@ func (s staleNamespace) Get(ctx context.Context, key client.ObjectKey, o client.
 		m.DeletionTimestamp = nil
 	}
 	return err
+}
+
+// behind shows Secrets and ServiceAccounts as they were when it was made.
+type behind struct {
+	client.Reader
+	secret   *metav1.PartialObjectMetadata
+	accounts corev1.ServiceAccountList
+}
+
+func (w *world) fallBehind(t Target) {
+	w.Helper()
+	b := &behind{Reader: w.Cache, secret: secretMetadata()}
+	w.must(w.Cache.Get(w.Context(), t.secret(), b.secret))
+	w.must(w.Cache.List(w.Context(), &b.accounts, client.InNamespace(t.Namespace)))
+	w.Cache = b
+}
+
+func (b *behind) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+	if m, ok := o.(*metav1.PartialObjectMetadata); ok && key == client.ObjectKeyFromObject(b.secret) {
+		b.secret.DeepCopyInto(m)
+		return nil
+	}
+	return b.Reader.Get(ctx, key, o, opts...)
+}
+
+func (b *behind) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	if accounts, ok := list.(*corev1.ServiceAccountList); ok {
+		b.accounts.DeepCopyInto(accounts)
+		return nil
+	}
+	return b.Reader.List(ctx, list, opts...)
+}
+
+// replace puts a foreign Secret in the place of the target's.
+func (w *world) replace(t Target) *corev1.Secret {
+	w.Helper()
+	w.must(w.admin.Delete(w.Context(), w.secret(t)))
+	foreign := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: t.Namespace, Name: t.Credential.Name}, Type: corev1.SecretTypeDockerConfigJson,
+		Data: map[string][]byte{corev1.DockerConfigJsonKey: []byte(`{"auths":{}}`)}}
+	w.must(w.admin.Create(w.Context(), foreign))
+	return foreign
+}
+
+func TestACacheThatIsBehindHarmsNobody(t *testing.T) {
+	for name, act := range map[string]func(*world, Target, time.Duration){
+		"a rotation": func(w *world, _ Target, due time.Duration) { w.step(due) },
+		"a release": func(w *world, _ Target, _ time.Duration) {
+			w.change(w.names, func(c *v1alpha1.ClusterRegistryCredential) { c.Spec.NamespaceSelector.MatchLabels["team"] = "other" })
+		},
+		"an entry read back": func(w *world, _ Target, _ time.Duration) {
+			cache := w.Cache
+			w.restart()
+			w.Cache = cache
+			w.change(w.names, func(c *v1alpha1.ClusterRegistryCredential) {
+				c.Spec.Registries = append(c.Spec.Registries, registry("more", "us-east-1"))
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, ns := newWorld(t)
+			w.names = ns
+			target := w.apply(ns, nil, registry("prod", "eu-west-1"))
+			due := w.run(target).RequeueAfter
+			w.fallBehind(target)
+			foreign := w.replace(target)
+			act(w, target, due)
+			w.run(target)
+			if got := w.secret(target); got.ResourceVersion != foreign.ResourceVersion {
+				t.Error("a foreign Secret that has taken the place of ours was touched")
+			}
+		})
+	}
+}
+
+func TestALinkThatSomebodyAddsMeanwhileSurvives(t *testing.T) {
+	w, ns := newWorld(t)
+	target := w.apply(ns, func(s *v1alpha1.ClusterCredentialSpec) { s.ServiceAccounts = nil }, registry("prod", "eu-west-1"))
+	w.run(target)
+	cache := w.Cache
+	w.fallBehind(target)
+	sa := &corev1.ServiceAccount{}
+	w.must(w.admin.Get(t.Context(), client.ObjectKey{Namespace: ns, Name: "default"}, sa))
+	sa.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "theirs"}}
+	w.must(w.admin.Update(t.Context(), sa))
+	w.change(ns, func(c *v1alpha1.ClusterRegistryCredential) {
+		c.Spec.ServiceAccounts = &v1alpha1.ServiceAccounts{Names: []string{"default"}}
+	})
+	w.run(target)
+	w.Cache = cache
+	w.run(target)
+	if diff := cmp.Diff([]string{"theirs", ns}, w.links(ns, "default")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestANamesakeDoesNotSpeakForAServiceAccount(t *testing.T) {
+	w, ns := newWorld(t)
+	w.serviceAccount(ns, "puller", nil)
+	key := client.ObjectKey{Namespace: ns, Name: "puller"}
+	id, err := w.TargetReconciler.serviceAccount(t.Context(), key)
+	w.must(err)
+	if token, err := id.RequestToken(t.Context(), "sts.amazonaws.com", 10*time.Minute); err != nil || token == "" {
+		t.Fatalf("no token: %v", err)
+	}
+	w.must(w.admin.Delete(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "puller"}}))
+	w.serviceAccount(ns, "puller", nil)
+	if _, err := id.RequestToken(t.Context(), "sts.amazonaws.com", 10*time.Minute); err == nil {
+		t.Error("another ServiceAccount of the same name gave the token")
+	}
+}
+
+func TestAnUnlabelledIdentitySecretIsLookedAtEveryFiveMinutes(t *testing.T) {
+	w, ns := newWorld(t)
+	keys := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: ns}, StringData: map[string]string{"key": "1"}}
+	entry := registry("prod", "eu-west-1")
+	entry.Identity = &v1alpha1.Identity{SecretRef: &v1alpha1.LocalReference{Name: ns}}
+	target := w.apply(ns, nil, entry)
+	w.run(target)
+	if ready := w.ready(target); ready.Reason != v1alpha1.ReasonIdentityNotFound {
+		t.Errorf("Ready: %s: %s", ready.Reason, ready.Message)
+	}
+	w.must(w.admin.Create(t.Context(), keys))
+	if after := w.run(target).RequeueAfter; after != missingSecret {
+		t.Errorf("a Secret that is missing is looked for after %s, want %s", after, missingSecret)
+	}
+	w.step(missingSecret)
+	if after := w.run(target).RequeueAfter; after != unwatchedSecret {
+		t.Errorf("it is looked at again after %s, want %s", after, unwatchedSecret)
+	}
+	data, err := w.mint.asked[0].Identity.Secret.Data(t.Context())
+	if err != nil || string(data["key"]) != "1" {
+		t.Errorf("the Secret's content was not given to the provider: %v", err)
+	}
+	keys.StringData = map[string]string{"key": "2"}
+	w.must(w.admin.Update(t.Context(), keys))
+	w.step(time.Minute)
+	if after := w.run(target).RequeueAfter; after != unwatchedSecret-time.Minute {
+		t.Errorf("after a minute it is looked at again after %s", after)
+	}
+	w.step(-time.Minute)
+	for _, c := range []struct {
+		after time.Duration
+		calls int
+	}{{unwatchedSecret - time.Second, 1}, {time.Second, 2}} {
+		w.step(c.after)
+		w.run(target)
+		if w.mint.count() != c.calls {
+			t.Errorf("%d calls, want %d", w.mint.count(), c.calls)
+		}
+	}
+	// With the label, the cache tells at once.
+	keys.Labels = map[string]string{v1alpha1.LabelSecret: v1alpha1.LabelSecretIdentity}
+	w.must(w.admin.Update(t.Context(), keys))
+	w.run(target)
+	if w.mint.count() != 3 {
+		t.Errorf("%d calls, want 3", w.mint.count())
+	}
+}
+
+func TestAPIErrorsOfIdentitiesAreExplained(t *testing.T) {
+	key := client.ObjectKey{Namespace: "a", Name: "b"}
+	resource := corev1.Resource("secrets")
+	for want, err := range map[string]error{
+		v1alpha1.ReasonIdentityNotFound: apierrors.NewNotFound(resource, "b"),
+		v1alpha1.ReasonInternal:         apierrors.NewForbidden(resource, "b", errors.New("canary")),
+		v1alpha1.ReasonUnavailable:      apierrors.NewInternalError(errors.New("canary")),
+	} {
+		known, ok := errors.AsType[*providers.Error](notFound(err, "Secret", key))
+		if !ok || known.Reason != want || known.Terminal {
+			t.Errorf("%v: %v", err, known)
+		}
+	}
 }

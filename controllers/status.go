@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -102,7 +101,7 @@ func (r *StatusReconciler) write(ctx context.Context, c *credential, sum summary
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
 	r.Ledger.statusWritten(c.Key, now)
-	r.tellExpiry(c, was, is)
+	r.tellExpiry(ctx, c, was, is)
 	return reconcile.Result{}, nil
 }
 
@@ -115,10 +114,10 @@ func postpone(was, is *v1alpha1.ClusterCredentialStatus, selected int, sinceLast
 }
 
 // tellExpiry makes an event of the moment when pods can pull no longer.
-func (r *StatusReconciler) tellExpiry(c *credential, was, is *v1alpha1.ClusterCredentialStatus) {
+func (r *StatusReconciler) tellExpiry(ctx context.Context, c *credential, was, is *v1alpha1.ClusterCredentialStatus) {
 	before, after := meta.FindStatusCondition(was.Conditions, v1alpha1.ConditionReady), meta.FindStatusCondition(is.Conditions, v1alpha1.ConditionReady)
 	if after.Reason == v1alpha1.ReasonExpired && (before == nil || before.Reason != v1alpha1.ReasonExpired) {
-		r.Events.Eventf(c.object, nil, corev1.EventTypeWarning, after.Reason, "Refresh", "%s", after.Message)
+		recordNews(ctx, r.Events, c, []news{{warning: true, reason: after.Reason, action: "Refresh", note: after.Message}})
 	}
 }
 

@@ -164,11 +164,12 @@ func (r *TargetReconciler) obtain(ctx context.Context, t Target, c *credential, 
 		entries[i] = e
 		e.record, e.known = o.records[spec.Name]
 		req, err := r.request(ctx, c, spec)
+		e.lookAgain = r.lookAgainAfter(c, spec)
 		if err != nil {
 			e.fail(err)
 			continue
 		}
-		e.req, e.lookAgain = &req, r.lookAgainAfter(req.Identity)
+		e.req = &req
 		if e.cause = staleEntry(o, req, now); e.cause == "" {
 			continue
 		}

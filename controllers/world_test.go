@@ -99,6 +99,8 @@ type world struct {
 	recorder *events.FakeRecorder
 	woken    chan Target
 	changed  []Key
+	// names is what the test's objects are called.
+	names string
 }
 
 // newWorld starts a controller; ns is a namespace of the test's own, with the label team=<its name>.
@@ -128,7 +130,7 @@ func (w *world) restart() {
 	ours := client.WithFieldOwner(w.admin, FieldManager)
 	ledger := &Ledger{Changed: func(key Key) { w.changed = append(w.changed, key) }}
 	w.TargetReconciler = &TargetReconciler{
-		Cache: w.admin, Live: w.admin, Client: ours, Clock: w.time, Namespace: home, Ledger: ledger,
+		Cache: labelled{w.admin}, Live: w.admin, Client: ours, Clock: w.time, Namespace: home, Ledger: ledger,
 		Tokens:   providers.NewBroker(w.Context(), w.time, map[string]providers.Provider{"ecr": w.mint}),
 		Excluded: sets.New("kube-system"),
 		Wake:     func(t Target, _ int) { woken <- t },
@@ -204,7 +206,7 @@ func (w *world) run(t Target) reconcile.Result {
 	for range 10 {
 		result, err := w.Reconcile(w.Context(), t)
 		w.must(err)
-		if !w.waits(t) {
+		if !w.waits(t) || result.RequeueAfter == expectFor {
 			return result
 		}
 		select {

@@ -65,7 +65,7 @@ type ServiceAccount struct {
 	Namespace string    `json:"namespace"`
 	Name      string    `json:"name"`
 	UID       types.UID `json:"uid"`
-	// Annotations are those that can concern a provider.
+	// Annotations are all that a provider may look at: not those of links, nor what kubectl notes.
 	Annotations map[string]string `json:"annotations,omitempty"`
 
 	// RequestToken asks Kubernetes for a token of this ServiceAccount, for one audience and a lifetime of at least 10 minutes.

@@ -84,7 +84,7 @@ func run(ctx context.Context, o options) error {
 
 	ledger := &controllers.Ledger{}
 	metrics.Registry.MustRegister(&controllers.Metrics{Ledger: ledger, Clock: system})
-	excluded := sets.New(strings.Split(o.excludedNamespaces, ",")...)
+	excluded := sets.New(strings.FieldsFunc(o.excludedNamespaces, func(r rune) bool { return r == ',' || r == ' ' })...)
 	err = controllers.Setup(ctx, mgr, &controllers.TargetReconciler{
 		Cache: mgr.GetCache(), Live: mgr.GetAPIReader(), Client: mgr.GetClient(),
 		Tokens: broker, Clock: system, Ledger: ledger,

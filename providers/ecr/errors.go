@@ -12,6 +12,7 @@ import (
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
@@ -62,6 +63,10 @@ func explain(action, identity string, err error) *providers.Error {
 		return &providers.Error{Reason: reason, RetryAfter: after,
 			Err: fmt.Errorf("%s as %s failed with HTTP status %d; it is tried again", action, identity, response.HTTPStatusCode())}
 	}
+	if _, sent := errors.AsType[*smithyhttp.RequestSendError](err); !sent && !isTimeout(err) && !errors.Is(err, context.Canceled) {
+		return providers.Errorf(v1alpha1.ReasonInvalidRequest, "%s as %s could not be sent: "+
+			"fips and dualStack cannot be combined with AWS_ENDPOINT_URL_ECR; check the region and the AWS_ variables of the controller", action, identity)
+	}
 	return providers.Errorf(v1alpha1.ReasonUnavailable, "%s as %s got no answer: %s", action, identity, unreachable(err))
 }
 
@@ -109,7 +114,7 @@ func unreachable(err error) string {
 		return "the host " + strconv.Quote(dns.Name) + " does not resolve; check the region and the cluster's DNS"
 	case errors.As(err, &authority), errors.As(err, &hostname):
 		return "its certificate is not trusted; check AWS_CA_BUNDLE and any proxy in between"
-	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
+	case isTimeout(err):
 		return "it timed out; check the endpoint, the proxy and the network policies of the controller"
 	default:
 		return "the connection failed; check the endpoint, the proxy and the network policies of the controller"
@@ -118,7 +123,7 @@ func unreachable(err error) string {
 
 func isTimeout(err error) bool {
 	var timeout net.Error
-	return errors.As(err, &timeout) && timeout.Timeout()
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // who names the principal that asks for the token.

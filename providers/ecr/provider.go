@@ -75,7 +75,8 @@ func (p *Provider) config(ctx context.Context) (aws.Config, error) {
 	if p.loaded == nil {
 		cfg, err := config.LoadDefaultConfig(ctx, config.WithRetryer(clockSkewRetryer))
 		if err != nil {
-			return aws.Config{}, explain("reading the AWS configuration", "the controller", err)
+			return aws.Config{}, providers.Errorf(v1alpha1.ReasonInvalidRequest, "the AWS configuration of the controller cannot be read: "+
+				"check AWS_CA_BUNDLE, AWS_CONFIG_FILE and the other AWS_ variables")
 		}
 		p.loaded = &cfg
 	}

@@ -253,6 +253,37 @@ func TestTheRegionIsTheEntrysOrTheControllers(t *testing.T) {
 	}
 }
 
+func TestSettingsThatCannotBeAreExplained(t *testing.T) {
+	startAWS(t)
+	_, err := ecr.New(clock.RealClock{}).Token(t.Context(), request(v1alpha1.ECR{Region: "us-east-1", FIPS: true}, providers.Identity{}))
+	if reason(err) != v1alpha1.ReasonInvalidRequest || !strings.Contains(err.Error(), "cannot be combined with AWS_ENDPOINT_URL_ECR") {
+		t.Errorf("FIPS and an endpoint of one's own: %v", err)
+	}
+	t.Setenv("AWS_CA_BUNDLE", "/nonexistent")
+	_, err = ecr.New(clock.RealClock{}).Token(t.Context(), request(v1alpha1.ECR{Region: "us-east-1"}, providers.Identity{}))
+	if reason(err) != v1alpha1.ReasonInvalidRequest || !strings.Contains(err.Error(), "check AWS_CA_BUNDLE") {
+		t.Errorf("a CA bundle that is not there: %v", err)
+	}
+}
+
+func TestAnEndpointThatCannotBeReachedIsExplained(t *testing.T) {
+	aws := startAWS(t)
+	for name, c := range map[string]struct{ endpoint, says string }{
+		"no listener":       {"https://127.0.0.1:1", "the connection failed"},
+		"no such host":      {"https://ecr.invalid", "does not resolve"},
+		"unknown authority": {aws.ECRURL(), "its certificate is not trusted"},
+	} {
+		t.Setenv("AWS_ENDPOINT_URL_ECR", c.endpoint)
+		if name == "unknown authority" {
+			t.Setenv("AWS_CA_BUNDLE", "")
+		}
+		_, err := ecr.New(clock.RealClock{}).Token(t.Context(), request(v1alpha1.ECR{Region: "us-east-1"}, providers.Identity{}))
+		if reason(err) != v1alpha1.ReasonUnavailable || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestNoAmbientIdentityIsExplained(t *testing.T) {
 	startAWS(t)
 	t.Setenv("AWS_ACCESS_KEY_ID", "")

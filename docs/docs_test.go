@@ -1,0 +1,353 @@
+// Package docs proves that the documentation speaks of what is there, and of all of it.
+package docs
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/controller-runtime/pkg/client/config"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+)
+
+const root = ".."
+
+// page is a Markdown file, with its code apart from its text.
+type page struct {
+	path, text string
+	headings   []heading
+	blocks     []block
+}
+
+type heading struct {
+	level int
+	text  string
+}
+
+// block is a fenced block of code.
+type block struct{ language, code string }
+
+// everything is the text of the page with its code.
+func (p page) everything() string {
+	text := p.text
+	for _, b := range p.blocks {
+		text += b.code
+	}
+	return text
+}
+
+// pages are README.md, if it is there, and all of docs, by their path from the root.
+func pages(t *testing.T) map[string]page {
+	t.Helper()
+	paths := []string{"README.md"}
+	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
+		if filepath.Ext(path) == ".md" {
+			paths = append(paths, filepath.Join("docs", path))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]page{}
+	for _, path := range paths {
+		raw, err := os.ReadFile(filepath.Join(root, path))
+		switch {
+		case err == nil:
+			all[path] = parse(path, string(raw))
+		case path != "README.md" || !errors.Is(err, fs.ErrNotExist):
+			t.Fatal(err)
+		}
+	}
+	if len(all) < 5 {
+		t.Fatalf("found %d pages only", len(all))
+	}
+	return all
+}
+
+func parse(path, raw string) page {
+	p := page{path: path}
+	fenced := false
+	for line := range strings.Lines(raw) {
+		language, fence := strings.CutPrefix(strings.TrimSpace(line), "```")
+		switch {
+		case fence:
+			if fenced = !fenced; fenced {
+				p.blocks = append(p.blocks, block{language: language})
+			}
+		case fenced:
+			p.blocks[len(p.blocks)-1].code += line
+		default:
+			p.text += line
+			if text := strings.TrimLeft(line, "#"); strings.HasPrefix(text, " ") && len(text) < len(line) {
+				p.headings = append(p.headings, heading{len(line) - len(text), strings.TrimSpace(text)})
+			}
+		}
+	}
+	return p
+}
+
+var notInAnchor = regexp.MustCompile(`[^a-z0-9 _-]`)
+
+// anchor is what GitHub makes of a heading.
+func (h heading) anchor() string {
+	return strings.ReplaceAll(notInAnchor.ReplaceAllString(strings.ToLower(h.text), ""), " ", "-")
+}
+
+var links = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+
+func TestLinksLeadSomewhere(t *testing.T) {
+	all := pages(t)
+	found := 0
+	for _, p := range all {
+		for _, link := range links.FindAllStringSubmatch(p.text, -1) {
+			if strings.Contains(link[1], "://") {
+				continue
+			}
+			found++
+			file, fragment, _ := strings.Cut(link[1], "#")
+			target := p.path
+			if file != "" {
+				target = filepath.Join(filepath.Dir(p.path), file)
+			}
+			if _, err := os.Stat(filepath.Join(root, target)); err != nil {
+				t.Errorf("%s: %s leads nowhere: %v", p.path, link[1], err)
+			}
+			if fragment != "" && !slices.ContainsFunc(all[target].headings, func(h heading) bool { return h.anchor() == fragment }) {
+				t.Errorf("%s: %s has no heading #%s", p.path, target, fragment)
+			}
+		}
+	}
+	if found < 20 {
+		t.Errorf("found %d links only", found)
+	}
+}
+
+func TestExamplesDecode(t *testing.T) {
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	strict := serializer.NewCodecFactory(scheme, serializer.EnableStrict).UniversalDeserializer()
+	ours := regexp.MustCompile(`(?m)^apiVersion: ` + regexp.QuoteMeta(v1alpha1.GroupVersion.Group) + "/")
+	found := 0
+	for _, p := range pages(t) {
+		for _, b := range p.blocks {
+			switch b.language {
+			case "json":
+				if !json.Valid([]byte(b.code)) {
+					t.Errorf("%s: this is not JSON:\n%s", p.path, b.code)
+				}
+			case "yaml":
+				for _, document := range documents(t, b.code) {
+					if !ours.Match(document) {
+						continue
+					}
+					found++
+					if _, _, err := strict.Decode(document, nil, nil); err != nil {
+						t.Errorf("%s: %v in:\n%s", p.path, err, document)
+					}
+				}
+			}
+		}
+	}
+	if found < 4 {
+		t.Errorf("found %d examples only", found)
+	}
+}
+
+func documents(t *testing.T, code string) [][]byte {
+	t.Helper()
+	var all [][]byte
+	for reader := yaml.NewDocumentDecoder(io.NopCloser(strings.NewReader(code))); ; {
+		buffer := make([]byte, len(code)+1)
+		n, err := reader.Read(buffer)
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, bytes.TrimSpace(buffer[:n]))
+	}
+}
+
+func TestEveryReasonHasAHeading(t *testing.T) {
+	constants := stringConstants(t, "api/v1alpha1/conditions.go")
+	if len(constants) < 20 {
+		t.Fatalf("found %d constants only", len(constants))
+	}
+	all := pages(t)
+	var text strings.Builder
+	for _, p := range all {
+		text.WriteString(p.everything())
+	}
+	documented := sections(all["docs/registrycredential.md"], "Ready")
+	documented["Ready"], documented["Stalled"] = true, true
+	known := map[string]bool{}
+	for name, value := range constants {
+		switch {
+		case strings.HasPrefix(name, "Reason"), strings.HasPrefix(name, "Condition"):
+			known[value] = true
+		case !strings.Contains(text.String(), value):
+			t.Errorf("no page speaks of %s (%s)", value, name)
+		}
+	}
+	if diff := cmp.Diff(known, documented); diff != "" {
+		t.Errorf("conditions and reasons in the code (-) and headings of docs/registrycredential.md (+):\n%s", diff)
+	}
+}
+
+// sections are the headings one level below the heading.
+func sections(p page, above string) map[string]bool {
+	found := map[string]bool{}
+	level := 0
+	for _, h := range p.headings {
+		switch {
+		case h.text == above:
+			level = h.level
+		case level > 0 && h.level <= level:
+			return found
+		case level > 0 && h.level == level+1:
+			found[h.text] = true
+		}
+	}
+	return found
+}
+
+func TestEveryFlagIsInTheTable(t *testing.T) {
+	flags := map[string]bool{}
+	ours, err := filepath.Glob(filepath.Join(root, "cmd", "regcred", "*.go"))
+	if err != nil || len(ours) == 0 {
+		t.Fatalf("no source of the command: %v", err)
+	}
+	for _, path := range ours {
+		ast.Inspect(source(t, path), func(n ast.Node) bool {
+			if name, ok := flagOf(n); ok {
+				flags[name] = true
+			}
+			return true
+		})
+	}
+	if len(flags) < 7 {
+		t.Fatalf("found %d flags only", len(flags))
+	}
+	libraries := flag.NewFlagSet("", flag.ContinueOnError)
+	config.RegisterFlags(libraries)
+	(&zap.Options{}).BindFlags(libraries)
+	libraries.VisitAll(func(f *flag.Flag) { flags[f.Name] = true })
+
+	if diff := cmp.Diff(flags, rows(t, "docs/operations.md", regexp.MustCompile("(?m)^\\| `--([a-z-]+)` \\|"))); diff != "" {
+		t.Errorf("flags in the code (-) and in docs/operations.md (+):\n%s", diff)
+	}
+}
+
+// flagOf is the name of a flag that is bound by a call such as f.StringVar(&v, "name", …).
+func flagOf(n ast.Node) (string, bool) {
+	call, ok := n.(*ast.CallExpr)
+	if !ok || len(call.Args) < 3 {
+		return "", false
+	}
+	method, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok || !strings.HasSuffix(method.Sel.Name, "Var") {
+		return "", false
+	}
+	return literal(call.Args[1])
+}
+
+func TestEveryMetricIsInTheTable(t *testing.T) {
+	name := regexp.MustCompile(`^regcred_[a-z_]+$`)
+	metrics := map[string]bool{}
+	for _, path := range []string{"providers/metrics.go", "controllers/metrics.go"} {
+		before := len(metrics)
+		ast.Inspect(source(t, filepath.Join(root, path)), func(n ast.Node) bool {
+			if e, ok := n.(ast.Expr); ok {
+				if value, ok := literal(e); ok && name.MatchString(value) {
+					metrics[value] = true
+				}
+			}
+			return true
+		})
+		if len(metrics) == before {
+			t.Errorf("%s has no metrics", path)
+		}
+	}
+	if diff := cmp.Diff(metrics, rows(t, "docs/operations.md", regexp.MustCompile("(?m)^\\| `(regcred_[a-z_]+)` \\|"))); diff != "" {
+		t.Errorf("metrics in the code (-) and in docs/operations.md (+):\n%s", diff)
+	}
+	for _, p := range pages(t) {
+		for _, word := range regexp.MustCompile(`\bregcred_[a-z_]+`).FindAllString(p.everything(), -1) {
+			if !metrics[word] {
+				t.Errorf("%s speaks of %s, which is no metric", p.path, word)
+			}
+		}
+	}
+}
+
+// rows are what stands in the first column of the tables of a page.
+func rows(t *testing.T, path string, first *regexp.Regexp) map[string]bool {
+	t.Helper()
+	found := map[string]bool{}
+	for _, row := range first.FindAllStringSubmatch(pages(t)[path].text, -1) {
+		found[row[1]] = true
+	}
+	return found
+}
+
+func source(t *testing.T, path string) *ast.File {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// stringConstants are the constants of a file, by name.
+func stringConstants(t *testing.T, path string) map[string]string {
+	t.Helper()
+	constants := map[string]string{}
+	for _, declaration := range source(t, filepath.Join(root, path)).Decls {
+		group, ok := declaration.(*ast.GenDecl)
+		if !ok || group.Tok != token.CONST {
+			continue
+		}
+		for _, spec := range group.Specs {
+			value := spec.(*ast.ValueSpec)
+			for i, expression := range value.Values {
+				if text, ok := literal(expression); ok {
+					constants[value.Names[i].Name] = text
+				}
+			}
+		}
+	}
+	return constants
+}
+
+func literal(e ast.Expr) (string, bool) {
+	l, ok := e.(*ast.BasicLit)
+	if !ok || l.Kind != token.STRING {
+		return "", false
+	}
+	value, err := strconv.Unquote(l.Value)
+	return value, err == nil
+}

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/test/cloud"
+)
+
+const (
+	// arrivalPeriod makes five arrivals a second.
+	arrivalPeriod = 200 * time.Millisecond
+	// cloudLatency is what a call takes while credentials arrive.
+	cloudLatency = 20 * time.Millisecond
+)
+
+// credentialLatency measures from just before a RegistryCredential is applied to its Secret. Each names an account of its own, so that no
+// two share a token and each costs one call.
+func (b *bench) credentialLatency(ctx context.Context) error {
+	const name, group = "arrival", "arrival"
+	progress("%d credentials arrive", b.arrivals)
+	namespace := func(i int) string { return fmt.Sprintf("%s-%03d", group, i) }
+	if err := forEach(ctx, b.arrivals, func(ctx context.Context, i int) error { return b.createNamespace(ctx, namespace(i), group) }); err != nil {
+		return err
+	}
+	secrets, err := b.watchNamed(ctx, secretsMetadata(), name)
+	if err != nil {
+		return err
+	}
+	defer secrets.stop()
+	b.AWS.ResetCalls()
+	b.AWS.ECR.Set(cloud.Fault{Latency: cloudLatency})
+	defer b.AWS.ECR.Reset()
+	all := secrets.expect(ctx, b.arrivals, anything)
+	began, err := b.arrive(ctx, namespace, func(namespace string, i int) error {
+		c := &v1alpha1.RegistryCredential{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+		c.Spec.Registries = []v1alpha1.Registry{ecrOf(fmt.Sprintf("%012d", 200000000000+i))}
+		return b.Client.Create(ctx, c)
+	})
+	if err != nil {
+		return err
+	}
+	seen, err := all()
+	if err != nil {
+		return fmt.Errorf("credentials that arrive: %w", err)
+	}
+	took := between(began, seen)
+	s := b.report.section(fmt.Sprintf("Credential applied → Secret seen by a watch, beyond the cloud's %s: %d arrivals, 5 a second", cloudLatency, b.arrivals))
+	s.add(figure{ID: "credential-p50", Name: "p50", Value: milliseconds(percentile(took, 50) - cloudLatency), Unit: " ms", Digits: 1, Target: atMost(12)})
+	s.add(figure{ID: "credential-p99", Name: "p99", Value: milliseconds(percentile(took, 99) - cloudLatency), Unit: " ms", Digits: 1, Target: atMost(30)})
+	s.add(figure{ID: "credential-calls", Name: "cloud calls", Value: float64(b.AWS.Calls().Of(mintAction)), Target: exactly(float64(b.arrivals))})
+	return nil
+}
+
+// namespaceLatency measures from just before a namespace is created to its Secret and its link, with the token in memory.
+func (b *bench) namespaceLatency(ctx context.Context) (err error) {
+	const name, group = "newcomer", "newcomer"
+	progress("%d namespaces arrive", b.arrivals)
+	secrets, err := b.watchNamed(ctx, secretsMetadata(), name)
+	if err != nil {
+		return err
+	}
+	defer secrets.stop()
+	accounts, err := b.watchNamed(ctx, &corev1.ServiceAccountList{}, "default")
+	if err != nil {
+		return err
+	}
+	defer accounts.stop()
+	if err := b.Client.Create(ctx, clusterCredential(name, group, &v1alpha1.ServiceAccounts{Names: []string{"default"}})); err != nil {
+		return err
+	}
+	const first = group + "-first" // brings the token into memory
+	one := secrets.expect(ctx, 1, anything)
+	stop, err := b.follow(ctx, group)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	if err := b.Client.Create(ctx, namespaceOf(first, group)); err != nil {
+		return err
+	}
+	if _, err := one(); err != nil {
+		return err
+	}
+	later := func(o client.Object) bool { return o.GetNamespace() != first }
+	allSecrets := secrets.expect(ctx, b.arrivals, later)
+	allLinks := accounts.expect(ctx, b.arrivals, func(o client.Object) bool { return later(o) && links(name)(o) })
+	namespace := func(i int) string { return fmt.Sprintf("%s-%03d", group, i) }
+	began, err := b.arrive(ctx, namespace, func(namespace string, _ int) error { return b.Client.Create(ctx, namespaceOf(namespace, group)) })
+	if err != nil {
+		return err
+	}
+	published, err := allSecrets()
+	if err != nil {
+		return fmt.Errorf("a Secret in each namespace that arrives: %w", err)
+	}
+	linked, err := allLinks()
+	if err != nil {
+		return fmt.Errorf("a link in each namespace that arrives: %w", err)
+	}
+	took := between(began, published, linked)
+	s := b.report.section(fmt.Sprintf("Namespace created → Secret and link seen by a watch: %d arrivals, 5 a second", b.arrivals))
+	s.add(figure{ID: "namespace-p50", Name: "p50", Value: milliseconds(percentile(took, 50)), Unit: " ms", Digits: 1, Target: atMost(20),
+		Note: fmt.Sprintf("Secret %.1f, link %.1f", milliseconds(percentile(between(began, published), 50)), milliseconds(percentile(between(began, linked), 50)))})
+	s.add(figure{ID: "namespace-p99", Name: "p99", Value: milliseconds(percentile(took, 99)), Unit: " ms", Digits: 1, Target: atMost(60)})
+	return nil
+}
+
+// follow gives every namespace of the group its default ServiceAccount as soon as a watch shows it, as kube-controller-manager does. Sooner,
+// the API server itself might not know the namespace yet, and then sleeps for 50 ms before it looks again.
+func (b *bench) follow(ctx context.Context, group string) (stop func() error, err error) {
+	namespaces, err := b.watch(ctx, namespacesMetadata(), client.MatchingLabels{groupLabel: group})
+	if err != nil {
+		return nil, err
+	}
+	done := make(chan error, 1)
+	go func() {
+		var errs []error
+		for s := range namespaces.sights {
+			if err := b.Client.Create(ctx, defaultAccount(s.object.GetName())); !apierrors.IsAlreadyExists(err) {
+				errs = append(errs, err)
+			}
+		}
+		done <- errors.Join(errs...)
+	}()
+	return func() error {
+		namespaces.watch.Stop()
+		return <-done
+	}, nil
+}
+
+// arrive lets one thing after the other come, and says when each began to.
+func (b *bench) arrive(ctx context.Context, namespace func(int) string, come func(namespace string, i int) error) (sightings, error) {
+	began := make(sightings, b.arrivals)
+	period := time.NewTicker(arrivalPeriod)
+	defer period.Stop()
+	for i := range b.arrivals {
+		select {
+		case <-period.C:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		began[namespace(i)] = time.Now()
+		if err := come(namespace(i), i); err != nil {
+			return nil, err
+		}
+	}
+	return began, nil
+}
+
+// between is how long after its beginning each namespace had shown all that was waited for, shortest first.
+func between(began sightings, ends ...sightings) []time.Duration {
+	var took []time.Duration
+	for namespace, start := range began {
+		var longest time.Duration
+		for _, end := range ends {
+			longest = max(longest, end[namespace].Sub(start))
+		}
+		took = append(took, longest)
+	}
+	slices.Sort(took)
+	return took
+}
+
+// percentile is the nearest rank of sorted durations.
+func percentile(sorted []time.Duration, p int) time.Duration {
+	return sorted[max(0, (len(sorted)*p+99)/100-1)]
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -1,0 +1,102 @@
+// Command bench measures Regcred on a real API server: how close it comes to the raw rate of writes, what it asks of the cloud and of the
+// API server, what it takes from the machine, and how fast it answers an arrival. Ratios within one run are what counts: the rates
+// themselves depend on the machine, which the control plane, the controller and the bench share.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+type options struct {
+	namespaces int
+	rounds     int
+	arrivals   int
+	memory     bool
+	targets    int
+	strict     bool
+	json       string
+	log        string
+}
+
+func (o *options) bind(f *flag.FlagSet) {
+	f.IntVar(&o.namespaces, "namespaces", 1000, "Namespaces that one credential fans out to.")
+	f.IntVar(&o.rounds, "rounds", 3, "Fan-outs and rotations, each beside the raw ceiling; the median ratio counts.")
+	f.IntVar(&o.arrivals, "arrivals", 100, "Arrivals of each kind whose latency is measured, five a second.")
+	f.BoolVar(&o.memory, "memory", false, "Measure only the memory, over -targets namespaces.")
+	f.IntVar(&o.targets, "targets", 10000, "Namespaces of the -memory run.")
+	f.BoolVar(&o.strict, "strict", false, "Fail if a target is missed.")
+	f.StringVar(&o.json, "json", "", "File to write the figures to as JSON, too.")
+	f.StringVar(&o.log, "log", os.DevNull, "File for the controller's log.")
+}
+
+func main() {
+	var o options
+	o.bind(flag.CommandLine)
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	missed, err := run(ctx, o)
+	stop()
+	switch {
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	case missed > 0 && o.strict:
+		os.Exit(2)
+	}
+}
+
+// run measures, prints and returns how many targets were missed.
+func run(ctx context.Context, o options) (missed int, err error) {
+	measure := (*bench).all
+	if o.memory {
+		o.namespaces, o.rounds, measure = o.targets, 1, (*bench).memory
+	}
+	b, err := newBench(ctx, o)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, b.close()) }()
+	if err := measure(b, ctx); err != nil {
+		return 0, err
+	}
+	b.report.print(os.Stdout)
+	if o.json != "" {
+		if err := b.report.write(o.json); err != nil {
+			return 0, err
+		}
+	}
+	return b.report.missed(), nil
+}
+
+// all measures everything.
+func (b *bench) all(ctx context.Context) error {
+	if err := b.prepareNamespaces(ctx); err != nil {
+		return err
+	}
+	raw, err := b.newCeiling(ctx)
+	if err != nil {
+		return err
+	}
+	s, err := b.serve(ctx, raw)
+	if err != nil {
+		return err
+	}
+	raw.report(&b.report)
+	b.reportServed(s)
+	if err := b.restart(ctx, s.last()); err != nil {
+		return err
+	}
+	if err := b.links(ctx, raw); err != nil {
+		return err
+	}
+	if err := b.credentialLatency(ctx); err != nil {
+		return err
+	}
+	return b.namespaceLatency(ctx)
+}

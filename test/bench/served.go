@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func (b *bench) reportServed(s served) {
+	n, last := b.namespaces, s.last()
+	over := fmt.Sprintf("median of %d", len(s.rounds))
+	f := b.report.section(fmt.Sprintf("Fan-out: one ClusterRegistryCredential applied, %d Secrets seen by one watch, %s", n, over))
+	created := s.each(func(r round) float64 { return r.fanOut.rate(n) })
+	f.add(figure{ID: "fan-out", Name: "Secrets", Value: median(created), Unit: "/s", Note: each(created, 0)})
+	ofPut := s.each(func(r round) float64 { return r.fanOut.rate(n) / r.fanOut.raw.update })
+	f.add(figure{ID: "fan-out-put-ratio", Name: "ratio to raw PUT", Value: median(ofPut), Digits: 2, Target: atLeast(0.7), Note: each(ofPut, 2)})
+	ofCreate := s.each(func(r round) float64 { return r.fanOut.rate(n) / r.fanOut.raw.create })
+	f.add(figure{ID: "fan-out-create-ratio", Name: "ratio to raw create", Value: median(ofCreate), Digits: 2, Note: each(ofCreate, 2)})
+	f.add(figure{ID: "fan-out-effort-ratio", Name: "the same by processor time", Value: median(s.each(func(r round) float64 { return r.fanOut.ease() })), Digits: 2,
+		Note: each(s.each(func(r round) float64 { return r.fanOut.ease() }), 2)})
+	calls := s.each(func(r round) float64 { return float64(r.fanOut.calls) })
+	f.add(figure{ID: "fan-out-calls", Name: "cloud calls, worst", Value: slices.Max(calls), Target: exactly(1)})
+	f.list("requests of the controller, last round", last.fanOut.requests)
+
+	r := b.report.section("Mass rotation: regcred.dev/refresh-requested-at set on the credential, " + over)
+	updated := s.each(func(r round) float64 { return r.rotation.rate(n) })
+	r.add(figure{ID: "rotation", Name: "Secrets", Value: median(updated), Unit: "/s", Note: each(updated, 0)})
+	ofPut = s.each(func(r round) float64 { return r.rotation.rate(n) / r.rotation.raw.update })
+	r.add(figure{ID: "rotation-put-ratio", Name: "ratio to raw PUT", Value: median(ofPut), Digits: 2, Target: atLeast(0.7), Note: each(ofPut, 2)})
+	r.add(figure{ID: "rotation-effort-ratio", Name: "the same by processor time", Value: median(s.each(func(r round) float64 { return r.rotation.ease() })), Digits: 2,
+		Note: each(s.each(func(r round) float64 { return r.rotation.ease() }), 2)})
+	calls = s.each(func(r round) float64 { return float64(r.rotation.calls) })
+	r.add(figure{ID: "rotation-calls", Name: "cloud calls, worst", Value: slices.Max(calls), Target: exactly(1)})
+	r.list("requests of the controller, last round", last.rotation.requests)
+	b.reportProcess(s)
+}
+
+// ease is the ratio to the raw PUT as it would be if nobody else used the machine: see processorTime.
+func (p phase) ease() float64 { return float64(p.raw.effort) / float64(p.effort) }
+
+func (b *bench) reportProcess(s served) {
+	var cpu time.Duration
+	for _, r := range s.rounds {
+		cpu += r.fanOut.cpu + r.rotation.cpu
+	}
+	perSecret := func(total time.Duration, rounds int) float64 {
+		return milliseconds(total) / float64(b.namespaces*rounds)
+	}
+	first, last := s.rounds[0], s.last()
+	m := b.report.section("The controller's process")
+	m.add(figure{ID: "cpu", Name: "CPU per Secret written", Value: perSecret(cpu, 2*len(s.rounds)), Unit: " ms", Digits: 2, Target: atMost(1),
+		Note: fmt.Sprintf("first fan-out %.2f, first rotation %.2f", perSecret(first.fanOut.cpu, 1), perSecret(first.rotation.cpu, 1))})
+	rss := func(id, name string, bytes int64) {
+		m.add(figure{ID: id, Name: name, Value: mebibytes(bytes), Unit: " MiB", Digits: 1, Target: atMost(80)})
+	}
+	rss("rss-idle", "RSS before", s.idle.RSS)
+	rss("rss-fan-out", "RSS after the first fan-out", first.fanOut.after.RSS)
+	rss("rss-rotation", "RSS after the first rotation", first.rotation.after.RSS)
+	rss("rss-rounds", "RSS after all rounds", last.rotation.after.RSS)
+	rss("rss-peak", "RSS at its peak", last.rotation.after.PeakRSS)
+}
+
+func (s served) each(value func(round) float64) []float64 {
+	values := make([]float64, len(s.rounds))
+	for i, r := range s.rounds {
+		values[i] = value(r)
+	}
+	return values
+}
+
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}
+
+// each lists measurements in the order of measuring.
+func each(values []float64, digits int) string {
+	words := make([]string, len(values))
+	for i, v := range values {
+		words[i] = strconv.FormatFloat(v, 'f', digits, 64)
+	}
+	return strings.Join(words, ", ")
+}
