@@ -47,13 +47,21 @@ func namespaceMetadata() *metav1.PartialObjectMetadata {
 	return m
 }
 
+// intactFields are the managedFields of every Secret in the cache that is as we wrote it. They are shared.
+var intactFields = []metav1.ManagedFieldsEntry{{Manager: FieldManager, FieldsV1: metav1.NewFieldsV1(`{"f:data":{"f:.dockerconfigjson":{}}}`)}}
+
 // transformSecret keeps of managedFields only who owns what of the data: that is how tampering is noticed.
 func transformSecret(o any) (any, error) {
 	m, ok := o.(*metav1.PartialObjectMetadata)
 	if !ok {
 		return o, nil
 	}
-	kept := make([]metav1.ManagedFieldsEntry, 0, 1)
+	if intact(m) {
+		m.ManagedFields = intactFields
+		delete(m.Annotations, corev1.LastAppliedConfigAnnotation)
+		return m, nil
+	}
+	var kept []metav1.ManagedFieldsEntry
 	for _, entry := range m.ManagedFields {
 		owned, err := ownedData(entry)
 		if err != nil {

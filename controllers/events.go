@@ -44,7 +44,7 @@ func (b *book) tell(t Target, out outcome, before standing) {
 		b.news = append(b.news, news{warning: true, reason: f.reason, action: "Publish", note: f.message, namespace: t.Namespace})
 	}
 	for _, e := range out.entries {
-		was := before.entries[e.name].failure
+		was := before.entry(e.name).failure
 		if f := e.failure; f != nil && (was == nil || was.reason != f.reason) {
 			b.news = append(b.news, news{warning: true, reason: f.reason, action: "Refresh " + e.name, note: e.name + ": " + f.message, namespace: t.Namespace})
 		}

@@ -32,7 +32,7 @@ type book struct {
 // standing is how one target stands.
 type standing struct {
 	generation int64
-	entries    map[string]entryStanding
+	entries    []entryStanding
 	failure    *failure
 	// failingSince is when failure appeared.
 	failingSince time.Time
@@ -41,6 +41,7 @@ type standing struct {
 }
 
 type entryStanding struct {
+	name                 string
 	expiresAt, refreshAt time.Time
 	failure              *failure
 }
@@ -58,9 +59,9 @@ func (l *Ledger) report(c *credential, t Target, out outcome, now time.Time) {
 	before, known := b.targets[t.Namespace]
 	after := b.stand(out, before, now)
 	after.generation = c.object.GetGeneration()
-	for _, entry := range c.spec.Registries {
-		if _, ok := after.entries[entry.Name]; !ok {
-			after.entries[entry.Name] = entryStanding{}
+	if len(after.entries) == 0 {
+		for _, entry := range c.spec.Registries {
+			after.entries = append(after.entries, entryStanding{name: entry.Name})
 		}
 	}
 	b.targets[t.Namespace] = after
@@ -82,36 +83,46 @@ func (l *Ledger) open(key Key, now time.Time) *book {
 }
 
 func (b *book) stand(out outcome, before standing, now time.Time) standing {
-	s := standing{failure: out.failure, entries: make(map[string]entryStanding, len(out.entries))}
+	s := standing{failure: out.failure, entries: make([]entryStanding, len(out.entries))}
 	if s.failure != nil {
 		s.failingSince = now
 		if before.failure != nil && before.failure.reason == s.failure.reason {
 			s.failingSince = before.failingSince
 		}
 	}
-	for _, e := range out.entries {
-		stands := entryStanding{failure: e.failure}
+	for i, e := range out.entries {
+		stands := entryStanding{name: e.name, failure: e.failure}
 		if e.pending() || e.withheld {
 			// A call under way mends nothing yet.
-			stands.failure = before.entries[e.name].failure
+			stands.failure = before.entry(e.name).failure
 		}
 		s.pending = s.pending || e.pending()
 		if e.known {
 			stands.expiresAt, stands.refreshAt = e.record.ExpiresAt, e.record.RefreshAt
 			b.hosts[e.name] = e.record.Hosts
 		}
-		s.entries[e.name] = stands
+		s.entries[i] = stands
 	}
 	return s
+}
+
+// entry returns how an entry stands; the zero value if the target does not know it.
+func (s standing) entry(name string) entryStanding {
+	for _, e := range s.entries {
+		if e.name == name {
+			return e
+		}
+	}
+	return entryStanding{}
 }
 
 func (s standing) equal(other standing) bool {
 	if s.generation != other.generation || !sameFailure(s.failure, other.failure) || len(s.entries) != len(other.entries) {
 		return false
 	}
-	for name, e := range s.entries {
-		o, ok := other.entries[name]
-		if !ok || !e.expiresAt.Equal(o.expiresAt) || !e.refreshAt.Equal(o.refreshAt) || !sameFailure(e.failure, o.failure) {
+	for i, e := range s.entries {
+		o := other.entries[i]
+		if e.name != o.name || !e.expiresAt.Equal(o.expiresAt) || !e.refreshAt.Equal(o.refreshAt) || !sameFailure(e.failure, o.failure) {
 			return false
 		}
 	}
@@ -129,7 +140,7 @@ func sameFailure(a, b *failure) bool {
 // tokens that are there; a link that fails leaves pods without them.
 func (s standing) current(names []string, now time.Time) bool {
 	for _, name := range names {
-		if !s.entries[name].expiresAt.After(now) {
+		if !s.entry(name).expiresAt.After(now) {
 			return false
 		}
 	}

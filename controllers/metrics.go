@@ -40,12 +40,12 @@ func (m *Metrics) Collect(metrics chan<- prometheus.Metric) {
 		current := 0
 		for _, t := range b.targets {
 			names := make([]string, 0, len(t.entries))
-			for name, e := range t.entries {
-				names = append(names, name)
-				soonest(expiry, name, unix(e.expiresAt))
-				soonest(refresh, name, unix(e.refreshAt))
+			for _, e := range t.entries {
+				names = append(names, e.name)
+				soonest(expiry, e.name, unix(e.expiresAt))
+				soonest(refresh, e.name, unix(e.refreshAt))
 			}
-			if len(names) > 0 && t.current(names, now) {
+			if t.current(names, now) {
 				current++
 			}
 		}

@@ -98,6 +98,9 @@ func (r *StatusReconciler) write(ctx context.Context, c *credential, sum summary
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
 	if err := r.Client.Status().Patch(ctx, c.object, client.MergeFrom(before)); err != nil {
+		if ctx.Err() != nil {
+			return reconcile.Result{}, nil //nolint:nilerr // the controller stops; the next leader reports
+		}
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
 	r.Ledger.statusWritten(c.Key, now)

@@ -65,7 +65,7 @@ func (l *Ledger) sum(c *credential, selected []string, now time.Time) summary {
 			s.current++
 		}
 		for i := range s.registries {
-			s.addEntry(i, t.entries[names[i]], now)
+			s.addEntry(i, t.entry(names[i]), now)
 		}
 		if t.failure != nil {
 			s.addFailure(t.failure, namespace+": "+t.failure.message)

@@ -33,7 +33,8 @@ func TestReady(t *testing.T) {
 		return e
 	}
 	stand := func(a, b entryStanding) standing {
-		return standing{generation: 2, entries: map[string]entryStanding{"a": a, "b": b}}
+		a.name, b.name = "a", "b"
+		return standing{generation: 2, entries: []entryStanding{a, b}}
 	}
 	unlinked := stand(alive, alive)
 	unlinked.failure = &failure{reason: v1alpha1.ReasonLinkFailed, message: "no"}

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"k8s.io/utils/clock"
@@ -77,6 +78,10 @@ func (p *Provider) config(ctx context.Context) (aws.Config, error) {
 		if err != nil {
 			return aws.Config{}, providers.Errorf(v1alpha1.ReasonInvalidRequest, "the AWS configuration of the controller cannot be read: "+
 				"check AWS_CA_BUNDLE, AWS_CONFIG_FILE and the other AWS_ variables")
+		}
+		if client, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok {
+			// Otherwise every service client, and so every call, would open connections of its own.
+			cfg.HTTPClient = client.Freeze()
 		}
 		p.loaded = &cfg
 	}
