@@ -30,7 +30,7 @@ func (m mapping) fromCredential(ctx context.Context, o client.Object) []Target {
 	}
 	namespaces := map[string]struct{}{}
 	if c, err := credentialOf(o); err == nil {
-		list := namespaceList()
+		list := metadataList("Namespace")
 		m.list(ctx, list)
 		for i := range list.Items {
 			if c.selects(&list.Items[i]) {
@@ -38,7 +38,7 @@ func (m mapping) fromCredential(ctx context.Context, o client.Object) []Target {
 			}
 		}
 	}
-	secrets := secretList()
+	secrets := metadataList("Secret")
 	m.list(ctx, secrets, client.MatchingFields{indexCredential: indexOf(key)})
 	for i := range secrets.Items {
 		namespaces[secrets.Items[i].Namespace] = struct{}{}

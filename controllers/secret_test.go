@@ -84,7 +84,7 @@ func TestARefreshThatFailsDoesNotHinderARepair(t *testing.T) {
 	target := w.apply(ns, nil, registry("prod", "eu-west-1"))
 	w.run(target)
 	before := w.secret(target)
-	w.mint.breakRegion("eu-west-1", errRefused)
+	w.mint.breakWest(errRefused)
 	w.change(ns, func(c *v1alpha1.ClusterRegistryCredential) {
 		c.Annotations = map[string]string{v1alpha1.AnnotationRefreshRequestedAt: "now"}
 	})
@@ -96,7 +96,7 @@ func TestARefreshThatFailsDoesNotHinderARepair(t *testing.T) {
 	if !cmp.Equal(w.secret(target).Data, before.Data) {
 		t.Error("the edited Secret was not repaired though its token is in memory")
 	}
-	w.mint.breakRegion("eu-west-1", nil)
+	w.mint.breakWest(nil)
 	w.step(3 * time.Minute)
 	w.run(target)
 	if cmp.Equal(w.secret(target).Data, before.Data) {
@@ -235,7 +235,7 @@ func TestAFailingEntryKeepsItsBytesAndHoldsUpNobody(t *testing.T) {
 	target := w.apply(ns, nil, registry("bad", "eu-west-1"), registry("good", "us-east-1"))
 	due := w.run(target).RequeueAfter
 	before := tokens(t, w.secret(target))
-	w.mint.breakRegion("eu-west-1", errRefused)
+	w.mint.breakWest(errRefused)
 	w.step(due)
 	w.run(target)
 	after := tokens(t, w.secret(target))
@@ -260,7 +260,7 @@ func TestAFailingEntryKeepsItsBytesAndHoldsUpNobody(t *testing.T) {
 	if got := tokens(t, w.secret(target)); got[host("eu-west-1")] != before[host("eu-west-1")] {
 		t.Error("the dead token was dropped: pods with the image on their node would be refused")
 	}
-	w.mint.breakRegion("eu-west-1", nil)
+	w.mint.breakWest(nil)
 	w.step(3 * time.Minute)
 	w.run(target)
 	if ready = w.ready(target); ready.Status != metav1.ConditionTrue || ready.Reason != v1alpha1.ReasonCurrent {
@@ -270,7 +270,7 @@ func TestAFailingEntryKeepsItsBytesAndHoldsUpNobody(t *testing.T) {
 
 func TestAnEmptySecretIsNeverWritten(t *testing.T) {
 	w, ns := newWorld(t)
-	w.mint.breakRegion("eu-west-1", errRefused)
+	w.mint.breakWest(errRefused)
 	target := w.apply(ns, nil, registry("prod", "eu-west-1"))
 	result := w.run(target)
 	if err := w.admin.Get(t.Context(), target.secret(), &corev1.Secret{}); err == nil {

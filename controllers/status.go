@@ -70,7 +70,7 @@ func (r *StatusReconciler) selected(ctx context.Context, c *credential) ([]strin
 	if c.Namespace != "" {
 		return []string{c.Namespace}, nil
 	}
-	list := namespaceList()
+	list := metadataList("Namespace")
 	if err := r.Cache.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, err
 	}

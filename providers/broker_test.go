@@ -170,6 +170,23 @@ func TestAnyDifferenceInTheRequestMissesTheMemory(t *testing.T) {
 	}
 }
 
+func TestEntriesThatDifferInNameAloneShareAToken(t *testing.T) {
+	one, two := request("eu-west-1"), request("eu-west-1")
+	two.Registry.Name = "another"
+	if one.Key() != two.Key() || one.Source() != two.Source() {
+		t.Error("the same request of two credentials would cost two calls")
+	}
+}
+
+func TestTimesAreWholeSecondsAsTheyAreWrittenDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		token, err := ask(broker(t, &fake{life: time.Hour + time.Millisecond}), request("eu-west-1"), time.Time{})
+		if err != nil || token.ExpiresAt.Nanosecond() != 0 {
+			t.Errorf("the token expires at %v, and would seem newer than its own record: %v", token.ExpiresAt, err)
+		}
+	})
+}
+
 func TestAFailureIsSharedAndBacksOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fake{err: providers.Errorf(v1alpha1.ReasonAccessDenied, "no")}

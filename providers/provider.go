@@ -37,8 +37,10 @@ type Request struct {
 	RefreshRequestedAt string `json:"refreshRequestedAt,omitempty"`
 }
 
-// Key identifies the request. It is a hash, so it can be kept where the request itself should not be.
+// Key identifies the request. It is a hash, so it can be kept where the request itself should not be. The entry's name is no part of
+// it: what differs in name alone shares a token.
 func (r Request) Key() string {
+	r.Registry.Name = ""
 	raw, err := json.Marshal(r)
 	if err != nil {
 		panic(fmt.Sprintf("a request of plain fields does not marshal: %v", err))
