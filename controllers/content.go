@@ -10,7 +10,6 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -78,14 +77,12 @@ func (r *TargetReconciler) complete(ctx context.Context, c *credential, o observ
 	return nil
 }
 
-// readBack reads the content of a Secret that is ours, provided that it is still the one that was observed.
+// readBack reads the content of a Secret that is ours. If it has changed since it was observed, what is read goes nowhere: the write is
+// bound to the observed version.
 func (r *TargetReconciler) readBack(ctx context.Context, secret *metav1.PartialObjectMetadata) (*dockerConfig, error) {
 	live := &corev1.Secret{}
 	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(secret), live); err != nil {
 		return nil, err
-	}
-	if live.UID != secret.UID || live.ResourceVersion != secret.ResourceVersion {
-		return nil, apierrors.NewConflict(corev1.Resource("secrets"), secret.Name, errOutdated)
 	}
 	content := &dockerConfig{}
 	if json.Unmarshal(live.Data[corev1.DockerConfigJsonKey], content) != nil {
@@ -94,10 +91,7 @@ func (r *TargetReconciler) readBack(ctx context.Context, secret *metav1.PartialO
 	return content, nil
 }
 
-var (
-	errOutdated   = errors.New("the Secret has changed since it was observed")
-	errUnreadable = errors.New("the Secret's content is not what was written")
-)
+var errUnreadable = errors.New("the Secret's content is not what was written")
 
 func compose(t Target, c *credential, existing *metav1.PartialObjectMetadata, entries []*entry) (*corev1.Secret, error) {
 	config := dockerConfig{Auths: map[string]dockerAuth{}}

@@ -8,7 +8,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
@@ -57,14 +56,15 @@ func conflict(c *credential, o observed) *failure {
 	return f
 }
 
-// write writes the Secret once: in place if it exists, for the kubelet remembers pulls by the Secret's UID.
-func (r *TargetReconciler) write(ctx context.Context, t Target, c *credential, o observed, why cause, entries []*entry) (*failure, error) {
+// write writes the Secret once: in place if it exists, for the kubelet remembers pulls by the Secret's UID. It says whether that has
+// changed anything: somebody may have put the right bytes back already.
+func (r *TargetReconciler) write(ctx context.Context, t Target, c *credential, o observed, entries []*entry) (changed bool, rejection *failure, err error) {
 	secret, err := compose(t, c, o.secret, entries)
 	if err != nil {
-		return nil, err
+		return false, nil, err
 	}
 	if size := len(secret.Data[corev1.DockerConfigJsonKey]); size > corev1.MaxSecretSize {
-		return &failure{reason: v1alpha1.ReasonSecretRejected, terminal: true,
+		return false, &failure{reason: v1alpha1.ReasonSecretRejected, terminal: true,
 			message: fmt.Sprintf("the tokens take %d bytes, and a Secret holds %d: use fewer entries or accounts", size, corev1.MaxSecretSize)}, nil
 	}
 	if o.secret == nil {
@@ -72,36 +72,18 @@ func (r *TargetReconciler) write(ctx context.Context, t Target, c *credential, o
 	} else {
 		err = r.Client.Update(ctx, secret)
 	}
-	if err == nil && (why == causeEdited || why == causeAdopted) {
-		err = r.claim(ctx, secret)
-	}
 	switch {
 	case apierrors.IsNotFound(err): // deleted since it was observed
-		return nil, apierrors.NewConflict(corev1.Resource("secrets"), t.Credential.Name, errOutdated)
+		return false, nil, apierrors.NewConflict(corev1.Resource("secrets"), t.Credential.Name, err)
 	case isGone(err):
-		return nil, err
+		return false, nil, err
 	case apierrors.IsInvalid(err), apierrors.IsForbidden(err), apierrors.IsBadRequest(err):
-		return rejected(t, err), nil
+		return false, rejected(t, err), nil
 	case err != nil:
-		return nil, err
+		return false, nil, err
 	}
 	r.written.expect(t, secret.ResourceVersion, r.Clock.Now())
-	return nil, nil
-}
-
-// claim takes the data back from another manager who left it with the very bytes that we write: an update that changes nothing
-// changes no owner either, and the Secret would look edited for ever.
-func (r *TargetReconciler) claim(ctx context.Context, secret *corev1.Secret) error {
-	if intact(&metav1.PartialObjectMetadata{ObjectMeta: secret.ObjectMeta}) {
-		return nil
-	}
-	apply := applycorev1.Secret(secret.Name, secret.Namespace).WithResourceVersion(secret.ResourceVersion).
-		WithUID(secret.UID).WithData(secret.Data)
-	if err := r.Client.Apply(ctx, apply, client.ForceOwnership); err != nil {
-		return err
-	}
-	secret.ResourceVersion = *apply.ResourceVersion
-	return nil
+	return o.secret == nil || o.secret.ResourceVersion != secret.ResourceVersion, nil, nil
 }
 
 // rejected explains why the API server refuses the Secret.

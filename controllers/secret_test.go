@@ -122,11 +122,25 @@ func TestAnotherManagerWithTheSameBytesMakesNoLoop(t *testing.T) {
 	w.must(w.admin.Update(t.Context(), edited))
 	edited.Data = good.Data
 	w.must(w.admin.Update(t.Context(), edited))
+	w.report(target)
+	w.told()
+	for range 2 {
+		w.run(target)
+	}
+	if got := w.secret(target); got.ResourceVersion != edited.ResourceVersion || !cmp.Equal(got.Data, good.Data) {
+		t.Error("the Secret was changed though it is as it should be")
+	}
+	w.report(target)
+	if told := w.told(); told != "" {
+		t.Errorf("nothing was repaired, and yet told: %s", told)
+	}
+	// The next token takes the bytes back.
+	w.step(life / 2)
 	w.run(target)
-	settled := w.secret(target).ResourceVersion
-	w.run(target)
-	if got := w.secret(target); got.ResourceVersion != settled || !cmp.Equal(got.Data, good.Data) {
-		t.Error("the Secret is written again and again")
+	m := secretMetadata()
+	w.must(w.admin.Get(t.Context(), target.secret(), m))
+	if !intact(m) {
+		t.Error("the Secret looks edited for ever")
 	}
 }
 
@@ -265,6 +279,48 @@ func TestAFailingEntryKeepsItsBytesAndHoldsUpNobody(t *testing.T) {
 	w.run(target)
 	if ready = w.ready(target); ready.Status != metav1.ConditionTrue || ready.Reason != v1alpha1.ReasonCurrent {
 		t.Errorf("after the mend: Ready=%s %s: %s", ready.Status, ready.Reason, ready.Message)
+	}
+}
+
+func TestACallUnderWayMendsNothingYet(t *testing.T) {
+	w, ns := newWorld(t)
+	target := w.apply(ns, nil, registry("prod", "eu-west-1"))
+	due := w.run(target).RequeueAfter
+	w.mint.breakWest(errRefused)
+	w.step(due)
+	retry := w.run(target).RequeueAfter
+	w.mint.hang["eu-west-1"] = true
+	w.step(retry)
+	w.run(target)
+	if ready := w.ready(target); ready.Reason != v1alpha1.ReasonRefreshFailing {
+		t.Errorf("while it is tried again: Ready=%s %s: the status flaps with every try", ready.Status, ready.Reason)
+	}
+	if told := w.told(); strings.Count(told, "Warning") != 1 {
+		t.Errorf("events: %s", told)
+	}
+}
+
+func TestATokenThatIsDueItselfOnlyStandsIn(t *testing.T) {
+	w, ns := newWorld(t)
+	target := w.apply(ns, nil, registry("prod", "eu-west-1"))
+	w.run(target)
+	before := w.secret(target)
+	w.step(life / 2)
+	w.must(w.admin.Delete(t.Context(), before))
+	w.deleted(before)
+	w.run(target)
+	if cmp.Equal(w.secret(target).Data, before.Data) || w.mint.count() != 2 {
+		t.Error("a token was published that has to be replaced at once")
+	}
+	// If no other is to be had, it will do.
+	old := w.secret(target)
+	w.mint.breakWest(errRefused)
+	w.step(life / 2)
+	w.must(w.admin.Delete(t.Context(), old))
+	w.deleted(old)
+	w.run(target)
+	if !cmp.Equal(w.secret(target).Data, old.Data) {
+		t.Error("a live token was withheld")
 	}
 }
 

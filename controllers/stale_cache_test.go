@@ -111,6 +111,12 @@ func TestACacheThatIsBehindHarmsNobody(t *testing.T) {
 			if got := w.secret(target); got.ResourceVersion != foreign.ResourceVersion {
 				t.Error("a foreign Secret that has taken the place of ours was touched")
 			}
+			if name != "a rotation" {
+				return
+			}
+			if ready := w.ready(target); ready.Status != metav1.ConditionTrue {
+				t.Errorf("Ready=%s %s, though nothing is known yet", ready.Status, ready.Reason)
+			}
 		})
 	}
 }

@@ -142,17 +142,17 @@ func (r *TargetReconciler) keep(ctx context.Context, t Target, c *credential, o 
 	if !anyAuth(out.entries) {
 		return out, nil
 	}
-	rejected, err := r.write(ctx, t, c, o, why, out.entries)
-	if err != nil || rejected != nil {
+	changed, rejection, err := r.write(ctx, t, c, o, out.entries)
+	switch {
+	case err != nil || rejection != nil:
 		withdraw(o, out.entries)
-		out.failure = rejected
-		return out, err
-	}
-	out.wrote = why
-	if why == "" {
+		out.failure = rejection
+	case changed && why != "":
+		out.wrote = why
+	case changed:
 		out.wrote = firstFresh(out.entries)
 	}
-	return out, nil
+	return out, err
 }
 
 // obtain decides for each entry whether it is stale, and asks for a token if so.
@@ -178,7 +178,12 @@ func (r *TargetReconciler) obtain(ctx context.Context, t Target, c *credential, 
 			newerThan = e.record.ExpiresAt
 		}
 		urgency := priority(e.record.ExpiresAt, now)
-		token, err := r.Tokens.Token(req, newerThan, func() { r.Wake(t, urgency) })
+		wake := func() { r.Wake(t, urgency) }
+		token, err := r.Tokens.Token(req, newerThan, wake)
+		if err == nil && !now.Before(refreshAt(c, t.Namespace, token)) {
+			// It lives, and is due itself: good enough to stand in for the next, and no more.
+			token, err = r.Tokens.Token(req, token.ExpiresAt, wake)
+		}
 		if err != nil {
 			e.fail(err)
 			r.standIn(e, c, t)
