@@ -282,6 +282,16 @@ func TestAFailingEntryKeepsItsBytesAndHoldsUpNobody(t *testing.T) {
 	}
 }
 
+func TestTokensThatNoSecretCanHoldAreExplained(t *testing.T) {
+	w, ns := newWorld(t)
+	w.mint.padding = strings.Repeat("x", corev1.MaxSecretSize)
+	target := w.apply(ns, nil, registry("prod", "eu-west-1"))
+	w.run(target)
+	if ready := w.ready(target); ready.Reason != v1alpha1.ReasonSecretRejected || !strings.Contains(ready.Message, "use fewer entries or accounts") {
+		t.Errorf("Ready: %s: %s", ready.Reason, ready.Message)
+	}
+}
+
 func TestACallUnderWayMendsNothingYet(t *testing.T) {
 	w, ns := newWorld(t)
 	target := w.apply(ns, nil, registry("prod", "eu-west-1"))

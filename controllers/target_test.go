@@ -232,4 +232,7 @@ func TestATerminatingNamespaceIsNoError(t *testing.T) {
 	if _, err := w.Reconcile(t.Context(), target); err != nil {
 		t.Errorf("the API server's refusal to create in a terminating namespace became an error: %v", err)
 	}
+	if len(w.Ledger.books[target.Credential].targets) != 0 {
+		t.Error("a namespace that goes away is reported")
+	}
 }

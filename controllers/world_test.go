@@ -44,6 +44,8 @@ type mint struct {
 	hang   map[string]bool
 	asked  []providers.Request
 	serial int
+	// padding makes passwords longer.
+	padding string
 }
 
 func (m *mint) Token(ctx context.Context, req providers.Request) (providers.Token, error) {
@@ -66,7 +68,7 @@ func (m *mint) Token(ctx context.Context, req providers.Request) (providers.Toke
 		account = req.Registry.ECR.Accounts[0]
 	}
 	return providers.Token{
-		Username: "AWS", Password: providers.Sensitive(fmt.Sprintf("%s%s-%d", canary, region, serial)),
+		Username: "AWS", Password: providers.Sensitive(fmt.Sprintf("%s%s-%d%s", canary, region, serial, m.padding)),
 		Hosts: []string{hostIn(account, region)}, ExpiresAt: m.clock.Now().Add(life),
 	}, nil
 }
