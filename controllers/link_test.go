@@ -129,3 +129,22 @@ func TestAForeignSecretSurvivesTheEndOfTheCredential(t *testing.T) {
 	w.run(target)
 	w.secret(target)
 }
+
+func TestALinkOnAnIdentityIsNoChangeOfIt(t *testing.T) {
+	w, ns := newWorld(t)
+	w.serviceAccount(ns, "puller", nil)
+	c := &v1alpha1.RegistryCredential{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "own"}}
+	entry := registry("prod", "eu-west-1")
+	entry.Identity = &v1alpha1.Identity{ServiceAccountRef: &v1alpha1.LocalReference{Name: "puller"}}
+	c.Spec.Registries = []v1alpha1.Registry{entry}
+	c.Spec.ServiceAccounts = &v1alpha1.ServiceAccounts{Names: []string{"puller"}}
+	w.must(w.admin.Create(t.Context(), c))
+	target := Target{Credential: keyOf(c), Namespace: ns}
+	w.run(target)
+	c.Spec.ServiceAccounts = nil
+	w.must(w.admin.Update(t.Context(), c))
+	w.run(target)
+	if got := w.links(ns, "puller"); len(got) != 0 || w.mint.count() != 1 {
+		t.Errorf("links %v, %d calls; want none, and one", got, w.mint.count())
+	}
+}

@@ -334,6 +334,24 @@ func TestATokenThatIsDueItselfOnlyStandsIn(t *testing.T) {
 	}
 }
 
+func TestATargetThatWasAwayGetsTheBestThatIsInMemory(t *testing.T) {
+	w, ns := newWorld(t)
+	other := ns + "-b"
+	w.must(w.admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: other, Labels: map[string]string{"team": ns}}}))
+	here := w.apply(ns, nil, registry("prod", "eu-west-1"))
+	away := Target{Credential: here.Credential, Namespace: other}
+	w.run(here)
+	w.run(away)
+	w.step(life / 2)
+	w.run(here)
+	w.step(life/2 + time.Hour)
+	w.mint.breakWest(errRefused)
+	w.run(away)
+	if !cmp.Equal(w.secret(here).Data, w.secret(away).Data) {
+		t.Error("the token is dead, and the live one in memory was withheld because it is due itself")
+	}
+}
+
 func TestAnEmptySecretIsNeverWritten(t *testing.T) {
 	w, ns := newWorld(t)
 	w.mint.breakWest(errRefused)

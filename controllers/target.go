@@ -170,42 +170,45 @@ func (r *TargetReconciler) obtain(ctx context.Context, t Target, c *credential, 
 			continue
 		}
 		e.req = &req
-		if e.cause = staleEntry(o, req, now); e.cause == "" {
-			continue
+		if e.cause = staleEntry(o, req, now); e.cause != "" {
+			r.refresh(t, c, e, now)
 		}
-		var newerThan time.Time
-		if e.cause == causeDue {
-			newerThan = e.record.ExpiresAt
-		}
-		urgency := priority(e.record.ExpiresAt, now)
-		wake := func() { r.Wake(t, urgency) }
-		token, err := r.Tokens.Token(req, newerThan, wake)
-		if err == nil && !now.Before(refreshAt(c, t.Namespace, token)) {
-			// It lives, and is due itself: good enough to stand in for the next, and no more.
-			token, err = r.Tokens.Token(req, token.ExpiresAt, wake)
-		}
-		if err != nil {
-			e.fail(err)
-			r.standIn(e, c, t)
-			continue
-		}
-		e.take(c, t.Namespace, token)
-		e.fresh = true
 	}
 	refuseDuplicateHosts(entries)
 	return entries
 }
 
-// standIn repairs with what is in memory when the token that was asked for is not to be had: a Secret that was deleted or edited does
-// not wait for a refresh request that fails. The request stays open.
-func (r *TargetReconciler) standIn(e *entry, c *credential, t Target) {
-	if e.known {
+// refresh asks for a token of a stale entry. A token that lives, but is due itself, only stands in for the next.
+func (r *TargetReconciler) refresh(t Target, c *credential, e *entry, now time.Time) {
+	var newerThan time.Time
+	if e.cause == causeDue {
+		newerThan = e.record.ExpiresAt
+	}
+	urgency := priority(e.record.ExpiresAt, now)
+	wake := func() { r.Wake(t, urgency) }
+	token, err := r.Tokens.Token(*e.req, newerThan, wake)
+	if err == nil && !now.Before(refreshAt(c, t.Namespace, token)) {
+		token, err = r.Tokens.Token(*e.req, token.ExpiresAt, wake)
+	}
+	if err != nil {
+		e.fail(err)
+		r.standIn(t, c, e)
 		return
 	}
-	if token, ok := r.Tokens.Held(*e.req); ok {
-		e.take(c, t.Namespace, token)
-		e.record.Refresh, e.fresh = "", true
+	e.take(c, t.Namespace, token)
+	e.fresh = true
+}
+
+// standIn publishes what is in memory, if it is better than what the Secret holds, when the token that was asked for is not to be
+// had: a Secret that was deleted or edited does not wait for a refresh request that fails. The request stays open.
+func (r *TargetReconciler) standIn(t Target, c *credential, e *entry) {
+	token, ok := r.Tokens.Held(*e.req)
+	if !ok || e.known && !token.ExpiresAt.After(e.record.ExpiresAt) {
+		return
 	}
+	answered := e.record.Refresh
+	e.take(c, t.Namespace, token)
+	e.record.Refresh, e.fresh = answered, true
 }
 
 func (r *TargetReconciler) namespace(ctx context.Context, name string) (client.Object, error) {
