@@ -80,6 +80,8 @@ func (r *TargetReconciler) Reconcile(ctx context.Context, t Target) (reconcile.R
 	case isGone(err):
 		r.forget(t)
 		return reconcile.Result{}, nil
+	case ctx.Err() != nil:
+		return reconcile.Result{}, nil //nolint:nilerr // the controller stops; the next leader goes on
 	case err != nil:
 		return reconcile.Result{}, err
 	}

@@ -23,21 +23,7 @@ func newManager(cfg *rest.Config, o options) (ctrl.Manager, error) {
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return nil, err
 	}
-	// A client of its own, so that no burst of ours can cost us the Lease.
-	lease := rest.CopyConfig(cfg)
-	lease.Timeout = 5 * time.Second
-	mgr, err := ctrl.NewManager(cfg, ctrl.Options{
-		Scheme:                        scheme,
-		Cache:                         controllers.CacheOptions(),
-		NewClient:                     newClient,
-		Metrics:                       metricsserver.Options{BindAddress: o.metricsAddress},
-		HealthProbeBindAddress:        o.probeAddress,
-		LeaderElection:                o.leaderElect,
-		LeaderElectionID:              "regcred.regcred.dev",
-		LeaderElectionNamespace:       o.namespace,
-		LeaderElectionConfig:          lease,
-		LeaderElectionReleaseOnCancel: true,
-	})
+	mgr, err := ctrl.NewManager(cfg, managerOptions(cfg, o, scheme))
 	if err != nil {
 		return nil, err
 	}
@@ -52,6 +38,25 @@ func newManager(cfg *rest.Config, o options) (ctrl.Manager, error) {
 			return nil
 		}),
 	)
+}
+
+func managerOptions(cfg *rest.Config, o options, scheme *runtime.Scheme) ctrl.Options {
+	// A client of its own, so that no burst of ours can cost us the Lease, and a deadline well below that of a renewal (10 s).
+	lease := rest.CopyConfig(cfg)
+	lease.RateLimiter = nil
+	lease.Timeout = 5 * time.Second
+	return ctrl.Options{
+		Scheme:                        scheme,
+		Cache:                         controllers.CacheOptions(),
+		NewClient:                     newClient,
+		Metrics:                       metricsserver.Options{BindAddress: o.metricsAddress},
+		HealthProbeBindAddress:        o.probeAddress,
+		LeaderElection:                o.leaderElect,
+		LeaderElectionID:              "regcred.regcred.dev",
+		LeaderElectionNamespace:       o.namespace,
+		LeaderElectionConfig:          lease,
+		LeaderElectionReleaseOnCancel: true,
+	}
 }
 
 // newClient writes under our field manager's name, by which our own writes are told from others'.

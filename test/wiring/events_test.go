@@ -156,6 +156,14 @@ func condition(t *testing.T, c *v1alpha1.RegistryCredential, reason, says string
 	})
 }
 
+// current waits until so many namespaces of the cluster-wide credential are reported to be current.
+func current(t *testing.T, name string, namespaces int32) {
+	t.Helper()
+	until(t, &v1alpha1.ClusterRegistryCredentialList{}, "", name, "its status", func(c *v1alpha1.ClusterRegistryCredential, _ bool) bool {
+		return c.Status.Namespaces != nil && c.Status.Namespaces.Current == namespaces
+	})
+}
+
 func TestAnIdentitysSecretWithTheWatchLabelIsWatched(t *testing.T) {
 	create(t, namespace("keys", nil))
 	keys := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "keys", Name: "keys", Labels: map[string]string{v1alpha1.LabelSecret: v1alpha1.LabelSecretIdentity}}}
@@ -176,7 +184,7 @@ func TestAnIdentitysSecretWithTheWatchLabelIsWatched(t *testing.T) {
 func TestMetricsSayWhenTokensExpireAndWhatWasCalled(t *testing.T) {
 	create(t, namespace("metrics-1", map[string]string{"team": "metrics"}))
 	create(t, credential("metrics", "sa-east-1"))
-	secret(t, "metrics-1", "metrics", "the Secret", anySecret)
+	current(t, "metrics", 1)
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, controller.Metrics, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
@@ -235,9 +243,7 @@ func TestARestartAndAQuietClusterCostNoRequest(t *testing.T) {
 	create(t, namespace("quiet-1", map[string]string{"team": "quiet"}))
 	create(t, credential("quiet", "ca-central-1"))
 	s := secret(t, "quiet-1", "quiet", "the Secret", anySecret)
-	until(t, &v1alpha1.ClusterRegistryCredentialList{}, "", "quiet", "its status", func(c *v1alpha1.ClusterRegistryCredential, _ bool) bool {
-		return c.Status.Namespaces != nil && c.Status.Namespaces.Current == 1
-	})
+	current(t, "quiet", 1)
 	if err := controller.Stop(); err != nil {
 		t.Fatalf("the controller did not stop well: %v", err)
 	}
