@@ -31,8 +31,8 @@ import (
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=regcred-system,resources=leases,verbs=get;create;update
 // +kubebuilder:rbac:groups="",namespace=regcred-system,resources=events,verbs=create;patch
 
-// Workers is how many targets are worked on at once. A worker waits for nothing but the API server.
-const Workers = 32
+// workers is how many targets are worked on at once. A worker waits for nothing but the API server.
+const workers = 32
 
 // Setup runs both controllers in the manager. It completes what the reconcilers leave open: who wakes whom.
 func Setup(ctx context.Context, mgr ctrl.Manager, targets *TargetReconciler, status *StatusReconciler) error {
@@ -52,7 +52,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, targets *TargetReconciler, sta
 		WatchesMetadata(&corev1.Secret{}, forgetDeleted{enqueue(m.fromSecret), &targets.written}).
 		Watches(&corev1.ServiceAccount{}, enqueue(m.fromServiceAccount), builder.WithPredicates(serviceAccountChanged)).
 		WatchesRawSource(source.TypedFunc[Target](woken.attach)).
-		WithOptions(controller.TypedOptions[Target]{MaxConcurrentReconciles: Workers, RateLimiter: rateLimiter[Target]()}).
+		WithOptions(controller.TypedOptions[Target]{MaxConcurrentReconciles: workers, RateLimiter: rateLimiter[Target]()}).
 		WithLogConstructor(logger[Target](mgr, func(t Target) []any {
 			return []any{"credential", t.Credential.String(), "namespace", t.Namespace}
 		})).

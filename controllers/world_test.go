@@ -101,7 +101,6 @@ type world struct {
 	mint     *mint
 	recorder *events.FakeRecorder
 	woken    chan Target
-	changed  []Key
 	// names is what the test's objects are called.
 	names string
 }
@@ -131,7 +130,7 @@ func (w *world) restart() {
 	w.woken = woken
 	w.recorder = events.NewFakeRecorder(1000)
 	ours := client.WithFieldOwner(w.admin, FieldManager)
-	ledger := &Ledger{Changed: func(key Key) { w.changed = append(w.changed, key) }}
+	ledger := &Ledger{Changed: func(Key) {}}
 	w.TargetReconciler = &TargetReconciler{
 		Cache: labelled{w.admin}, Live: w.admin, Client: ours, Clock: w.time, Namespace: home, Ledger: ledger,
 		Tokens:   providers.NewBroker(w.Context(), w.time, map[string]providers.Provider{"ecr": w.mint}),

@@ -187,8 +187,8 @@ func (s *slot) accept(token Token, now time.Time) error {
 }
 
 func (s *slot) fail(key string, err error, now time.Time) {
-	failure := new(Error)
-	if !errors.As(err, &failure) {
+	failure, ok := errors.AsType[*Error](err)
+	if !ok {
 		failure = Errorf(v1alpha1.ReasonInternal, "unexpected failure of type %T", err)
 	}
 	s.failure = failure

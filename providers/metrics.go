@@ -59,7 +59,7 @@ func (o *observed) Token(ctx context.Context, req Request) (Token, error) {
 	o.metrics.seconds.WithLabelValues(o.name).Observe(max(0, o.metrics.clock.Since(start)).Seconds())
 	if err != nil {
 		reason := v1alpha1.ReasonInternal
-		if known := new(Error); errors.As(err, &known) {
+		if known, ok := errors.AsType[*Error](err); ok {
 			reason = known.Reason
 		}
 		o.metrics.errors.WithLabelValues(o.name, reason).Inc()
