@@ -27,8 +27,30 @@ type dockerAuth struct {
 	Auth string `json:"auth"`
 }
 
-func authOf(t providers.Token) string {
-	return base64.StdEncoding.EncodeToString([]byte(t.Username + ":" + t.Password.Reveal()))
+// authsOf are the entries of a docker config for the hosts of a token.
+func authsOf(t providers.Token) map[string]dockerAuth {
+	auths := make(map[string]dockerAuth, 1)
+	for _, l := range t.Logins {
+		auth := dockerAuth{Auth: base64.StdEncoding.EncodeToString([]byte(l.Username + ":" + l.Password.Reveal()))}
+		for _, host := range l.Hosts {
+			auths[dockerKey(host)] = auth
+		}
+	}
+	return auths
+}
+
+// dockerHub is the key of Docker Hub in a docker config; the kubelet and every other reader expect it in this form
+// (kubernetes pkg/credentialprovider/keyring.go, docker/cli).
+const dockerHub = "https://index.docker.io/v1/"
+
+// dockerKey is the key of a registry host in a docker config.
+func dockerKey(host string) string {
+	switch host {
+	case "docker.io", "index.docker.io", "registry-1.docker.io":
+		return dockerHub
+	default:
+		return host
+	}
 }
 
 // refuseDuplicateHosts lets the first entry that claims a host have it.
@@ -36,12 +58,15 @@ func refuseDuplicateHosts(entries []*entry) {
 	claimed := map[string]string{}
 	for _, e := range entries {
 		for _, host := range e.record.Hosts {
-			other, taken := claimed[host]
+			other, taken := claimed[dockerKey(host)]
 			if !taken {
-				claimed[host] = e.name
+				claimed[dockerKey(host)] = e.name
 				continue
 			}
-			e.auth, e.fresh, e.known = "", false, false
+			if other == e.name {
+				continue
+			}
+			e.auths, e.fresh, e.known = nil, false, false
 			e.failure = &failure{reason: v1alpha1.ReasonDuplicateHost, terminal: true,
 				message: fmt.Sprintf("entries %s and %s both claim the host %s: remove it from one of them", other, e.name, host)}
 			break
@@ -70,8 +95,11 @@ func (r *TargetReconciler) complete(ctx context.Context, c *credential, o observ
 				return err
 			}
 		}
+		e.auths = make(map[string]dockerAuth, len(e.record.Hosts))
 		for _, host := range e.record.Hosts {
-			e.auth = content.Auths[host].Auth
+			if auth, ok := content.Auths[dockerKey(host)]; ok {
+				e.auths[dockerKey(host)] = auth
+			}
 		}
 	}
 	return nil
@@ -97,13 +125,11 @@ func compose(t Target, c *credential, existing *metav1.PartialObjectMetadata, en
 	config := dockerConfig{Auths: map[string]dockerAuth{}}
 	var records []record
 	for _, e := range entries {
-		if e.auth == "" {
+		if len(e.auths) == 0 {
 			continue
 		}
 		records = append(records, e.record)
-		for _, host := range e.record.Hosts {
-			config.Auths[host] = dockerAuth{Auth: e.auth}
-		}
+		maps.Copy(config.Auths, e.auths)
 	}
 	content, err := json.Marshal(config)
 	if err != nil {

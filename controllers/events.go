@@ -105,7 +105,7 @@ func (b *book) tellTokens(out outcome, tell bool) {
 func published(out outcome) []string {
 	var hosts []string
 	for _, e := range out.entries {
-		if e.auth != "" {
+		if len(e.auths) > 0 {
 			hosts = append(hosts, e.record.Hosts...)
 		}
 	}

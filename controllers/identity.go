@@ -47,7 +47,6 @@ func (s seen) validFor() time.Duration {
 // request resolves the identity of an entry: what it is, for the hash, and how to use it, for the provider.
 func (r *TargetReconciler) request(ctx context.Context, c *credential, entry v1alpha1.Registry) (providers.Request, error) {
 	req := providers.Request{
-		Provider:           providerOf(entry),
 		Registry:           entry,
 		RefreshRequestedAt: c.object.GetAnnotations()[v1alpha1.AnnotationRefreshRequestedAt],
 	}
@@ -76,14 +75,6 @@ func (r *TargetReconciler) identityNamespace(c *credential) string {
 
 var errAmbient = providers.Errorf("", "the entry names no identity, and this controller does not lend its own to a RegistryCredential: "+
 	"set identity, use a ClusterRegistryCredential, or ask the administrator for --allow-ambient-identity")
-
-// providerOf names the union member that is set.
-func providerOf(entry v1alpha1.Registry) string {
-	if entry.ECR != nil {
-		return "ecr"
-	}
-	return ""
-}
 
 func (r *TargetReconciler) serviceAccount(ctx context.Context, key client.ObjectKey) (*providers.ServiceAccount, error) {
 	sa := &corev1.ServiceAccount{}

@@ -44,9 +44,9 @@ type entry struct {
 	// record is what the Secret says of it, or is about to say; known is whether there is one.
 	record record
 	known  bool
-	// auth is its part of the Secret, when known.
-	auth string
-	// fresh is whether auth is a token that the Secret does not hold yet.
+	// auths is its part of the Secret, when known.
+	auths map[string]dockerAuth
+	// fresh is whether auths is a token that the Secret does not hold yet.
 	fresh bool
 	// withheld is whether there is a token that was not written, for want of the others.
 	withheld bool
@@ -58,11 +58,12 @@ type entry struct {
 
 // take puts a token into the entry.
 func (e *entry) take(c *credential, namespace string, token providers.Token) {
-	e.auth = authOf(token)
+	e.auths = authsOf(token)
 	e.known = true
 	e.record = record{
-		Name: e.name, Source: e.req.Source(), Refresh: e.req.RefreshRequestedAt, Hosts: token.Hosts,
+		Name: e.name, Source: e.req.Source(), Refresh: e.req.RefreshRequestedAt, Hosts: token.Hosts(),
 		ExpiresAt: token.ExpiresAt, RefreshAt: refreshAt(c, namespace, token).Truncate(time.Second),
+		ID: token.ID, Verified: token.Verified,
 	}
 }
 
@@ -97,7 +98,7 @@ func anyFresh(entries []*entry) bool {
 
 func anyAuth(entries []*entry) bool {
 	for _, e := range entries {
-		if e.auth != "" {
+		if len(e.auths) > 0 {
 			return true
 		}
 	}

@@ -25,6 +25,9 @@ type record struct {
 	Hosts     []string  `json:"hosts"`
 	ExpiresAt time.Time `json:"expiresAt"`
 	RefreshAt time.Time `json:"refreshAt"`
+	// ID is the token's, if it can be revoked once no target holds it any more.
+	ID       string                 `json:"id,omitempty"`
+	Verified metav1.ConditionStatus `json:"verified,omitempty"`
 }
 
 // observed is a target as the cache shows it. The zero value is a Secret that is not there.

@@ -68,8 +68,11 @@ func (m *mint) Token(ctx context.Context, req providers.Request) (providers.Toke
 		account = req.Registry.ECR.Accounts[0]
 	}
 	return providers.Token{
-		Username: "AWS", Password: providers.Sensitive(fmt.Sprintf("%s%s-%d%s", canary, region, serial, m.padding)),
-		Hosts: []string{hostIn(account, region)}, ExpiresAt: m.clock.Now().Add(life),
+		Logins: []providers.Login{{
+			Username: "AWS", Password: providers.Sensitive(fmt.Sprintf("%s%s-%d%s", canary, region, serial, m.padding)),
+			Hosts: []string{hostIn(account, region)},
+		}},
+		ExpiresAt: m.clock.Now().Add(life),
 	}, nil
 }
 

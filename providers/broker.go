@@ -82,11 +82,12 @@ func NewBroker(ctx context.Context, c clock.PassiveClock, providers map[string]P
 // If a call is needed it is started, and Token returns a *PendingError; wake is then called once, when the call has ended. After a
 // failed call Token returns its *Error until the time to try again has come; RetryAfter is what remains until then.
 func (b *Broker) Token(req Request, newerThan time.Time, wake func()) (Token, error) {
-	provider, ok := b.providers[req.Provider]
+	name, _ := req.Registry.Provider()
+	provider, ok := b.providers[name]
 	if !ok {
 		return Token{}, &Error{
 			Reason: v1alpha1.ReasonInvalidRequest, Terminal: true, RetryAfter: terminalRetry,
-			Err: fmt.Errorf("provider %q is not part of this build", req.Provider),
+			Err: fmt.Errorf("provider %q is not set up in this controller: see its flags, or remove the entry", name),
 		}
 	}
 	key := req.Key()
@@ -127,7 +128,7 @@ func (b *Broker) Held(req Request) (Token, bool) {
 
 func (b *Broker) call(key string, s *slot, provider Provider, req Request) {
 	var token Token
-	err := b.limits[req.Provider].Wait(b.base)
+	err := b.limits[providerOf(req)].Wait(b.base)
 	if err == nil {
 		token, err = b.mint(provider, req)
 	}
@@ -163,7 +164,7 @@ func (b *Broker) mint(provider Provider, req Request) (token Token, err error) {
 	defer cancel()
 	defer func() {
 		if recover() != nil {
-			err = Errorf(v1alpha1.ReasonInternal, "provider %s panicked; please report this as a bug", req.Provider)
+			err = Errorf(v1alpha1.ReasonInternal, "provider %s panicked; please report this as a bug", providerOf(req))
 		}
 	}()
 	token, err = provider.Token(ctx, req)
@@ -173,10 +174,15 @@ func (b *Broker) mint(provider Provider, req Request) (token Token, err error) {
 	return token, err
 }
 
+func providerOf(req Request) string {
+	name, _ := req.Registry.Provider()
+	return name
+}
+
 // accept takes a minted token unless it is worse than the one held.
 func (s *slot) accept(token Token, now time.Time) error {
 	switch {
-	case token.Password == "" || len(token.Hosts) == 0 || !token.ExpiresAt.After(now):
+	case !token.usable(now):
 		return Errorf(v1alpha1.ReasonInvalidResponse, "the cloud's answer holds no usable token: "+
 			"check the clock of the controller's node and any proxy in between")
 	case !token.ExpiresAt.After(s.token.ExpiresAt):
@@ -184,6 +190,16 @@ func (s *slot) accept(token Token, now time.Time) error {
 	}
 	s.token = token
 	return nil
+}
+
+// usable says whether the token is one at all.
+func (t Token) usable(now time.Time) bool {
+	for _, l := range t.Logins {
+		if l.Password == "" || len(l.Hosts) == 0 {
+			return false
+		}
+	}
+	return len(t.Logins) > 0 && t.ExpiresAt.After(now)
 }
 
 func (s *slot) fail(key string, err error, now time.Time) {

@@ -39,7 +39,9 @@ func (f *fake) Token(ctx context.Context, _ providers.Request) (providers.Token,
 		return providers.Token{}, f.err
 	}
 	return providers.Token{
-		Username: "AWS", Password: providers.Sensitive(fmt.Sprintf("token-%d", n)), Hosts: []string{"registry.example"},
+		Logins: []providers.Login{{
+			Username: "AWS", Password: providers.Sensitive(fmt.Sprintf("token-%d", n)), Hosts: []string{"registry.example"},
+		}},
 		ExpiresAt: time.Now().Add(f.life),
 	}, nil
 }
@@ -50,7 +52,7 @@ func broker(t *testing.T, p providers.Provider) *providers.Broker {
 }
 
 func request(region string) providers.Request {
-	return providers.Request{Provider: "ecr", Registry: v1alpha1.Registry{Name: "prod", ECR: &v1alpha1.ECR{Region: region}}}
+	return providers.Request{Registry: v1alpha1.Registry{Name: "prod", ECR: &v1alpha1.ECR{Region: region}}}
 }
 
 // pass lets time pass.
@@ -106,7 +108,7 @@ func TestATargetThatIsDueGetsANewerTokenThanItHolds(t *testing.T) {
 			t.Fatalf("got %v, %v; want a token later than %v", second.ExpiresAt, err, first.ExpiresAt)
 		}
 		third, err := ask(b, request("eu-west-1"), first.ExpiresAt)
-		if err != nil || third.Password != second.Password || p.calls.Load() != 2 {
+		if err != nil || third.Logins[0].Password != second.Logins[0].Password || p.calls.Load() != 2 {
 			t.Errorf("the second target to be due did not get the first one's token: %d calls, %v", p.calls.Load(), err)
 		}
 		if got, want := second.RefreshAt(), second.IssuedAt.Add(6*time.Hour); !got.Equal(want) {
@@ -233,10 +235,9 @@ func TestRetryAfterIsHonouredWithinReason(t *testing.T) {
 func TestAHungCloudDelaysOnlyThoseWhoWaitForIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hung, well := &fake{latency: -1}, &fake{life: time.Hour}
-		b := providers.NewBroker(t.Context(), clock.RealClock{}, map[string]providers.Provider{"hung": hung, "ecr": well})
+		b := providers.NewBroker(t.Context(), clock.RealClock{}, map[string]providers.Provider{"ecrPublic": hung, "ecr": well})
 		start := time.Now()
-		other := request("eu-west-1")
-		other.Provider = "hung"
+		other := providers.Request{Registry: v1alpha1.Registry{Name: "hung", ECRPublic: &v1alpha1.ECRPublic{}}}
 		var pending *providers.PendingError
 		if _, err := b.Token(other, time.Time{}, func() {}); !errors.As(err, &pending) {
 			t.Fatalf("got %v, want pending", err)
@@ -269,7 +270,7 @@ func TestAWorseTokenNeverReplacesTheOneHeld(t *testing.T) {
 		if !errors.As(err, &failure) || failure.Reason != v1alpha1.ReasonNotRenewed || failure.RetryAfter < time.Second {
 			t.Errorf("got %v, want NotRenewed and some patience", err)
 		}
-		if held, ok := b.Held(request("eu-west-1")); !ok || held.Password != good.Password {
+		if held, ok := b.Held(request("eu-west-1")); !ok || held.Logins[0].Password != good.Logins[0].Password {
 			t.Error("the better token was lost")
 		}
 	})
@@ -301,7 +302,7 @@ func TestAPanicOfAProviderIsAFailure(t *testing.T) {
 	})
 }
 
-func TestCallsOfOneProviderAreSpaced(t *testing.T) {
+func TestCallsToOneEndpointAreSpaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fake{life: time.Hour}
 		b := broker(t, p)
@@ -321,13 +322,14 @@ func TestCallsOfOneProviderAreSpaced(t *testing.T) {
 }
 
 func TestSensitiveIsNeverWrittenOut(t *testing.T) {
-	token := providers.Token{Username: "AWS", Password: "canary"}
-	for _, text := range []string{fmt.Sprint(token), fmt.Sprintf("%v %+v %#v %s %q %x", token, token, token, token.Password, token.Password, token.Password)} {
+	password := providers.Sensitive("canary")
+	token := providers.Token{Logins: []providers.Login{{Username: "AWS", Password: password}}}
+	for _, text := range []string{fmt.Sprint(token), fmt.Sprintf("%v %+v %#v %s %q %x", token, token, token, password, password, password)} {
 		if strings.Contains(text, "canary") || strings.Contains(text, fmt.Sprintf("%x", "canary")) {
 			t.Errorf("the password shows in %q", text)
 		}
 	}
-	if token.Password.Reveal() != "canary" {
+	if password.Reveal() != "canary" {
 		t.Error("the password is lost")
 	}
 }

@@ -10,8 +10,10 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/regcred/regcred/api/v1alpha1"
@@ -24,12 +26,17 @@ type Provider interface {
 	Token(ctx context.Context, req Request) (Token, error)
 }
 
+// Revoker is a Provider that can end a token before its time.
+type Revoker interface {
+	// Revoke ends the token with this ID, which the request, or one of the same identity, has brought. A token that is gone already is
+	// no error.
+	Revoke(ctx context.Context, req Request, id string) error
+}
+
 // Request is everything that a token depends on. Its exported fields are its identity: two requests with equal fields may
 // share a token, two with any difference never do.
 type Request struct {
-	// Provider is the name of the union member that is set in Registry.
-	Provider string `json:"provider"`
-	// Registry is the whole entry.
+	// Registry is the whole entry; its union member that is set decides on the provider.
 	Registry v1alpha1.Registry `json:"registry"`
 	// Identity is who asks.
 	Identity Identity `json:"identity"`
@@ -47,6 +54,12 @@ func (r Request) Key() string {
 	}
 	sum := sha256.Sum256(raw)
 	return hex.EncodeToString(sum[:16])
+}
+
+// Endpoint names where the call of the request goes: what is limited, and given a rest, as one.
+func (r Request) Endpoint() string {
+	provider, endpoint := r.Registry.Provider()
+	return strings.TrimSuffix(provider+"/"+endpoint, "/")
 }
 
 // Source identifies what the token is made from: the request without its refresh request. It is written beside the token,
@@ -89,21 +102,55 @@ type Secret struct {
 
 func (s *Secret) String() string { return "Secret " + s.Namespace + "/" + s.Name }
 
-// Token is what a registry accepts, for a while.
+// Token is what registries accept, for a while.
 type Token struct {
-	Username string
-	Password Sensitive
-	// Hosts are the registry hosts that the token is for, as they stand in an image reference.
-	Hosts []string
+	// Logins are what the registries are shown: one, except where somebody else decides on the content.
+	Logins []Login
 	// IssuedAt is when the Broker got the token, by our clock.
 	IssuedAt time.Time
-	// ExpiresAt is when the token ends, by our clock, as the cloud itself says.
+	// ExpiresAt is when the token ends, by our clock, as the cloud itself says; Never for what has no end that we know of.
 	ExpiresAt time.Time
+	// RenewableAt is when the cloud begins to hand out another token: until then it repeats this one. Zero if it never does that.
+	RenewableAt time.Time
+	// ID names the token to a Revoker. It is no secret. Empty if the token cannot be revoked.
+	ID string
+	// Verified is how a trial of the token has ended; empty if none was asked for.
+	Verified metav1.ConditionStatus
+}
+
+// Login is a username and a password, and where they are good.
+type Login struct {
+	Username string
+	Password Sensitive
+	// Hosts are the registry hosts, as they stand in an image reference.
+	Hosts []string
+}
+
+// Never is the expiry of what does not expire. It is a time like any other, so that comparing needs no special case; and near enough
+// for the difference to be a time.Duration.
+var Never = time.Date(2200, time.January, 1, 0, 0, 0, 0, time.UTC)
+
+// Hosts are the registry hosts that the token is for.
+func (t Token) Hosts() []string {
+	if len(t.Logins) == 1 {
+		return t.Logins[0].Hosts
+	}
+	var hosts []string
+	for _, l := range t.Logins {
+		hosts = append(hosts, l.Hosts...)
+	}
+	return hosts
 }
 
 // RefreshAt is when the token is due to be replaced: at half of its life. Half is what the kubelet's own ECR provider uses;
-// it leaves the other half to outlast an outage of the cloud.
-func (t Token) RefreshAt() time.Time { return t.IssuedAt.Add(t.ExpiresAt.Sub(t.IssuedAt) / 2) }
+// it leaves the other half to outlast an outage of the cloud. A token that the cloud still repeats then is due when it no longer does.
+func (t Token) RefreshAt() time.Time {
+	half := t.IssuedAt.Add(t.ExpiresAt.Sub(t.IssuedAt) / 2)
+	if t.RenewableAt.After(half) {
+		return t.RenewableAt
+	}
+	return half
+}
 
 // Sensitive is text that no format verb, encoder or logger writes out. Reveal it where it is put to use.
 type Sensitive string

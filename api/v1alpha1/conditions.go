@@ -50,6 +50,8 @@ const (
 	ReasonInvalidRequest = "InvalidRequest"
 	// ReasonInvalidResponse: the cloud's answer makes no sense.
 	ReasonInvalidResponse = "InvalidResponse"
+	// ReasonVerificationFailed: the registry refuses the new token for the repository that verify names; it is not published.
+	ReasonVerificationFailed = "VerificationFailed"
 	// ReasonNotRenewed: the cloud hands out the token that is in use instead of a new one.
 	ReasonNotRenewed = "NotRenewed"
 	// ReasonInternal: a fault of Regcred or of the API server.

@@ -1,8 +1,15 @@
 package v1alpha1
 
+import "time"
+
 // Registry is one registry entry: a provider, and the identity it acts with.
 //
-// +kubebuilder:validation:ExactlyOneOf=ecr
+// +kubebuilder:validation:ExactlyOneOf=ecr;ecrPublic;artifactRegistry;acr;artifactory;static;plugin
+// +kubebuilder:validation:XValidation:rule="!has(self.static) || has(self.identity) && has(self.identity.secretRef)",message="static needs identity.secretRef: the Secret that holds the credentials"
+// +kubebuilder:validation:XValidation:rule="!has(self.artifactory) || has(self.identity)",message="artifactory needs an identity: serviceAccountRef for an exchange by OpenID Connect, or secretRef for an administrator's token"
+// +kubebuilder:validation:XValidation:rule="!has(self.artifactory) || !has(self.identity) || has(self.identity.serviceAccountRef) == has(self.artifactory.providerName)",message="artifactory.providerName names the OpenID Connect integration for identity.serviceAccountRef: set both or neither"
+// +kubebuilder:validation:XValidation:rule="!has(self.plugin) || !has(self.identity) || has(self.identity.serviceAccountRef)",message="plugin takes no identity.secretRef: a plugin gets a ServiceAccount's token or uses an identity of its own"
+// +kubebuilder:validation:XValidation:rule="!has(self.artifactRegistry) || !has(self.artifactRegistry.workloadIdentityProvider) && !has(self.artifactRegistry.gkeCluster) || has(self.identity) && has(self.identity.serviceAccountRef)",message="workloadIdentityProvider and gkeCluster need identity.serviceAccountRef: they say where its token is exchanged"
 type Registry struct {
 	// name tells the entries of a credential apart, in status, events and metrics.
 	// +required
@@ -14,10 +21,92 @@ type Registry struct {
 	// +optional
 	ECR *ECR `json:"ecr,omitempty"`
 
+	// ecrPublic is the public registry of Amazon ECR, public.ecr.aws.
+	// +optional
+	ECRPublic *ECRPublic `json:"ecrPublic,omitempty"`
+
+	// artifactRegistry is Google Artifact Registry, the hosts of gcr.io included.
+	// +optional
+	ArtifactRegistry *ArtifactRegistry `json:"artifactRegistry,omitempty"`
+
+	// acr is an Azure Container Registry.
+	// +optional
+	ACR *ACR `json:"acr,omitempty"`
+
+	// artifactory is a Docker registry of JFrog Artifactory.
+	// +optional
+	Artifactory *Artifactory `json:"artifactory,omitempty"`
+
+	// static is any registry whose credentials somebody else keeps in a Secret.
+	// +optional
+	Static *Static `json:"static,omitempty"`
+
+	// plugin asks a credential provider plugin of the kubelet, which the administrator has installed beside the controller.
+	// +optional
+	Plugin *Plugin `json:"plugin,omitempty"`
+
 	// identity is who asks the cloud for the token. Absent: the controller's own identity, which for a RegistryCredential
 	// must be allowed by the administrator (--allow-ambient-identity).
 	// +optional
 	Identity *Identity `json:"identity,omitempty"`
+
+	// verify proves that a new token can pull before it is published. A token that the registry refuses is not published; one that
+	// cannot be tried, because the registry does not answer, is.
+	// +optional
+	Verify *Verify `json:"verify,omitempty"`
+}
+
+// Provider is the name of the member that is set, and the endpoint that its tokens come from: entries of one provider and one
+// endpoint share a rate limit.
+func (r *Registry) Provider() (name, endpoint string) {
+	switch {
+	case r.ECR != nil:
+		return "ecr", r.ECR.Region
+	case r.ECRPublic != nil:
+		return "ecrPublic", ""
+	case r.ArtifactRegistry != nil:
+		return "artifactRegistry", ""
+	case r.ACR != nil:
+		return "acr", string(r.ACR.Registry)
+	case r.Artifactory != nil:
+		return "artifactory", r.Artifactory.URL
+	case r.Static != nil:
+		return "static", ""
+	case r.Plugin != nil:
+		return "plugin", r.Plugin.Name
+	default:
+		return "", ""
+	}
+}
+
+// Host is the host of a registry as it stands in an image reference.
+//
+// +kubebuilder:validation:MaxLength=253
+// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?([.][a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*(:[1-9][0-9]{0,4})?$')",message="a host must be that of a registry as it stands in an image reference, such as registry.example.com or registry.example.com:5000"
+type Host string
+
+// Lifetime is a time span in hours, minutes and seconds, such as 1h30m.
+//
+// +kubebuilder:validation:MaxLength=16
+type Lifetime string
+
+// Duration is the time span; 0 for none. The schema admits nothing that does not parse.
+func (l Lifetime) Duration() time.Duration {
+	d, _ := time.ParseDuration(string(l))
+	return d
+}
+
+// Verify says what a new token must be able to pull.
+type Verify struct {
+	// repository is one that the token must be able to pull from, without host and tag. It need not exist.
+	// +required
+	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]+(([.]|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+(([.]|_|__|-+)[a-z0-9]+)*)*$')",message="repository must be a repository without host and tag, such as team/app"
+	Repository string `json:"repository"`
+
+	// host is the registry to try, if the token is for several. Absent: the first.
+	// +optional
+	Host Host `json:"host,omitempty"`
 }
 
 // Identity names who asks the cloud for a token: an object in the namespace of a RegistryCredential, or in the
@@ -41,47 +130,4 @@ type LocalReference struct {
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="name must be the name of an object: lower case letters, digits, '-' and '.', starting and ending with a letter or digit"
 	Name string `json:"name"`
-}
-
-// ECR is a private registry of Amazon ECR.
-//
-// +kubebuilder:validation:XValidation:rule="!has(self.externalID) || has(self.roleARN)",message="externalID needs roleARN: it is presented when that role is assumed"
-// +kubebuilder:validation:XValidation:rule="!has(self.dualStack) || !self.dualStack || !has(self.region) || !self.region.matches('^(us|eu)-iso')",message="dualStack is not offered in the isolated regions: remove it"
-type ECR struct {
-	// region is the AWS region of the registry; a token is valid in this region only.
-	// Absent: the region of the controller's AWS configuration (AWS_REGION).
-	// +optional
-	// +kubebuilder:validation:MaxLength=32
-	// +kubebuilder:validation:XValidation:rule="self.matches('^(us-gov|us-iso[bf]?|eu-isoe|eusc-[a-z]{2}|[a-z]{2})-(north|south|east|west|central|northeast|northwest|southeast|southwest)-[1-9][0-9]?$')",message="region must be an AWS region, such as eu-west-1, us-gov-west-1 or cn-north-1"
-	Region string `json:"region,omitempty"`
-
-	// accounts lists the AWS accounts whose registries the Secret is for. Absent: the account of the identity.
-	// Another account's registry must also allow the identity in its repository policies.
-	// +optional
-	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=64
-	// +kubebuilder:validation:items:MaxLength=128
-	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[0-9]{12}$')",message="an account must be the 12 digits of an AWS account ID, quoted"
-	// +listType=set
-	Accounts []string `json:"accounts,omitempty"`
-
-	// roleARN is a role that the identity assumes before it asks for the token.
-	// +optional
-	// +kubebuilder:validation:MaxLength=2048
-	// +kubebuilder:validation:XValidation:rule="self.matches('^arn:aws(-[a-z]+)*:iam::[0-9]{12}:role/([!-~]+/)?[a-zA-Z0-9_+=,.@-]{1,64}$')",message="roleARN must be the ARN of an IAM role, such as arn:aws:iam::123456789012:role/pull"
-	RoleARN string `json:"roleARN,omitempty"`
-
-	// externalID is presented when roleARN is assumed, if its trust policy demands one.
-	// +optional
-	// +kubebuilder:validation:MaxLength=1224
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-zA-Z0-9_+=,.@:/-]{2,}$')",message="externalID must be 2 to 1224 letters, digits and any of _+=,.@:/-"
-	ExternalID string `json:"externalID,omitempty"`
-
-	// fips asks for the token at, and publishes it for, the FIPS endpoints.
-	// +optional
-	FIPS bool `json:"fips,omitempty"`
-
-	// dualStack asks for the token at, and publishes it for, the endpoints that serve IPv4 and IPv6.
-	// +optional
-	DualStack bool `json:"dualStack,omitempty"`
 }

@@ -68,6 +68,12 @@ type RegistryStatus struct {
 	// +optional
 	RefreshAt *metav1.Time `json:"refreshAt,omitempty"`
 
+	// verified says, of an entry with verify, whether its published token has been proved to pull: True, or Unknown when the registry
+	// did not answer as it was tried.
+	// +optional
+	// +kubebuilder:validation:Enum=True;Unknown
+	Verified metav1.ConditionStatus `json:"verified,omitempty"`
+
 	// reason says in a word why the entry cannot be refreshed. Absent when it can.
 	// +optional
 	Reason string `json:"reason,omitempty"`

@@ -117,5 +117,8 @@ func (p *Provider) token(out *ecr.GetAuthorizationTokenOutput, spec *v1alpha1.EC
 			expiresAt = expiresAt.Add(-skew)
 		}
 	}
-	return providers.Token{Username: username, Password: providers.Sensitive(password), Hosts: hosts, ExpiresAt: expiresAt}, nil
+	return providers.Token{
+		Logins:    []providers.Login{{Username: username, Password: providers.Sensitive(password), Hosts: hosts}},
+		ExpiresAt: expiresAt,
+	}, nil
 }

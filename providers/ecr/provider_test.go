@@ -32,7 +32,7 @@ func startAWS(t *testing.T) *cloud.AWS {
 }
 
 func request(spec v1alpha1.ECR, id providers.Identity) providers.Request {
-	return providers.Request{Provider: ecr.Name, Registry: v1alpha1.Registry{Name: "prod", ECR: &spec}, Identity: id}
+	return providers.Request{Registry: v1alpha1.Registry{Name: "prod", ECR: &spec}, Identity: id}
 }
 
 const (
@@ -137,7 +137,7 @@ func TestARoleIsAssumedOnTopOfAnyIdentity(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff([]string{"999999999999.dkr.ecr.eu-west-1.amazonaws.com"}, token.Hosts); diff != "" {
+			if diff := cmp.Diff([]string{"999999999999.dkr.ecr.eu-west-1.amazonaws.com"}, token.Hosts()); diff != "" {
 				t.Errorf("without accounts the hosts are the role's own (-want +got):\n%s", diff)
 			}
 			spec.ExternalID = "wrong"
@@ -244,8 +244,8 @@ func TestTheRegionIsTheEntrysOrTheControllers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(token.Hosts[0], "."+want+".") {
-			t.Errorf("region %q: host %s, want one in %s", region, token.Hosts[0], want)
+		if !strings.Contains(token.Hosts()[0], "."+want+".") {
+			t.Errorf("region %q: host %s, want one in %s", region, token.Hosts()[0], want)
 		}
 	}
 	if tokens := aws.Tokens(); len(tokens) != 2 {

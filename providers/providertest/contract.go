@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -79,10 +80,10 @@ func (c Contract) Run(t *testing.T) {
 func (c Contract) pulls(t *testing.T) {
 	p, cloud := c.New(t)
 	token := c.token(t, p)
-	if len(token.Hosts) == 0 {
+	if len(token.Hosts()) == 0 {
 		t.Fatal("the token names no host")
 	}
-	for _, host := range token.Hosts {
+	for _, host := range token.Hosts() {
 		if u, err := url.Parse("https://" + host); err != nil || u.Host != host || u.User != nil {
 			t.Errorf("%q is not a bare host", host)
 		}
@@ -120,7 +121,7 @@ func (c Contract) clockOffset(t *testing.T) {
 func (c Contract) remembersNothing(t *testing.T) {
 	p, cloud := c.New(t)
 	first, second := c.token(t, p), c.token(t, p)
-	if first.Password == second.Password || cloud.Calls() != 2 {
+	if first.Logins[0].Password == second.Logins[0].Password || cloud.Calls() != 2 {
 		t.Errorf("two requests made %d calls; remembering is the Broker's part", cloud.Calls())
 	}
 }
@@ -206,7 +207,13 @@ func (c Contract) token(t *testing.T, p providers.Provider) providers.Token {
 
 func dockerConfig(t *testing.T, host string, token providers.Token) []byte {
 	t.Helper()
-	auth := base64.StdEncoding.EncodeToString([]byte(token.Username + ":" + token.Password.Reveal()))
+	var login providers.Login
+	for _, l := range token.Logins {
+		if slices.Contains(l.Hosts, host) {
+			login = l
+		}
+	}
+	auth := base64.StdEncoding.EncodeToString([]byte(login.Username + ":" + login.Password.Reveal()))
 	raw, err := json.Marshal(map[string]any{"auths": map[string]any{host: map[string]string{"auth": auth}}})
 	if err != nil {
 		t.Fatal(err)

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
-	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -26,6 +24,9 @@ type Options struct {
 	TokenLife time.Duration
 
 	ECR, STS, Registry Fault
+
+	// Internet is where the cloud is; nil for one of its own.
+	Internet *Internet
 }
 
 // AWS is one emulated cloud: all accounts and regions of it. Its methods and fields may be used from any goroutine.
@@ -41,26 +42,21 @@ type AWS struct {
 	registry  *guardedRegistry
 	ambient   User
 
-	ca     *certificateAuthority
-	dir    string
-	caPath string
+	internet *Internet
+	// alone is whether internet is this cloud's own.
+	alone bool
 
 	ecrServer, stsServer, registryServer *server
 }
 
 // StartAWS starts a cloud with one user, the ambient one, who may do everything.
 func StartAWS(opts Options) (*AWS, error) {
-	ca, err := newCertificateAuthority()
-	if err != nil {
-		return nil, err
-	}
 	a := &AWS{
 		ECR: newFaults(opts.ECR), STS: newFaults(opts.STS), Registry: newFaults(opts.Registry),
 		clock:  newClock(opts.Clock, opts.ClockOffset),
 		calls:  newCallCounter(),
 		iam:    newIAM(),
 		tokens: newTokens(),
-		ca:     ca,
 		ambient: User{
 			Account: DefaultAccount, Name: "regcred",
 			AccessKeyID: "AKIA" + newKeyID(), SecretAccessKey: newSecret(CanarySTS, 24),
@@ -70,28 +66,32 @@ func StartAWS(opts Options) (*AWS, error) {
 	a.SetTokenLife(opts.TokenLife)
 	a.registry = a.ecrRegistry()
 	a.AddUser(a.ambient)
-	if err := a.start(); err != nil {
+	if err := a.start(opts.Internet); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
 	return a, nil
 }
 
-func (a *AWS) start() (err error) {
-	if a.dir, err = os.MkdirTemp("", "regcred-cloud-"); err != nil {
-		return fmt.Errorf("directory for the CA bundle: %w", err)
+func (a *AWS) start(internet *Internet) (err error) {
+	a.internet, a.alone = internet, internet == nil
+	if a.alone {
+		if a.internet, err = StartInternet(); err != nil {
+			return err
+		}
 	}
-	if a.caPath, err = a.WriteCA(a.dir); err != nil {
-		return err
-	}
-	if a.ecrServer, err = startServer(a.ecrService(), a.ca); err != nil {
+	if a.ecrServer, err = startServer(a.ecrService(), a.internet.ca); err != nil {
 		return fmt.Errorf("starting ECR: %w", err)
 	}
-	if a.stsServer, err = startServer(a.stsService(), a.ca); err != nil {
+	if a.stsServer, err = startServer(a.stsService(), a.internet.ca); err != nil {
 		return fmt.Errorf("starting STS: %w", err)
 	}
-	if a.registryServer, err = startServer(a.registry.service(a.Registry, a.calls, a.clock), a.ca); err != nil {
+	if a.registryServer, err = startServer(a.registry.service(a.Registry, a.calls, a.clock), a.internet.ca); err != nil {
 		return fmt.Errorf("starting the registry: %w", err)
 	}
+	a.internet.Route(func(host string) (string, bool) {
+		_, _, ok := parseECRHost(host)
+		return a.registryServer.address(), ok
+	})
 	return nil
 }
 
@@ -106,8 +106,8 @@ func (a *AWS) Close() error {
 	for _, faults := range []*Faults{a.ECR, a.STS, a.Registry} {
 		faults.Reset()
 	}
-	if a.dir != "" {
-		errs = append(errs, os.RemoveAll(a.dir))
+	if a.alone && a.internet != nil {
+		errs = append(errs, a.internet.Close())
 	}
 	return errors.Join(errs...)
 }
@@ -121,18 +121,12 @@ func (a *AWS) STSURL() string { return a.stsServer.url() }
 // RegistryAddress is where the registry listens for all its hosts, for runtimes that cannot use Transport.
 func (a *AWS) RegistryAddress() string { return a.registryServer.address() }
 
-// CAPEM is the certificate of the authority that issued the cloud's certificates.
-func (a *AWS) CAPEM() []byte { return slices.Clone(a.ca.pem) }
-
-// WriteCA writes CAPEM to a file in dir.
-func (a *AWS) WriteCA(dir string) (string, error) { return a.ca.write(dir) }
-
 // Env is the environment in which the SDK finds this cloud, as the ambient user. It names no region.
 func (a *AWS) Env() []string {
 	return []string{
 		"AWS_ENDPOINT_URL_ECR=" + a.ECRURL(),
 		"AWS_ENDPOINT_URL_STS=" + a.STSURL(),
-		"AWS_CA_BUNDLE=" + a.caPath,
+		"AWS_CA_BUNDLE=" + a.internet.caPath,
 		"AWS_EC2_METADATA_DISABLED=true",
 		"AWS_ACCESS_KEY_ID=" + a.ambient.AccessKeyID,
 		"AWS_SECRET_ACCESS_KEY=" + a.ambient.SecretAccessKey,
@@ -142,13 +136,11 @@ func (a *AWS) Env() []string {
 // Ambient is the user whose access key Env holds.
 func (a *AWS) Ambient() User { return a.ambient }
 
+// Internet is where the cloud is.
+func (a *AWS) Internet() *Internet { return a.internet }
+
 // Transport trusts the cloud's CA and connects every registry host to the emulated registry, so that clients use the real names.
-func (a *AWS) Transport() *http.Transport {
-	return newTransport(a.ca, func(host string) (string, bool) {
-		_, _, ok := parseECRHost(host)
-		return a.registryServer.address(), ok
-	})
-}
+func (a *AWS) Transport() *http.Transport { return a.internet.Transport() }
 
 // SetTokenLife decides on the life of the tokens issued from now on; zero restores the default.
 func (a *AWS) SetTokenLife(life time.Duration) {

@@ -5,31 +5,56 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
+	"net/url"
+	"sync"
 )
 
-// Every secret that the emulated cloud gives out starts with one of these, so that a search through logs, objects and metrics proves
-// that none escaped.
+// canaryPrefix starts every secret that an emulated cloud gives out, so that a search through logs, objects and metrics proves that
+// none escaped. What is a JWT cannot start with it, and holds it in a claim.
+const canaryPrefix = "canary-regcred-"
+
+// The secrets of the clouds, by kind.
 const (
-	Canary    = "canary-ecr-"
-	CanarySTS = "canary-sts-"
+	Canary    = canaryPrefix + "ecr-"
+	CanarySTS = canaryPrefix + "sts-"
 )
 
-// canaries also holds the password as it stands in the `auth` of a docker config: base64 of "AWS:" + Canary is 15 bytes and so has no
-// remainder that would depend on the bytes after it.
-var canaries = [][]byte{
-	[]byte(Canary),
-	[]byte(CanarySTS),
-	[]byte(base64.StdEncoding.EncodeToString([]byte(ecrUsername + ":" + Canary))),
-}
-
-// ContainsCanary reports whether text holds a secret of the emulated cloud, bare or as an `auth` of a docker config.
+// ContainsCanary reports whether text holds a secret of an emulated cloud: bare, escaped for a URL, or in base64 up to three times over,
+// as a JWT in the `auth` of a docker config in a Secret is.
 func ContainsCanary(text []byte) bool {
-	for _, canary := range canaries {
-		if bytes.Contains(text, canary) {
+	for _, form := range canaryForms() {
+		if bytes.Contains(text, form) {
 			return true
 		}
 	}
 	return false
+}
+
+var canaryForms = sync.OnceValue(func() [][]byte {
+	forms := [][]byte{[]byte(canaryPrefix), []byte(url.QueryEscape(canaryPrefix))}
+	level := [][]byte{[]byte(canaryPrefix)}
+	for range 3 {
+		var next [][]byte
+		for _, form := range level {
+			next = append(next, inBase64(form)...)
+		}
+		forms = append(forms, next...)
+		level = next
+	}
+	return forms
+})
+
+// inBase64 is what stands for text in the base64 of something that contains it, whatever comes before and after: of the three
+// alignments, the characters that depend on nothing else.
+func inBase64(text []byte) [][]byte {
+	var forms [][]byte
+	for before := range 3 {
+		encoded := base64.StdEncoding.EncodeToString(append(make([]byte, before), text...))
+		from := (before*8 + 5) / 6
+		to := (before + len(text)) * 8 / 6
+		forms = append(forms, []byte(encoded[from:to]))
+	}
+	return forms
 }
 
 func newSecret(canary string, randomBytes int) string {

@@ -41,6 +41,8 @@ type guardedRegistry struct {
 	guard func(r registryRequest) *failure
 	// challenge sets the WWW-Authenticate header of a 401.
 	challenge func(header http.Header, host string)
+	// realm is the token endpoint, if it is on the registry's own hosts; nil otherwise.
+	realm *tokenRealm
 
 	mu     sync.Mutex
 	stores map[string]http.Handler
@@ -95,6 +97,9 @@ func (g *guardedRegistry) answer(r *request) (http.HandlerFunc, *failure) {
 	namespace, ok := g.namespace(req.host)
 	if !ok {
 		return nil, &failure{status: http.StatusNotFound, code: codeNameUnknown, message: "no registry at " + req.host}
+	}
+	if g.realm != nil && g.realm.is(r.Request) {
+		return g.realm.answer(req.host, r.Request)
 	}
 	if failed := g.guard(req); failed != nil {
 		return nil, failed

@@ -1,0 +1,63 @@
+package v1alpha1
+
+// Artifactory is a Docker registry of JFrog Artifactory.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.providerName) || !has(self.username) && !has(self.scope) && !has(self.tokenLifetime)",message="username, scope and tokenLifetime are for identity.secretRef: with providerName the identity mapping in JFrog decides them"
+// +kubebuilder:validation:XValidation:rule="has(self.providerName) || !has(self.identityMappingName) && !has(self.audience)",message="identityMappingName and audience need providerName"
+type Artifactory struct {
+	// url is the JFrog platform's base, such as https://acme.jfrog.io.
+	// +required
+	// +kubebuilder:validation:MaxLength=261
+	// +kubebuilder:validation:XValidation:rule="self.matches('^https://[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?([.][a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*(:[1-9][0-9]{0,4})?$')",message="url must be https:// and the platform's host, without path, such as https://acme.jfrog.io"
+	URL string `json:"url"`
+
+	// hosts lists the registry hosts that the Secret is for: the platform's own (repository path), <repository>.<host>
+	// (sub-domain) or <host>:<port>. Absent: the host of url.
+	// +optional
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +listType=set
+	Hosts []Host `json:"hosts,omitempty"`
+
+	// providerName is the OpenID Connect integration that takes the token of identity.serviceAccountRef.
+	// +optional
+	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-zA-Z0-9][a-zA-Z0-9._-]*$')",message="providerName must be the name of an OpenID Connect integration: letters, digits, '.', '_' and '-'"
+	ProviderName string `json:"providerName,omitempty"`
+
+	// identityMappingName chooses one of the integration's identity mappings. Absent: JFrog chooses.
+	// +optional
+	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-zA-Z0-9][a-zA-Z0-9._-]*$')",message="identityMappingName must be the name of an identity mapping: letters, digits, '.', '_' and '-'"
+	IdentityMappingName string `json:"identityMappingName,omitempty"`
+
+	// audience is the audience of the ServiceAccount's token, as the integration expects it. Absent: url.
+	// +optional
+	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[!-~]+$')",message="audience must be printable characters without blanks"
+	Audience string `json:"audience,omitempty"`
+
+	// projectKey is the JFrog project that the token is for.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z][a-z0-9-]+$')",message="projectKey must be the key of a JFrog project: a lower case letter, then lower case letters, digits and '-'"
+	ProjectKey string `json:"projectKey,omitempty"`
+
+	// username is the user that the token is made for, with identity.secretRef. Absent: the user of the Secret's token.
+	// +optional
+	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-zA-Z0-9][a-zA-Z0-9@._-]*$')",message="username must be a user of Artifactory: letters, digits, '@', '.', '_' and '-'"
+	Username string `json:"username,omitempty"`
+
+	// scope is what the token may do, with identity.secretRef. Absent: applied-permissions/user.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule="self.matches('^applied-permissions/(user|groups:[ -~]+)$')",message="scope must be applied-permissions/user, or applied-permissions/groups: and names of groups, such as applied-permissions/groups:readers"
+	Scope string `json:"scope,omitempty"`
+
+	// tokenLifetime is how long a token lives, with identity.secretRef, from 10m to 24h. A token of 3h or less may be too short for
+	// JFrog to remember, and then is not revoked when it is replaced. Absent: 6h.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+[hms])+$') && duration(self) >= duration('10m') && duration(self) <= duration('24h')",message="tokenLifetime must be from 10m to 24h, such as 6h"
+	TokenLifetime Lifetime `json:"tokenLifetime,omitempty"`
+}

@@ -1,0 +1,73 @@
+package outbound_test
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"testing"
+
+	"github.com/regcred/regcred/providers/internal/outbound"
+)
+
+func TestForbiddenAddresses(t *testing.T) {
+	for address, want := range map[string]bool{
+		"169.254.169.254": true, "169.254.0.1": true, "fe80::1": true, "fe80::1%eth0": true, "::ffff:169.254.169.254": true, "fd00:ec2::254": true,
+		"100.100.100.200": true, "168.63.129.16": true, "192.0.0.192": true, "0.0.0.0": true, "::": true, "224.0.0.1": true,
+		"127.0.0.1": false, "10.0.0.1": false, "192.168.1.1": false, "8.8.8.8": false, "2001:db8::1": false, "fd12::1": false,
+	} {
+		if got := outbound.Forbidden(netip.MustParseAddr(address)); got != want {
+			t.Errorf("%s: %t, want %t", address, got, want)
+		}
+	}
+}
+
+func TestMetadataServicesCannotBeDialled(t *testing.T) {
+	for _, url := range []string{"http://169.254.169.254/latest/meta-data", "http://[fe80::1]/", "http://[::ffff:169.254.169.254]/", "http://0.0.0.0/"} {
+		res, err := outbound.Client(nil).Get(url) //nolint:noctx // nothing is sent
+		if err == nil {
+			res.Body.Close()
+		}
+		if !errors.Is(err, outbound.ErrForbiddenAddress) {
+			t.Errorf("%s: got %v, want a refusal to dial", url, err)
+		}
+	}
+}
+
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	asked := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+	}))
+	defer server.Close()
+	res, err := outbound.Client(nil).Get(server.URL) //nolint:noctx // the server is the test's own
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusTemporaryRedirect || asked != 1 {
+		t.Errorf("status %d after %d requests", res.StatusCode, asked)
+	}
+}
+
+func TestAnEndlessAnswerEnds(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for block := make([]byte, 1<<16); r.Context().Err() == nil; {
+			if _, err := w.Write(block); err != nil {
+				return
+			}
+		}
+	}))
+	defer server.Close()
+	res, err := outbound.Client(nil).Get(server.URL) //nolint:noctx // the server is the test's own
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	read, err := io.Copy(io.Discard, res.Body)
+	if !errors.Is(err, outbound.ErrTooLarge) || read != 1<<20 {
+		t.Errorf("read %d bytes, then %v", read, err)
+	}
+}
