@@ -42,11 +42,12 @@ func (p *Provider) Token(ctx context.Context, req providers.Request) (providers.
 		return providers.Token{}, err
 	}
 	var out answer
+	asked := p.clock.Now()
 	date, err := p.do(ctx, c, &out)
 	if err != nil {
 		return providers.Token{}, err
 	}
-	return p.token(c, out, spec, hosts, date)
+	return c.token(out, spec, hosts, asked, date)
 }
 
 // Revoke ends a token that was created with the token in a Secret. Those of an exchange have no ID: JFrog names none, and lets only an
@@ -70,23 +71,22 @@ func (p *Provider) Revoke(ctx context.Context, req providers.Request, id string)
 	return err
 }
 
-// token makes a token of JFrog's answer. The life counts from now, whatever JFrog's clock says; only an answer without it needs the date
-// of JFrog's clock, to read the end that stands in the token.
-func (p *Provider) token(c call, out answer, spec *v1alpha1.Artifactory, hosts []string, date time.Time) (providers.Token, error) {
+// token makes a token of JFrog's answer. The life counts from when it was asked for, whatever JFrog's clock says; only an answer without
+// it needs the date of JFrog's clock, to read the end that stands in the token.
+func (c call) token(out answer, spec *v1alpha1.Artifactory, hosts []string, asked, date time.Time) (providers.Token, error) {
 	if !isPassword(out.AccessToken) {
 		return providers.Token{}, c.invalid("without a token")
 	}
 	claims := claimsOf(out.AccessToken)
-	now := p.clock.Now()
 	var expiresAt time.Time
 	switch {
-	case out.ExpiresIn > 0 && out.ExpiresIn < int64(providers.Never.Sub(now).Seconds()):
-		expiresAt = now.Add(time.Duration(out.ExpiresIn) * time.Second)
+	case out.ExpiresIn > 0 && out.ExpiresIn < int64(providers.Never.Sub(asked).Seconds()):
+		expiresAt = asked.Add(time.Duration(out.ExpiresIn) * time.Second)
 	case out.ExpiresIn > 0:
 		expiresAt = providers.Never
 	case claims.ExpiresAt != nil:
 		expiresAt = claims.ExpiresAt.Time
-		if skew := date.Sub(now); !date.IsZero() && skew.Abs() > tolerableSkew {
+		if skew := date.Sub(asked); !date.IsZero() && skew.Abs() > tolerableSkew {
 			expiresAt = expiresAt.Add(-skew)
 		}
 	default:

@@ -18,10 +18,10 @@ const jfrogService = "jfac@01hx0000000000000000000000"
 
 // JFrogToken records a token, without its secret.
 type JFrogToken struct {
-	ID                                        string
+	ID                                       string
 	Username, Scope, ProjectKey, Description string
-	ExpiresAt                                 time.Time
-	Revoked                                   bool
+	ExpiresAt                                time.Time
+	Revoked                                  bool
 
 	// stored is whether the token lives for long enough to be remembered.
 	stored bool
