@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -125,9 +126,7 @@ func TestJFrogExchange(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			j := startJFrog(t, JFrogOptions{})
 			body := map[string]any{"grant_type": jfrogExchangeGrant, "subject_token_type": jfrogIDToken, "subject_token": good, "provider_name": "cluster"}
-			for field, value := range c.change {
-				body[field] = value
-			}
+			maps.Copy(body, c.change)
 			got := postJFrog(t, j, jfrogExchangePath, "", body)
 			if got.status != c.status || got.code() != c.code || got.Username != c.username {
 				t.Errorf("status %d, code %s, user %q; want %d, %s, %q", got.status, got.code(), got.Username, c.status, c.code, c.username)
