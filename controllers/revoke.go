@@ -2,12 +2,15 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/regcred/regcred/providers"
 )
 
 const (
@@ -83,7 +86,8 @@ func (s *superseded) settle(id string, err error, now time.Time) {
 		return
 	}
 	t.busy, t.freeSince = false, now
-	if err == nil || t.tries >= revokeTries {
+	failure, ok := errors.AsType[*providers.Error](err)
+	if err == nil || t.tries >= revokeTries || ok && failure.Terminal {
 		delete(s.tokens, id)
 	}
 }
