@@ -1,6 +1,7 @@
 package v1alpha1_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -32,4 +33,22 @@ func badHosts(field string) []badCase {
 			chars(64)+".example", "registry.example\n", "registry.example ", "régistry.example"),
 		refused(field, numericMessage, "1", "127.1", "2130706433:443", "10.0.0.01", "10.0.0.256", "1.2.3.4.5", "0x7f000001", "registry.0x1:443", "registry.42"),
 	)
+}
+
+// largestEntries have as many and as long hosts as the schema admits: the API server bounds what the rules cost over a whole object.
+func largestEntries() []goodCase {
+	hosts := func(n int) string { return "[" + numbered(n, strings.Repeat(chars(61)+".", 4)+"a%04d") + "]" }
+	var cases []goodCase
+	for _, member := range []string{
+		"static: {hosts: " + hosts(64) + "}, identity: {secretRef: {name: a}}",
+		"artifactory: {url: https://" + longHost() + ", hosts: " + hosts(64) + "}, identity: {secretRef: {name: a}}",
+		"plugin: {name: a, image: " + longHost() + "/" + chars(258) + ", hosts: " + hosts(63) + "}",
+	} {
+		entries := make([]string, 16)
+		for i := range entries {
+			entries[i] = fmt.Sprintf("{name: a%d, verify: {repository: %s, host: %s}, ", i, chars(255), longHost()) + member + "}"
+		}
+		cases = append(cases, goodCase{"spec.registries", "[" + strings.Join(entries, ", ") + "]"})
+	}
+	return cases
 }

@@ -54,7 +54,7 @@ func goodSpecs() []goodCase {
 		{names, "[a.b-0, " + chars(253) + "]"},
 	}
 	return slices.Concat(cases, goodECR(), goodECRPublic(), goodArtifactRegistry(), goodACR(), goodArtifactory(), goodStatic(), goodPlugin(),
-		goodVerify())
+		goodVerify(), largestEntries())
 }
 
 func badSpecs() []badCase {
