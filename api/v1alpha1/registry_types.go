@@ -99,8 +99,10 @@ func (l Lifetime) Duration() time.Duration {
 
 // Verify says what a new token must be able to pull.
 type Verify struct {
-	// repository is one that the token must be able to pull from, without host and tag. It need not exist.
+	// repository is one that the token must be able to pull from, without host and tag, of at least 2 characters. It need not
+	// exist.
 	// +required
+	// +kubebuilder:validation:MinLength=2
 	// +kubebuilder:validation:MaxLength=255
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]+(([.]|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+(([.]|_|__|-+)[a-z0-9]+)*)*$')",message="repository must be a repository without host and tag, such as team/app"
 	Repository string `json:"repository"`
