@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -20,26 +21,43 @@ import (
 type scripted struct {
 	next   http.RoundTripper
 	path   string
-	answer func(*http.Request) (*http.Response, error)
-	asked  int
+	answer answer
+	// asked are the forms that were sent there.
+	asked []url.Values
+}
+
+// answer is one by a server, or err.
+type answer struct {
+	status int
+	body   string
+	header []string
+	err    error
+}
+
+func with(status int, body string, header ...string) answer {
+	return answer{status: status, body: body, header: header}
 }
 
 func (s *scripted) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !strings.HasSuffix(r.URL.Path, s.path) {
 		return s.next.RoundTrip(r)
 	}
-	s.asked++
-	return s.answer(r)
+	if err := r.ParseForm(); err != nil {
+		return nil, err
+	}
+	s.asked = append(s.asked, r.PostForm)
+	if s.answer.err != nil {
+		return nil, s.answer.err
+	}
+	res := &http.Response{StatusCode: s.answer.status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(s.answer.body)), Request: r}
+	for i := 0; i < len(s.answer.header); i += 2 {
+		res.Header.Set(s.answer.header[i], s.answer.header[i+1])
+	}
+	return res, nil
 }
 
-func with(status int, body string, headers ...string) func(*http.Request) (*http.Response, error) {
-	return func(r *http.Request) (*http.Response, error) {
-		res := &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body)), Request: r}
-		for i := 0; i < len(headers); i += 2 {
-			res.Header.Set(headers[i], headers[i+1])
-		}
-		return res, nil
-	}
+func noSuchHost(name string) answer {
+	return answer{err: &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}}}
 }
 
 const (
@@ -55,7 +73,7 @@ func TestWhatTheCloudAnswersIsExplained(t *testing.T) {
 	const registryError = `{"errors":[{"code":"UNAUTHORIZED","message":"` + cloud.CanaryACR + `quoted"}]}`
 	for name, c := range map[string]struct {
 		path       string
-		answer     func(*http.Request) (*http.Response, error)
+		answer     answer
 		reason     string
 		retryAfter time.Duration
 		says       []string
@@ -71,9 +89,9 @@ func TestWhatTheCloudAnswersIsExplained(t *testing.T) {
 		"no token":             {path: tokenPath, answer: with(200, `{"token_type":"Bearer","expires_in":3599}`), reason: v1alpha1.ReasonInvalidResponse},
 		"no JSON":              {path: tokenPath, answer: with(200, "<html>"+cloud.CanaryEntra), reason: v1alpha1.ReasonInvalidResponse, says: []string{"proxy"}},
 		"metadata of somebody": {path: metadataPath, answer: with(200, `{"issuer":"https://evil.example/","token_endpoint":"https://evil.example/","authorization_endpoint":"https://evil.example/"}`), reason: v1alpha1.ReasonInvalidResponse},
-		"Entra does not resolve": {path: metadataPath, answer: noSuchHost, reason: v1alpha1.ReasonUnavailable,
+		"Entra does not resolve": {path: metadataPath, answer: noSuchHost("login.microsoftonline.com"), reason: v1alpha1.ReasonUnavailable,
 			says: []string{`"login.microsoftonline.com" does not resolve`, "AZURE_AUTHORITY_HOST"}},
-		"the registry does not resolve": {path: exchangePath, answer: noSuchHost, reason: v1alpha1.ReasonUnavailable,
+		"the registry does not resolve": {path: exchangePath, answer: noSuchHost(host), reason: v1alpha1.ReasonUnavailable,
 			says: []string{`"myregistry.azurecr.io" does not resolve`, "no registry has this name", "private endpoint"}},
 		"the registry says 401":       {path: exchangePath, answer: with(401, registryError), reason: v1alpha1.ReasonAccessDenied, says: []string{"AcrPull", "Container Registry Repository Reader", "tenant"}},
 		"the registry says 403":       {path: exchangePath, answer: with(403, registryError), reason: v1alpha1.ReasonAccessDenied, says: []string{"firewall", "private endpoint"}},
@@ -98,15 +116,11 @@ func TestWhatTheCloudAnswersIsExplained(t *testing.T) {
 			if got := retryAfter(err); got != c.retryAfter {
 				t.Errorf("Retry-After is %s", got)
 			}
-			if terminal(err) || wire.asked != 1 {
-				t.Errorf("terminal: %t, asked %d times", terminal(err), wire.asked)
+			if terminal(err) || len(wire.asked) != 1 {
+				t.Errorf("terminal: %t, asked %d times", terminal(err), len(wire.asked))
 			}
 		})
 	}
-}
-
-func noSuchHost(r *http.Request) (*http.Response, error) {
-	return nil, &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: r.URL.Hostname(), IsNotFound: true}}
 }
 
 // A token of Entra is not shown to whom the registry names.
@@ -122,8 +136,8 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 		}
 		_, err = p.Token(t.Context(), request(v1alpha1.ACR{Registry: host}, serviceAccount(annotations, issuer, new([]string))))
 		checkFailure(t, err, v1alpha1.ReasonInvalidResponse, "not followed")
-		if wire.requests.Load() != 3 || redirects.asked != 1 { // metadata, token, exchange
-			t.Errorf("%s: %d requests, %d of them for the exchange", location, wire.requests.Load(), redirects.asked)
+		if wire.requests.Load() != 3 || len(redirects.asked) != 1 { // metadata, token, exchange
+			t.Errorf("%s: %d requests, %d of them for the exchange", location, wire.requests.Load(), len(redirects.asked))
 		}
 	}
 }

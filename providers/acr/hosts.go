@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/regcred/regcred/api/v1alpha1"
@@ -39,7 +40,7 @@ var azure = []site{
 
 // sitesOf are Azure's own sites and the administrator's.
 func sitesOf(extra []string) ([]site, error) {
-	sites := azure[:len(azure):len(azure)]
+	sites := slices.Clip(azure)
 	for _, suffix := range extra {
 		suffix = strings.TrimPrefix(suffix, ".")
 		h, err := registryhost.Parse(suffix)

@@ -130,7 +130,7 @@ func (p *Provider) ambient(s site, spec *v1alpha1.ACR) (identity, error) {
 	client := cmp.Or(spec.ClientID, os.Getenv(envClientID))
 	tenant := cmp.Or(spec.TenantID, os.Getenv(envTenantID))
 	if file := os.Getenv(envFederatedTokenFile); file != "" {
-		token, err := os.ReadFile(file)
+		token, err := os.ReadFile(file) //nolint:gosec // the path comes from the controller's environment, which comes from whoever runs it
 		if err != nil || client == "" || tenant == "" {
 			return identity{}, providers.Errorf(v1alpha1.ReasonIdentityInvalid, "the workload identity of the controller is incomplete: "+
 				"it needs %s with a readable file, %s and %s; annotate the controller's ServiceAccount and restart the Deployment",
@@ -140,7 +140,7 @@ func (p *Provider) ambient(s site, spec *v1alpha1.ACR) (identity, error) {
 			return identity{}, err
 		}
 		out := identity{
-			name:  "the controller's own identity, application " + client + ",",
+			name:  "application " + client + ", the controller's own identity",
 			trust: "the controller's ServiceAccount as subject and audience " + s.entra.audience,
 		}
 		return p.federated(out, s, tenant, client, string(token))

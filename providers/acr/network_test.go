@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"strings"
@@ -63,14 +62,7 @@ func TestTheExchangeNamesTheTenantThatIsKnown(t *testing.T) {
 		"managed identity":                    {want: nil},
 		"managed identity, told by the entry": {spec: v1alpha1.ACR{TenantID: cloud.AzureTenant}, want: []string{cloud.AzureTenant}},
 	} {
-		var sent url.Values
-		wire := &scripted{next: startAzure(t).Transport(), path: exchangePath, answer: func(r *http.Request) (*http.Response, error) {
-			if err := r.ParseForm(); err != nil {
-				return nil, err
-			}
-			sent = r.PostForm
-			return with(http.StatusUnauthorized, "")(r)
-		}}
+		wire := &scripted{next: startAzure(t).Transport(), path: exchangePath, answer: with(http.StatusUnauthorized, "")}
 		p, err := acr.New(clock.RealClock{}, acr.Options{Transport: wire})
 		if err != nil {
 			t.Fatal(err)
@@ -79,6 +71,7 @@ func TestTheExchangeNamesTheTenantThatIsKnown(t *testing.T) {
 		if _, err := p.Token(t.Context(), request(c.spec, c.identity)); reason(err) != v1alpha1.ReasonAccessDenied {
 			t.Errorf("%s: %v", name, err)
 		}
+		sent := wire.asked[0]
 		if strings.Join(sent["tenant"], " ") != strings.Join(c.want, " ") || sent.Get("service") != host || sent.Get("grant_type") != "access_token" {
 			t.Errorf("%s: tenant %q, service %q, grant %q", name, sent["tenant"], sent.Get("service"), sent.Get("grant_type"))
 		}
