@@ -115,7 +115,7 @@ func (w *hubWorld) start() {
 		Controller: config.Controller{SkipNameValidation: new(true)},
 	})
 	w.must(err)
-	w.TargetReconciler.Cache, w.TargetReconciler.Live, w.TargetReconciler.Client = mgr.GetCache(), mgr.GetAPIReader(), mgr.GetClient()
+	w.Cache, w.Live, w.Client = mgr.GetCache(), mgr.GetAPIReader(), mgr.GetClient()
 	w.status.Cache, w.status.Client = mgr.GetCache(), mgr.GetClient()
 	w.must(Setup(ctx, mgr, w.TargetReconciler, w.status))
 	done := make(chan error, 1)
