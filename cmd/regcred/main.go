@@ -19,7 +19,6 @@ import (
 
 	"github.com/regcred/regcred/controllers"
 	"github.com/regcred/regcred/providers"
-	"github.com/regcred/regcred/providers/ecr"
 )
 
 // version is set by the linker.
@@ -82,10 +81,7 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	system := clock.RealClock{}
-	calls := providers.NewMetrics(metrics.Registry, system)
-	broker := providers.NewBroker(ctx, system, map[string]providers.Provider{
-		ecr.Name: calls.Observe(ecr.Name, ecr.New(system)),
-	})
+	broker := providers.NewBroker(ctx, system, newProviders(providers.NewMetrics(metrics.Registry, system), system))
 
 	ledger := &controllers.Ledger{}
 	metrics.Registry.MustRegister(&controllers.Metrics{Ledger: ledger, Clock: system})
