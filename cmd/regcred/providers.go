@@ -9,6 +9,8 @@ import (
 	"github.com/regcred/regcred/providers/acr"
 	"github.com/regcred/regcred/providers/artifactory"
 	"github.com/regcred/regcred/providers/ecr"
+	"github.com/regcred/regcred/providers/ecrpublic"
+	"github.com/regcred/regcred/providers/static"
 )
 
 // newProviders is where names meet implementations. What every provider needs is around them, and not in them.
@@ -21,6 +23,8 @@ func newProviders(o options, metrics *providers.Metrics, c clock.PassiveClock) (
 		acr.Name:         azure,
 		artifactory.Name: artifactory.New(c, nil),
 		ecr.Name:         ecr.New(c),
+		ecrpublic.Name:   ecrpublic.New(c, nil),
+		static.Name:      static.New(c),
 	}
 	for name, p := range all {
 		all[name] = &providers.Verifier{Provider: metrics.Observe(name, p), Observe: metrics.ObserveTrials(name)}
