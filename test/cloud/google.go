@@ -137,7 +137,9 @@ func (g *Google) Close() error {
 	return errors.Join(errs...)
 }
 
-func (g *Google) apis() []*Faults { return []*Faults{g.STS, g.OAuth2, g.IAMCredentials, g.ArtifactRegistry} }
+func (g *Google) apis() []*Faults {
+	return []*Faults{g.STS, g.OAuth2, g.IAMCredentials, g.ArtifactRegistry}
+}
 
 // SetAPIs makes all APIs misbehave in the same way: neither the metadata server nor the registries.
 func (g *Google) SetAPIs(fault Fault) {
