@@ -46,6 +46,14 @@ type Broker struct {
 	endpoints map[string]*endpoint
 	// held is the live token of each source that expires last, whatever refresh request it answers.
 	held map[string]Token
+	// revocable are the live tokens that can be revoked, by their ID.
+	revocable map[string]revocable
+}
+
+// revocable is who can revoke a token.
+type revocable struct {
+	req       Request
+	expiresAt time.Time
 }
 
 // slot is what the Broker knows of one request.
@@ -68,7 +76,7 @@ type slot struct {
 func NewBroker(ctx context.Context, c clock.PassiveClock, providers map[string]Provider) *Broker {
 	return &Broker{
 		base: ctx, providers: providers, clock: c,
-		slots: map[string]*slot{}, endpoints: map[string]*endpoint{}, held: map[string]Token{},
+		slots: map[string]*slot{}, endpoints: map[string]*endpoint{}, held: map[string]Token{}, revocable: map[string]revocable{},
 	}
 }
 
@@ -147,6 +155,9 @@ func (b *Broker) call(key string, s *slot, provider Provider, req Request, e *en
 		if source := req.Source(); token.ExpiresAt.After(b.held[source].ExpiresAt) {
 			b.held[source] = token
 		}
+		if token.ID != "" {
+			b.revocable[token.ID] = revocable{req, token.ExpiresAt}
+		}
 	} else {
 		s.fail(key, err, now)
 	}
@@ -161,22 +172,24 @@ func (b *Broker) call(key string, s *slot, provider Provider, req Request, e *en
 	}
 }
 
-// Revoke ends a token that the request, or one of the same identity, has brought, and calls done when that has ended.
-func (b *Broker) Revoke(req Request, id string, done func(error)) {
-	name, _ := req.Registry.Provider()
-	revoker, ok := b.providers[name].(Revoker)
-	if !ok {
-		done(Errorf(v1alpha1.ReasonInvalidRequest, "tokens of provider %q cannot be revoked", name))
+// Revoke ends a token that was minted here, as the identity that it was minted with, and calls done when that has ended. What is not known
+// here is left alone, and so is the token that is handed out at present: an ID comes from where others may write, too.
+func (b *Broker) Revoke(id string, done func(error)) {
+	b.mu.Lock()
+	token, known := b.revocable[id]
+	if !known || b.held[token.req.Source()].ID == id {
+		b.mu.Unlock()
+		done(nil)
 		return
 	}
-	b.mu.Lock()
-	e := b.endpoint(req.Endpoint())
+	e := b.endpoint(token.req.Endpoint())
 	b.mu.Unlock()
+	name, _ := token.req.Registry.Provider()
 	go func() {
 		_, err := e.do(b.base, b.clock.Now, func() (Token, error) {
 			ctx, cancel := context.WithTimeout(b.base, callTimeout)
 			defer cancel()
-			return Token{}, revoker.Revoke(ctx, req, id)
+			return Token{}, revoke(ctx, b.providers[name], token.req, id)
 		})
 		done(err)
 	}()
@@ -283,6 +296,11 @@ func (b *Broker) sweep(now time.Time) {
 	for name, e := range b.endpoints {
 		if e.idleSince(now.Add(-idle), now) {
 			delete(b.endpoints, name)
+		}
+	}
+	for id, token := range b.revocable {
+		if !token.expiresAt.After(now) {
+			delete(b.revocable, id)
 		}
 	}
 	for source, token := range b.held {

@@ -8,8 +8,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"k8s.io/utils/clock"
-
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
 )
@@ -182,19 +180,40 @@ func (r *revoker) Revoke(_ context.Context, _ providers.Request, id string) erro
 	return r.err
 }
 
+func (r *revoker) Token(ctx context.Context, req providers.Request) (providers.Token, error) {
+	token, err := r.fake.Token(ctx, req)
+	token.ID = fmt.Sprintf("id-%d", r.calls.Load())
+	return token, err
+}
+
 func TestATokenIsRevokedByItsProvider(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &revoker{fake: &fake{}}
-		b := providers.NewBroker(t.Context(), clock.RealClock{}, map[string]providers.Provider{"ecr": p})
-		ended := make(chan error, 1)
-		b.Revoke(request("eu-west-1"), "id-1", func(err error) { ended <- err })
-		if err := <-ended; err != nil || len(p.revoked) != 1 || p.revoked[0] != "id-1" {
+		p := &revoker{fake: &fake{life: time.Hour}}
+		b := broker(t, p)
+		revoke := func(id string) error {
+			ended := make(chan error, 1)
+			b.Revoke(id, func(err error) { ended <- err })
+			return <-ended
+		}
+		first, err := ask(b, request("eu-west-1"), time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []string{first.ID, "somebody else's"} {
+			if err := revoke(id); err != nil || len(p.revoked) != 0 {
+				t.Errorf("%s: %v, revoked %v: it is in use, or not known", id, err, p.revoked)
+			}
+		}
+		pass(time.Minute)
+		if _, err := ask(b, request("eu-west-1"), first.ExpiresAt); err != nil {
+			t.Fatal(err)
+		}
+		if err := revoke(first.ID); err != nil || len(p.revoked) != 1 || p.revoked[0] != first.ID {
 			t.Errorf("revoked %v, %v", p.revoked, err)
 		}
-		other := providers.NewBroker(t.Context(), clock.RealClock{}, map[string]providers.Provider{"ecr": p.fake})
-		other.Revoke(request("eu-west-1"), "id-1", func(err error) { ended <- err })
-		if err := <-ended; err == nil {
-			t.Error("a provider that cannot revoke has revoked")
+		p.err = providers.Errorf(v1alpha1.ReasonUnavailable, "down")
+		if err := revoke(first.ID); err == nil {
+			t.Error("a failure is not told")
 		}
 	})
 }
