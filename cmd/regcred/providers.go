@@ -8,6 +8,7 @@ import (
 	"github.com/regcred/regcred/providers"
 	"github.com/regcred/regcred/providers/acr"
 	"github.com/regcred/regcred/providers/artifactory"
+	"github.com/regcred/regcred/providers/artifactregistry"
 	"github.com/regcred/regcred/providers/ecr"
 	"github.com/regcred/regcred/providers/ecrpublic"
 	"github.com/regcred/regcred/providers/static"
@@ -20,11 +21,12 @@ func newProviders(o options, metrics *providers.Metrics, c clock.PassiveClock) (
 		return nil, fmt.Errorf("--acr-host-suffixes: %w", err)
 	}
 	all := map[string]providers.Provider{
-		acr.Name:         azure,
-		artifactory.Name: artifactory.New(c, nil),
-		ecr.Name:         ecr.New(c),
-		ecrpublic.Name:   ecrpublic.New(c, nil),
-		static.Name:      static.New(c),
+		acr.Name:              azure,
+		artifactory.Name:      artifactory.New(c, nil),
+		artifactregistry.Name: artifactregistry.New(c, nil),
+		ecr.Name:              ecr.New(c),
+		ecrpublic.Name:        ecrpublic.New(c, nil),
+		static.Name:           static.New(c),
 	}
 	for name, p := range all {
 		all[name] = &providers.Verifier{Provider: metrics.Observe(name, p), Observe: metrics.ObserveTrials(name)}
