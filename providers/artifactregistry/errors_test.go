@@ -246,11 +246,11 @@ func TestTheSDKDoesNotLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	real := os.Stderr
+	standard := os.Stderr
 	os.Stderr = file
 	t.Cleanup(func() {
-		os.Stderr = real
-		file.Close()
+		os.Stderr = standard
+		_ = file.Close()
 	})
 	t.Setenv("GOOGLE_SDK_GO_LOGGING_LEVEL", "debug")
 	google := startGoogle(t)
