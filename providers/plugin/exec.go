@@ -76,7 +76,7 @@ func (p *program) run(ctx context.Context, input []byte) ([]byte, error) {
 		}
 		return nil, err
 	}
-	return output.Bytes(), nil
+	return output.buffer.Bytes(), nil
 }
 
 // endGroup kills what a program has left behind. In a container the controller is the first process and inherits those that lost their
@@ -95,15 +95,16 @@ func collect(group int) {
 }
 
 // bounded keeps what is written to it, up to maxAnswer; of more it keeps nothing and calls full.
+// The buffer is not embedded: its ReadFrom would be used instead of Write.
 type bounded struct {
-	bytes.Buffer
-	full func()
+	buffer bytes.Buffer
+	full   func()
 }
 
 func (b *bounded) Write(data []byte) (int, error) {
-	if b.Len()+len(data) > maxAnswer {
+	if b.buffer.Len()+len(data) > maxAnswer {
 		b.full()
 		return 0, errTooLarge
 	}
-	return b.Buffer.Write(data)
+	return b.buffer.Write(data)
 }

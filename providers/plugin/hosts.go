@@ -1,7 +1,6 @@
 package plugin
 
 import (
-	"slices"
 	"strings"
 
 	credentialprovider "k8s.io/kubelet/pkg/apis/credentialprovider/v1"

@@ -1,0 +1,95 @@
+package plugin
+
+import (
+	"encoding/json"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// The test's own binary is also a plugin, which misbehaves as its environment says: tests link it into their plugin directory.
+const (
+	fakeDoes     = "FAKE_DOES"
+	fakeAnswer   = "FAKE_ANSWER"
+	fakeObserved = "FAKE_OBSERVED"
+	fakeCode     = "FAKE_CODE"
+	fakeAddress  = "FAKE_ADDRESS"
+	fakeSecret   = "FAKE_SECRET"
+)
+
+func TestMain(m *testing.M) {
+	if does := os.Getenv(fakeDoes); does != "" {
+		fakePlugin(does)
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// observed is what a plugin sees.
+type observed struct {
+	Args, Env []string
+	Input     string
+}
+
+func fakePlugin(does string) {
+	if path := os.Getenv(fakeObserved); path != "" {
+		input, _ := io.ReadAll(os.Stdin)
+		raw, _ := json.Marshal(observed{Args: os.Args[1:], Env: os.Environ(), Input: string(input)})
+		_ = os.WriteFile(path, raw, 0o600)
+	}
+	switch does {
+	case "answer":
+		_, _ = io.WriteString(os.Stdout, os.Getenv(fakeAnswer))
+	case "fail":
+		_, _ = io.WriteString(os.Stdout, os.Getenv(fakeAnswer))
+		_, _ = io.WriteString(os.Stderr, "the service said: "+os.Getenv(fakeSecret)+"\n")
+		code, _ := strconv.Atoi(os.Getenv(fakeCode))
+		os.Exit(code)
+	case "die":
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {}
+	case "flood":
+		_ = os.Setenv(fakeDoes, "hold")
+		child()
+		for block := []byte(strings.Repeat(os.Getenv(fakeSecret), 1000)); ; {
+			if _, err := os.Stdout.Write(block); err != nil {
+				hold()
+			}
+		}
+	case "hold":
+		hold()
+	case "hang":
+		_ = os.Setenv(fakeDoes, "hold")
+		child()
+		hold()
+	case "leave":
+		_ = os.Setenv(fakeDoes, "hold")
+		child()
+		_, _ = io.WriteString(os.Stdout, os.Getenv(fakeAnswer))
+	}
+}
+
+// hold tells the test that it is there, and stays until the test lets go of the connection.
+func hold() {
+	connection, err := net.Dial("tcp", os.Getenv(fakeAddress))
+	if err != nil {
+		os.Exit(9)
+	}
+	_, _ = io.WriteString(connection, strconv.Itoa(os.Getpid())+"\n")
+	_, _ = io.Copy(io.Discard, connection)
+	select {}
+}
+
+// child starts another one of its kind, which keeps the standard output.
+func child() {
+	cmd := exec.Command(os.Args[0])
+	cmd.Stdout = os.Stdout
+	if err := cmd.Start(); err != nil {
+		os.Exit(9)
+	}
+}
