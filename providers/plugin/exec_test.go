@@ -41,6 +41,9 @@ func newStage(t *testing.T, does string, env ...string) *stage {
 	}}
 }
 
+// patience bounds a failing test; no passing one waits for it.
+const patience = 20 * time.Second
+
 // process is one that holds a connection to the stage.
 type process struct {
 	net.Conn
@@ -49,6 +52,7 @@ type process struct {
 
 func (s *stage) accept(t *testing.T) process {
 	t.Helper()
+	_ = s.Listener.(*net.TCPListener).SetDeadline(time.Now().Add(patience))
 	connection, err := s.Accept()
 	if err != nil {
 		t.Fatal(err)
@@ -65,7 +69,7 @@ func (s *stage) accept(t *testing.T) process {
 // ended waits for the end of the process: its connection is then closed by the kernel.
 func (p process) ended(t *testing.T) {
 	t.Helper()
-	_ = p.SetReadDeadline(time.Now().Add(20 * time.Second))
+	_ = p.SetReadDeadline(time.Now().Add(patience))
 	if _, err := io.Copy(io.Discard, p); err != nil && !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("the process lives on: %v", err)
 	}

@@ -81,15 +81,23 @@ func hold() {
 		os.Exit(9)
 	}
 	_, _ = io.WriteString(connection, strconv.Itoa(os.Getpid())+"\n")
+	_, _ = io.WriteString(os.Stderr, "here\n")
 	_, _ = io.Copy(io.Discard, connection)
 	select {}
 }
 
-// child starts another one of its kind, which keeps the standard output.
+// child starts another one of its kind, which keeps the standard output, and waits until it is there.
 func child() {
-	cmd := exec.Command(os.Args[0])
+	cmd := exec.Command(os.Args[0]) //nolint:noctx // it is to outlive its parent
 	cmd.Stdout = os.Stdout
-	if err := cmd.Start(); err != nil {
+	here, err := cmd.StderrPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err == nil {
+		_, err = here.Read(make([]byte, 1))
+	}
+	if err != nil {
 		os.Exit(9)
 	}
 }
