@@ -17,6 +17,7 @@ const (
 	fakeDoes     = "FAKE_DOES"
 	fakeAnswer   = "FAKE_ANSWER"
 	fakeObserved = "FAKE_OBSERVED"
+	fakeTimes    = "FAKE_TIMES" // how often the answer is given; absent for once
 	fakeCode     = "FAKE_CODE"
 	fakeAddress  = "FAKE_ADDRESS"
 	fakeSecret   = "FAKE_SECRET"
@@ -44,7 +45,8 @@ func fakePlugin(does string) {
 	}
 	switch does {
 	case "answer":
-		_, _ = io.WriteString(os.Stdout, os.Getenv(fakeAnswer))
+		times, _ := strconv.Atoi(os.Getenv(fakeTimes))
+		_, _ = io.WriteString(os.Stdout, strings.Repeat(os.Getenv(fakeAnswer), max(times, 1)))
 	case "fail":
 		_, _ = io.WriteString(os.Stdout, os.Getenv(fakeAnswer))
 		_, _ = io.WriteString(os.Stderr, "the service said: "+os.Getenv(fakeSecret)+"\n")
