@@ -20,6 +20,7 @@ import (
 	"github.com/regcred/regcred/controllers"
 	"github.com/regcred/regcred/providers"
 	"github.com/regcred/regcred/providers/ecr"
+	"github.com/regcred/regcred/providers/plugin"
 )
 
 // version is set by the linker.
@@ -32,6 +33,8 @@ type options struct {
 	namespace            string
 	excludedNamespaces   string
 	allowAmbientIdentity bool
+	pluginConfig         string
+	pluginBinDir         string
 	printVersion         bool
 	log                  zap.Options
 }
@@ -46,6 +49,9 @@ func (o *options) bind(f *flag.FlagSet) {
 		"Namespaces that never get a Secret, separated by commas.")
 	f.BoolVar(&o.allowAmbientIdentity, "allow-ambient-identity", false,
 		"Let a RegistryCredential without identity use the controller's own. Whoever may create one can then pull what the controller can.")
+	f.StringVar(&o.pluginConfig, "image-credential-provider-config", "",
+		"A CredentialProviderConfig, as of a kubelet, or a directory of them: the plugins that entries may name.")
+	f.StringVar(&o.pluginBinDir, "image-credential-provider-bin-dir", "", "The directory of the plugins' executables.")
 	f.BoolVar(&o.printVersion, "version", false, "Print the version and exit.")
 	o.log.TimeEncoder = zapcore.RFC3339TimeEncoder
 	o.log.StacktraceLevel = zapcore.PanicLevel
@@ -83,9 +89,17 @@ func run(ctx context.Context, o options) error {
 	}
 	system := clock.RealClock{}
 	calls := providers.NewMetrics(metrics.Registry, system)
-	broker := providers.NewBroker(ctx, system, map[string]providers.Provider{
+	known := map[string]providers.Provider{
 		ecr.Name: calls.Observe(ecr.Name, ecr.New(system)),
-	})
+	}
+	if o.pluginConfig != "" || o.pluginBinDir != "" {
+		plugins, err := plugin.New(o.pluginConfig, o.pluginBinDir, system)
+		if err != nil {
+			return err
+		}
+		known[plugin.Name] = calls.Observe(plugin.Name, plugins)
+	}
+	broker := providers.NewBroker(ctx, system, known)
 
 	ledger := &controllers.Ledger{}
 	metrics.Registry.MustRegister(&controllers.Metrics{Ledger: ledger, Clock: system})
