@@ -161,3 +161,25 @@ func TestWhatIsMissingAtTheStartIsNamed(t *testing.T) {
 		}
 	}
 }
+
+func TestTheDocumentedConfigurationsAreGood(t *testing.T) {
+	raw, err := os.ReadFile("../../docs/providers/plugin.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for i, block := range strings.Split(string(raw), "```") {
+		config, isYAML := strings.CutPrefix(block, "yaml\n")
+		if i%2 == 0 || !isYAML || !strings.Contains(config, "kind: CredentialProviderConfig") {
+			continue
+		}
+		found++
+		dir, _ := files(t, map[string]string{"plugins.yaml": config})
+		if _, err := readConfig(dir); err != nil {
+			t.Error(err)
+		}
+	}
+	if found < 4 {
+		t.Errorf("found %d configurations only", found)
+	}
+}
