@@ -10,9 +10,11 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 )
 
-const goodConfig = `apiVersion: kubelet.config.k8s.io/v1
+const goodHead = `apiVersion: kubelet.config.k8s.io/v1
 kind: CredentialProviderConfig
-providers:
+`
+
+const goodConfig = goodHead + `providers:
 - name: good
   apiVersion: credentialprovider.kubelet.k8s.io/v1
   matchImages: ["*.dkr.ecr.*.amazonaws.com", "registry.example.com:5000/team"]
@@ -86,7 +88,7 @@ func TestABadConfigurationIsRefusedByNames(t *testing.T) {
 		"no kind":               {"kind: CredentialProviderConfig\n", "", []string{"kind CredentialProviderConfig"}},
 		"no YAML":               {"providers:", "providers: [", []string{"yaml"}},
 		"value of another type": {"value: canary-regcred-x", "value: 20391", []string{"providers.env.value", "must be a string"}},
-		"no providers":          {goodConfig[strings.Index(goodConfig, "providers:"):], "providers: []", []string{"providers", "at least one plugin"}},
+		"no providers":          {goodConfig[len(goodHead):], "providers: []", []string{"providers", "at least one plugin"}},
 		"no name":               {"name: good", "name: ''", []string{"providers[0].name"}},
 		"name with a path":      {"name: good", "name: ../good", []string{"providers[../good].name", "file name"}},
 		"hidden name":           {"name: good", "name: .good", []string{"providers[.good].name"}},

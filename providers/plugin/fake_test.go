@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net"
@@ -78,7 +79,7 @@ func fakePlugin(does string) {
 
 // hold tells the test that it is there, and stays until the test lets go of the connection.
 func hold() {
-	connection, err := net.Dial("tcp", os.Getenv(fakeAddress))
+	connection, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", os.Getenv(fakeAddress))
 	if err != nil {
 		os.Exit(9)
 	}
