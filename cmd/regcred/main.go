@@ -19,8 +19,6 @@ import (
 
 	"github.com/regcred/regcred/controllers"
 	"github.com/regcred/regcred/providers"
-	"github.com/regcred/regcred/providers/ecr"
-	"github.com/regcred/regcred/providers/plugin"
 )
 
 // version is set by the linker.
@@ -88,18 +86,11 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	system := clock.RealClock{}
-	calls := providers.NewMetrics(metrics.Registry, system)
-	known := map[string]providers.Provider{
-		ecr.Name: calls.Observe(ecr.Name, ecr.New(system)),
+	all, err := newProviders(o, providers.NewMetrics(metrics.Registry, system), system)
+	if err != nil {
+		return err
 	}
-	if o.pluginConfig != "" || o.pluginBinDir != "" {
-		plugins, err := plugin.New(o.pluginConfig, o.pluginBinDir, system)
-		if err != nil {
-			return err
-		}
-		known[plugin.Name] = calls.Observe(plugin.Name, plugins)
-	}
-	broker := providers.NewBroker(ctx, system, known)
+	broker := providers.NewBroker(ctx, system, all)
 
 	ledger := &controllers.Ledger{}
 	metrics.Registry.MustRegister(&controllers.Metrics{Ledger: ledger, Clock: system})
