@@ -11,6 +11,7 @@ import (
 	"github.com/regcred/regcred/providers/artifactregistry"
 	"github.com/regcred/regcred/providers/ecr"
 	"github.com/regcred/regcred/providers/ecrpublic"
+	"github.com/regcred/regcred/providers/plugin"
 	"github.com/regcred/regcred/providers/static"
 )
 
@@ -27,6 +28,13 @@ func newProviders(o options, metrics *providers.Metrics, c clock.PassiveClock) (
 		ecr.Name:              ecr.New(c),
 		ecrpublic.Name:        ecrpublic.New(c, nil),
 		static.Name:           static.New(c),
+	}
+	if o.pluginConfig != "" || o.pluginBinDir != "" {
+		plugins, err := plugin.New(o.pluginConfig, o.pluginBinDir, c)
+		if err != nil {
+			return nil, err
+		}
+		all[plugin.Name] = plugins
 	}
 	for name, p := range all {
 		all[name] = &providers.Verifier{Provider: metrics.Observe(name, p), Observe: metrics.ObserveTrials(name)}
