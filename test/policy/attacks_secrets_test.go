@@ -110,6 +110,9 @@ var secretAttacks = []attack{
 	{"put a pull Secret on ice", secrets, victim(untouched), changing(func(s *corev1.Secret) { s.Immutable = new(true) })},
 	{"add a finalizer to a pull Secret", secrets, victim(untouched), changing(func(s *corev1.Secret) { s.Finalizers = []string{"evil.dev/never"} })},
 	{"delete an application's Secret", secrets, victim(opaque), deleting},
+	{"delete a Secret of another type that is dressed up as ours", secrets, victim(func(s *corev1.Secret) {
+		s.Type, s.Data = corev1.SecretTypeOpaque, map[string][]byte{"password": []byte("theirs")}
+	}), deleting},
 	{"delete a foreign pull Secret", secrets, victim(foreign), deleting},
 	{"delete the pull Secret of a Deployment", secrets, victim(owner("Deployment", "apps/v1")), deleting},
 }
