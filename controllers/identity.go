@@ -175,7 +175,7 @@ func notFound(err error, kind string, key client.ObjectKey) error {
 	case apierrors.IsNotFound(err):
 		return providers.Errorf(v1alpha1.ReasonIdentityNotFound, "%s %s does not exist: create it, or correct identity", kind, key)
 	case apierrors.IsForbidden(err):
-		return providers.Errorf(v1alpha1.ReasonInternal, "the controller may not use %s %s: check its RBAC rules", kind, key)
+		return providers.Errorf(v1alpha1.ReasonInternal, "the controller may not use %s %s: check its RBAC rules, and --secret-names if it is set", kind, key)
 	case apierrors.IsConflict(err):
 		return providers.Errorf(v1alpha1.ReasonUnavailable, "%s %s has been replaced just now; it is tried again", kind, key)
 	default:

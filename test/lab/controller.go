@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -40,10 +41,12 @@ func startController(ctx context.Context, binary, kubeconfig string, env []strin
 		return nil, err
 	}
 	args = append([]string{
-		"--kubeconfig=" + kubeconfig, "--namespace=" + Namespace, "--leader-elect",
-		"--metrics-bind-address=" + metrics, "--health-probe-bind-address=" + probes,
+		"--kubeconfig=" + kubeconfig, "--metrics-bind-address=" + metrics, "--health-probe-bind-address=" + probes,
 	}, args...)
 	c := &Controller{Metrics: "http://" + metrics + "/metrics", done: make(chan struct{})}
+	if slices.Contains(args, "--metrics-secure=true") {
+		c.Metrics = "https://" + metrics + "/metrics"
+	}
 	c.cmd = exec.Command(binary, args...) //nolint:noctx // it is stopped by a signal, as in a cluster
 	c.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent"}, env...)
 	c.cmd.Stdout, c.cmd.Stderr = log, log

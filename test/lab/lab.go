@@ -36,11 +36,29 @@ type Lab struct {
 	Root string
 
 	controllers []*Controller
-	kubeconfig  string
 }
 
-// Start starts a cluster with Regcred's CRDs, its RBAC rules and its namespace, and healthy clouds.
-func Start(ctx context.Context, plane controlplane.Options, aws cloud.Options) (lab *Lab, err error) {
+// Start starts a cluster with Regcred's CRDs, its namespace, its RBAC rules and the policies that bound it, and healthy clouds.
+func Start(ctx context.Context, plane controlplane.Options, aws cloud.Options) (*Lab, error) {
+	root, err := repository()
+	if err != nil {
+		return nil, err
+	}
+	plane.CRDDirectories = append(plane.CRDDirectories, filepath.Join(root, "config", "crd"))
+	lab, err := StartEmpty(ctx, plane, aws)
+	if err != nil {
+		return nil, err
+	}
+	for _, dir := range []string{"rbac", "policy"} {
+		if _, err := lab.Kubectl(ctx, "apply", "-k", filepath.Join(root, "config", dir)); err != nil {
+			return nil, errors.Join(err, lab.Stop())
+		}
+	}
+	return lab, nil
+}
+
+// StartEmpty starts a cluster without anything of Regcred, and healthy clouds.
+func StartEmpty(ctx context.Context, plane controlplane.Options, aws cloud.Options) (lab *Lab, err error) {
 	root, err := repository()
 	if err != nil {
 		return nil, err
@@ -54,19 +72,10 @@ func Start(ctx context.Context, plane controlplane.Options, aws cloud.Options) (
 	if lab.Clouds, err = StartClouds(aws); err != nil {
 		return nil, err
 	}
-	plane.CRDDirectories = append(plane.CRDDirectories, filepath.Join(root, "config", "crd"))
 	if lab.ControlPlane, err = controlplane.Start(ctx, plane); err != nil {
 		return nil, err
 	}
-	if lab.Client, err = newClient(lab.Config); err != nil {
-		return nil, err
-	}
-	if _, err = lab.Kubectl(ctx, "apply", "-k", filepath.Join(root, "config", "rbac")); err != nil {
-		return nil, err
-	}
-	// The controller acts as its ServiceAccount, with no right beyond its rules.
-	user := "system:serviceaccount:" + Namespace + ":regcred"
-	_, lab.kubeconfig, err = lab.AddUser(user, []string{"system:serviceaccounts", "system:serviceaccounts:" + Namespace, "system:authenticated"})
+	lab.Client, err = newClient(lab.Config)
 	return lab, err
 }
 
@@ -96,7 +105,18 @@ func (l *Lab) Stop() error {
 
 // StartController starts bin/regcred with the clouds' environment, and returns when it is ready.
 func (l *Lab) StartController(ctx context.Context, log io.Writer, args ...string) (*Controller, error) {
-	c, err := startController(ctx, filepath.Join(l.Root, "bin", "regcred"), l.kubeconfig, l.Env(), log, args)
+	return l.StartControllerAs(ctx, Namespace, "regcred", log, append([]string{"--leader-elect"}, args...)...)
+}
+
+// StartControllerAs does so as a ServiceAccount, with no right beyond its rules.
+func (l *Lab) StartControllerAs(ctx context.Context, namespace, account string, log io.Writer, args ...string) (*Controller, error) {
+	user := "system:serviceaccount:" + namespace + ":" + account
+	_, kubeconfig, err := l.AddUser(user, []string{"system:serviceaccounts", "system:serviceaccounts:" + namespace, "system:authenticated"})
+	if err != nil {
+		return nil, err
+	}
+	args = append([]string{"--namespace=" + namespace}, args...)
+	c, err := startController(ctx, filepath.Join(l.Root, "bin", "regcred"), kubeconfig, l.Env(), log, args)
 	if err != nil {
 		return nil, fmt.Errorf("starting the controller: %w", err)
 	}
