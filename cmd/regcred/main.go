@@ -84,7 +84,7 @@ func run(ctx context.Context, o options) error {
 	broker := providers.NewBroker(ctx, system, newProviders(providers.NewMetrics(metrics.Registry, system), system))
 
 	ledger := &controllers.Ledger{}
-	metrics.Registry.MustRegister(&controllers.Metrics{Ledger: ledger, Clock: system})
+	metrics.Registry.MustRegister(broker, &controllers.Metrics{Ledger: ledger, Clock: system, Elected: mgr.Elected()})
 	excluded := sets.New(strings.FieldsFunc(o.excludedNamespaces, func(r rune) bool { return r == ',' || r == ' ' })...)
 	err = controllers.Setup(ctx, mgr, &controllers.TargetReconciler{
 		Cache: mgr.GetCache(), Live: mgr.GetAPIReader(), Client: mgr.GetClient(),
