@@ -16,10 +16,11 @@ help: ## Show the targets.
 	@sed -nE 's/^([a-z]+):.* ## (.*)/  make \1\t\2/p' "$(firstword $(MAKEFILE_LIST))" | expand -t 16
 
 .PHONY: generate
-generate: ## Generate deep copies, CRDs and RBAC rules.
+generate: ## Generate deep copies, CRDs, RBAC rules and docs/metrics.md.
 	$(TOOL) controller-gen object paths=./api/...
 	$(TOOL) controller-gen crd:generateEmbeddedObjectMeta=false paths=./api/... output:crd:artifacts:config=config/crd
 	$(TOOL) controller-gen rbac:roleName=regcred paths=./controllers/... output:rbac:artifacts:config=config/rbac
+	$(GO) run ./test/metricsdoc config/monitoring/prometheusrule.yaml docs/metrics.md
 
 .PHONY: fmt
 fmt: ## Format the Go code.
