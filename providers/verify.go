@@ -173,11 +173,9 @@ func refusedBy(err error, req Request, host registryhost.Host) (*Error, error) {
 	}
 	answer, _ := errors.AsType[*transport.Error](err)
 	why := fmt.Sprintf("HTTP status %d", answer.StatusCode)
-	for _, diagnostic := range answer.Errors {
-		if code.MatchString(string(diagnostic.Code)) {
-			why += ", " + string(diagnostic.Code)
-			break
-		}
+	known := func(d transport.Diagnostic) bool { return code.MatchString(string(d.Code)) }
+	if i := slices.IndexFunc(answer.Errors, known); i >= 0 {
+		why += ", " + string(answer.Errors[i].Code)
 	}
 	provider, _ := req.Registry.Provider()
 	return Errorf(v1alpha1.ReasonVerificationFailed, "the new token may not pull %s/%s (%s), so it is not published: %s",

@@ -34,7 +34,7 @@ var labels = map[string]string{
 	"provider":  "the union member of the entry, such as `ecr`",
 	"reason":    "one of the [reasons of a failure](registrycredential.md#ready)",
 	"registry":  "name of the entry in `spec.registries`; 16 at most",
-	"result":    "`proven`, `refused` or `unknown`",
+	"result":    "of a [trial](registrycredential.md#specregistriesverify); one of those that the metric names",
 	"state":     "of a circuit breaker; one of those that the metric names",
 }
 
