@@ -43,6 +43,7 @@ func (l *Ledger) sum(c *credential, selected []string, now time.Time) summary {
 	if b == nil {
 		b = l.open(c.Key, now)
 	}
+	b.selected = len(selected)
 	s := summary{selected: len(selected), age: now.Sub(b.opened), generation: c.object.GetGeneration()}
 	names := make([]string, len(c.spec.Registries))
 	s.registries, s.live = make([]v1alpha1.RegistryStatus, len(names)), make([]int, len(names))

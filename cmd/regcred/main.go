@@ -112,7 +112,7 @@ func run(ctx context.Context, o options) error {
 	broker := providers.NewBroker(ctx, system, all)
 
 	ledger := &controllers.Ledger{}
-	metrics.Registry.MustRegister(&controllers.Metrics{Ledger: ledger, Clock: system})
+	metrics.Registry.MustRegister(broker, &controllers.Metrics{Ledger: ledger, Clock: system, Elected: mgr.Elected()})
 	excluded := sets.New(splitList(o.excludedNamespaces)...)
 	err = controllers.Setup(ctx, mgr, view, &controllers.TargetReconciler{
 		Live: mgr.GetAPIReader(), Client: mgr.GetClient(),
