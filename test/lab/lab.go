@@ -34,6 +34,8 @@ type Lab struct {
 	Client client.WithWatch
 	// Root is the top of the repository.
 	Root string
+	// Binary is the controller's.
+	Binary string
 
 	controllers []*Controller
 	kubeconfig  string
@@ -45,7 +47,7 @@ func Start(ctx context.Context, plane controlplane.Options, aws cloud.Options) (
 	if err != nil {
 		return nil, err
 	}
-	lab = &Lab{Root: root}
+	lab = &Lab{Root: root, Binary: filepath.Join(root, "bin", "regcred")}
 	defer func(started *Lab) { // a return of nil, err has set lab to nil by then
 		if err != nil {
 			err = errors.Join(err, started.Stop())
@@ -61,13 +63,19 @@ func Start(ctx context.Context, plane controlplane.Options, aws cloud.Options) (
 	if lab.Client, err = newClient(lab.Config); err != nil {
 		return nil, err
 	}
-	if _, err = lab.Kubectl(ctx, "apply", "-k", filepath.Join(root, "config", "rbac")); err != nil {
+	if err = lab.install(ctx); err != nil {
 		return nil, err
 	}
 	// The controller acts as its ServiceAccount, with no right beyond its rules.
 	user := "system:serviceaccount:" + Namespace + ":regcred"
 	_, lab.kubeconfig, err = lab.AddUser(user, []string{"system:serviceaccounts", "system:serviceaccounts:" + Namespace, "system:authenticated"})
 	return lab, err
+}
+
+// install gives the cluster what the controller needs beside the CRDs.
+func (l *Lab) install(ctx context.Context) error {
+	_, err := l.Kubectl(ctx, "apply", "-k", filepath.Join(l.Root, "config", "rbac"))
+	return err
 }
 
 func newClient(cfg *rest.Config) (client.WithWatch, error) {
@@ -94,9 +102,10 @@ func (l *Lab) Stop() error {
 	return errors.Join(errs...)
 }
 
-// StartController starts bin/regcred with the cloud's environment, and returns when it is ready.
+// StartController starts the binary in the emulated internet and with the cloud's environment, and returns when it is ready.
 func (l *Lab) StartController(ctx context.Context, log io.Writer, args ...string) (*Controller, error) {
-	c, err := startController(ctx, filepath.Join(l.Root, "bin", "regcred"), l.kubeconfig, l.AWS.Env(), log, args)
+	env := append(l.AWS.Internet().Env(), l.AWS.Env()...)
+	c, err := startController(ctx, l.Binary, l.kubeconfig, env, log, args)
 	if err != nil {
 		return nil, fmt.Errorf("starting the controller: %w", err)
 	}
