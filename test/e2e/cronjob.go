@@ -102,8 +102,8 @@ func (j *cronJob) furnish(ctx context.Context) error {
 func (j *cronJob) run(ctx context.Context) error {
 	began := time.Now()
 	cmd := exec.CommandContext(ctx, "sh", "-c", cronJobScript)
-	cmd.Env = append(j.e.lab.AWS.Env(), "PATH="+j.path+":"+os.Getenv("PATH"), "HOME="+j.path,
-		"AWS_REGION="+region, "SECRET="+naiveSecret, "REGISTRY="+registry)
+	cmd.Env = append(j.e.operatorEnv(), "PATH="+j.path+":"+os.Getenv("PATH"), "HOME="+j.path,
+		"SECRET="+naiveSecret, "REGISTRY="+registry)
 	out, err := cmd.CombinedOutput()
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -122,8 +122,8 @@ func (j *cronJob) next() time.Time {
 	return j.due
 }
 
-// succeededAfter waits for a run that began after a moment, and succeeded.
-func (j *cronJob) succeededAfter(ctx context.Context, moment time.Time) error {
+// succeededAfter waits for a run that began after a moment and succeeded, and returns when it began.
+func (j *cronJob) succeededAfter(ctx context.Context, moment time.Time) (time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for tick := time.NewTicker(100 * time.Millisecond); ; {
@@ -132,12 +132,12 @@ func (j *cronJob) succeededAfter(ctx context.Context, moment time.Time) error {
 		j.mu.Unlock()
 		if last.After(moment) {
 			tick.Stop()
-			return nil
+			return last, nil
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for the CronJob to succeed after the outage: %w (%w)", ctx.Err(), err)
+			return time.Time{}, fmt.Errorf("waiting for the CronJob to succeed after the outage: %w (%w)", ctx.Err(), err)
 		}
 	}
 }

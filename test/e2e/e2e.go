@@ -71,6 +71,7 @@ func (e *e2e) start(ctx context.Context) (err error) {
 	if err := e.seed(registry, repository); err != nil {
 		return err
 	}
+	e.addOperator()
 	if e.controller, err = e.lab.StartController(ctx, e.log); err != nil {
 		return err
 	}
@@ -162,6 +163,13 @@ func (e *e2e) createNamespace(ctx context.Context, name string, selected bool) e
 		return !selected || links(sa, shared)
 	})
 	return err
+}
+
+// discard deletes namespaces of a scenario that is over, so that what is in them takes nothing from the next.
+func (e *e2e) discard(ctx context.Context, names ...string) {
+	for _, name := range names {
+		_ = e.lab.Client.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}) // what stays ends with the cluster
+	}
 }
 
 // createAccount creates a ServiceAccount that nobody has linked.

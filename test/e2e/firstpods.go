@@ -16,8 +16,10 @@ import (
 // firstPods: a namespace comes into being together with its first pod, and the pod runs without anybody's help. One that names the Secret
 // heals when that appears; one that relies on its ServiceAccount has only the moment of its creation, which the policy makes sure of.
 func firstPods(ctx context.Context, e *e2e) (outcome, error) {
+	const unlinked, linked = "first-pod", "first-pod-linked"
 	var o outcome
-	without, err := e.firstPod(ctx, "first-pod", podOptions{pullSecrets: []string{shared}})
+	defer e.discard(ctx, unlinked, linked, probes)
+	without, err := e.firstPod(ctx, unlinked, podOptions{pullSecrets: []string{shared}})
 	if err != nil {
 		return o, fmt.Errorf("without the policy: %w", err)
 	}
@@ -25,7 +27,7 @@ func firstPods(ctx context.Context, e *e2e) (outcome, error) {
 	if err := e.installLinkPolicy(ctx); err != nil {
 		return o, err
 	}
-	with, err := e.firstPod(ctx, "first-pod-linked", podOptions{})
+	with, err := e.firstPod(ctx, linked, podOptions{})
 	if err != nil {
 		return o, fmt.Errorf("with the policy: %w", err)
 	}
@@ -72,15 +74,17 @@ func (e *e2e) firstPod(ctx context.Context, namespace string, options podOptions
 	return firstRun{took, count(failures)}, err
 }
 
-// probeAccount is a name that the shared credential links, and that no namespace has.
-const probeAccount = "probe"
+const (
+	// probeAccount is a name that the shared credential links, and that no namespace has.
+	probeAccount = "probe"
+	probes       = "policy-probe"
+)
 
 // installLinkPolicy returns when the policy is at work, which the API server does not tell.
 func (e *e2e) installLinkPolicy(ctx context.Context) error {
 	if _, err := e.lab.Kubectl(ctx, "apply", "-k", filepath.Join(e.lab.Root, "config", "policy", "link")); err != nil {
 		return err
 	}
-	const probes = "policy-probe"
 	if err := e.createNamespace(ctx, probes, true); err != nil {
 		return err
 	}

@@ -12,6 +12,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
+
+	"github.com/regcred/regcred/test/cloud"
 )
 
 // loginCommand makes this program do what `aws ecr get-login-password` does, with the same settings of the environment.
@@ -47,6 +49,24 @@ func ecrLogin(ctx context.Context) (string, error) {
 	return password, nil
 }
 
+// operator is the user with whose key people and their scripts ask for tokens: the controller's own tokens must not be taken for theirs.
+const (
+	operatorKeyID  = "AKIAE2EOPERATOR00000"
+	operatorSecret = "made-up-and-known-to-the-emulator-only"
+)
+
+func (e *e2e) addOperator() {
+	e.lab.AWS.AddUser(cloud.User{
+		Account: cloud.DefaultAccount, Name: "operator", AccessKeyID: operatorKeyID, SecretAccessKey: operatorSecret,
+		MayGetToken: true, Pull: []string{"*"},
+	})
+}
+
+// operatorEnv is the environment of the operator's programs; of two values of a variable the last counts.
+func (e *e2e) operatorEnv() []string {
+	return append(e.lab.AWS.Env(), "AWS_ACCESS_KEY_ID="+operatorKeyID, "AWS_SECRET_ACCESS_KEY="+operatorSecret, "AWS_REGION="+region)
+}
+
 // login asks for a token as a person would.
 func (e *e2e) login(ctx context.Context) (string, error) {
 	self, err := os.Executable()
@@ -54,7 +74,7 @@ func (e *e2e) login(ctx context.Context) (string, error) {
 		return "", err
 	}
 	cmd := exec.CommandContext(ctx, self, loginCommand)
-	cmd.Env = append(e.lab.AWS.Env(), "AWS_REGION="+region, "HOME="+e.dir)
+	cmd.Env = append(e.operatorEnv(), "HOME="+e.dir)
 	out, err := cmd.Output()
 	return strings.TrimSpace(string(out)), err
 }

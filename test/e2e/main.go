@@ -72,7 +72,7 @@ func run() int {
 		}
 		return 1
 	}
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer cancel()
 	if _, err := assets.Ensure(ctx, os.Stderr,
 		assets.Etcd, assets.APIServer, assets.Kubectl, assets.ControllerManager, assets.Scheduler, assets.Kubelet); err != nil {
@@ -91,6 +91,7 @@ func play(ctx context.Context, wanted *regexp.Regexp) int {
 		e.say("✘ %v", err)
 		e.showLog()
 	}
+	cancel() // the API server does not end before the watches do
 	stopped := e.stop()
 	printTable(e.out, rows)
 	if stopped != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -46,6 +47,7 @@ type sideBySide struct {
 	length           time.Duration
 	ours, theirs     flow
 	ended, recovered time.Time
+	jobRecovered     time.Time
 }
 
 func (s sideBySide) outcome() outcome {
@@ -53,7 +55,8 @@ func (s sideBySide) outcome() outcome {
 	if s.ours.pods == 0 {
 		return o
 	}
-	o.note("outage of %.0f s; the next refresh came %.0f s after its end", s.length.Seconds(), s.recovered.Sub(s.ended).Seconds())
+	o.note("outage of %.0f s; the next refresh of Regcred came %.0f s after its end, that of the CronJob %.0f s",
+		s.length.Seconds(), s.recovered.Sub(s.ended).Seconds(), s.jobRecovered.Sub(s.ended).Seconds())
 	o.note("Regcred: %s", s.ours)
 	o.note("CronJob: %s", s.theirs)
 	return o
@@ -71,6 +74,7 @@ func (f flow) String() string {
 func (e *e2e) surviveOutage(ctx context.Context, name string, length time.Duration) (sideBySide, error) {
 	seen := sideBySide{length: length}
 	ours, theirs := name, name+"-cronjob"
+	defer e.discard(ctx, ours, theirs)
 	if err := e.createNamespace(ctx, ours, true); err != nil {
 		return seen, err
 	}
@@ -105,6 +109,9 @@ func (e *e2e) surviveOutage(ctx context.Context, name string, length time.Durati
 	if err := e.outage(ctx, job, &seen); err != nil {
 		return seen, err
 	}
+	for _, s := range streams {
+		s.enough()
+	}
 	if seen.ours, err = streams[0].finish(ctx); err != nil {
 		return seen, err
 	}
@@ -138,7 +145,7 @@ func (e *e2e) outage(ctx context.Context, job *cronJob, seen *sideBySide) error 
 		return err
 	}
 	e.say("  the first token after it")
-	if err := job.succeededAfter(ctx, seen.ended); err != nil {
+	if seen.jobRecovered, err = job.succeededAfter(ctx, seen.ended); err != nil {
 		return err
 	}
 	return pause(ctx, slack)
@@ -163,20 +170,14 @@ func (e *e2e) awaitOutage(ctx context.Context, job *cronJob, length time.Duratio
 	}
 }
 
-// controllerTokens are those that the cloud has issued to the controller itself.
-func (e *e2e) controllerTokens() []cloud.Token {
-	var tokens []cloud.Token
-	for _, t := range e.lab.AWS.Tokens() {
-		if t.Principal == e.lab.AWS.Ambient().ARN() {
-			tokens = append(tokens, t)
+// lastToken is the last that the cloud has issued to the controller itself for the shared credential.
+func (e *e2e) lastToken() cloud.Token {
+	for _, t := range slices.Backward(e.lab.AWS.Tokens()) {
+		if t.Principal == e.lab.AWS.Ambient().ARN() && t.Region == region {
+			return t
 		}
 	}
-	return tokens
-}
-
-func (e *e2e) lastToken() cloud.Token {
-	tokens := e.controllerTokens()
-	return tokens[len(tokens)-1]
+	return cloud.Token{}
 }
 
 // issuedAfter waits for the next token, and returns when it was issued.

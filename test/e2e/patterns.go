@@ -18,6 +18,7 @@ import (
 func patterns(ctx context.Context, e *e2e) (outcome, error) {
 	const open, fenced = "patterns", "patterns-fenced"
 	var o outcome
+	defer e.discard(ctx, open, fenced)
 	if err := errors.Join(e.createNamespace(ctx, open, true), e.createNamespace(ctx, fenced, false)); err != nil {
 		return o, err
 	}

@@ -17,6 +17,7 @@ const denied = "DENIED"
 func rotations(ctx context.Context, e *e2e) (outcome, error) {
 	const namespace = "rotations"
 	var o outcome
+	defer e.discard(ctx, namespace)
 	if err := e.createNamespace(ctx, namespace, true); err != nil {
 		return o, err
 	}

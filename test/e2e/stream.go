@@ -8,7 +8,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -19,6 +18,9 @@ const pace = 480 * time.Millisecond
 // podLife is that of a pod of a stream.
 const podLife = time.Millisecond
 
+// healing is longer than the kubelet waits after the fourth failed pull of a pod, 80 s.
+const healing = 2 * patience
+
 const streamLabel = "stream"
 
 // stream creates pods in a namespace, one after another, and removes each when it has run.
@@ -28,7 +30,7 @@ type stream struct {
 	began     time.Time
 	ended     time.Time
 
-	cancel context.CancelFunc
+	enough context.CancelFunc // ends the creation of pods
 	done   chan struct{}
 	err    error
 
@@ -47,8 +49,8 @@ func (e *e2e) startStream(ctx context.Context, namespace string, every time.Dura
 	if err != nil {
 		return nil, err
 	}
-	creating, cancel := context.WithCancel(ctx)
-	s.cancel = cancel
+	creating, enough := context.WithCancel(ctx)
+	s.enough = enough
 	go s.observe(ctx, pods)
 	go func() {
 		defer close(s.done)
@@ -123,14 +125,14 @@ type flow struct {
 	made     map[string]time.Time
 }
 
-// finish ends the stream and waits until every pod of it has run: one whose pull has failed heals by itself once it can.
+// finish ends the creation of pods and waits until every pod of it has run: one whose pull has failed heals by itself once it can.
 func (s *stream) finish(ctx context.Context) (flow, error) {
-	s.cancel()
+	s.enough()
 	<-s.done
 	if s.err != nil {
 		return flow{}, fmt.Errorf("creating pods: %w", s.err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, healing)
 	defer cancel()
 	for {
 		s.mu.Lock()
@@ -157,8 +159,4 @@ func (s *stream) finish(ctx context.Context) (flow, error) {
 // bystander is a pod that runs all the time.
 func (e *e2e) bystander(ctx context.Context, namespace string) (*corev1.Pod, error) {
 	return e.createAndRun(ctx, namespace, "bystander", podOptions{})
-}
-
-func (e *e2e) deleteNamespace(ctx context.Context, name string) error {
-	return e.lab.Client.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
 }

@@ -19,6 +19,7 @@ const successionLife = 2 * tokenLife
 func successions(ctx context.Context, e *e2e) (outcome, error) {
 	const namespace = "successions"
 	var o outcome
+	defer e.discard(ctx, namespace)
 	e.lab.AWS.SetTokenLife(successionLife)
 	defer e.lab.AWS.SetTokenLife(tokenLife)
 	if err := e.createNamespace(ctx, namespace, true); err != nil {

@@ -33,6 +33,7 @@ var policies = []struct {
 func verifications(ctx context.Context, e *e2e) (outcome, error) {
 	const inPlace, replaced = "verify", "verify-replaced"
 	var o outcome
+	defer e.discard(ctx, inPlace, replaced)
 	if err := errors.Join(e.createNamespace(ctx, inPlace, true), e.createNamespace(ctx, replaced, false)); err != nil {
 		return o, err
 	}
