@@ -4,6 +4,8 @@ import (
 	"sync"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/regcred/regcred/api/v1alpha1"
 )
 
@@ -21,12 +23,18 @@ type book struct {
 	// opened is when the credential was first heard of.
 	opened  time.Time
 	targets map[string]standing
-	// hosts are those of the entry's last known token, and expiries its latest, by entry.
-	hosts    map[string][]string
-	expiries map[string]time.Time
-	news     []news
+	// hosts are those of the entry's last known token, and latest is the last that was told of, by entry.
+	hosts  map[string][]string
+	latest map[string]token
+	news   []news
 	// writtenAt is when the status was written last.
 	writtenAt time.Time
+}
+
+// token tells the tokens of an entry apart.
+type token struct {
+	source    string
+	expiresAt time.Time
 }
 
 // standing is how one target stands.
@@ -43,6 +51,7 @@ type standing struct {
 type entryStanding struct {
 	name                 string
 	expiresAt, refreshAt time.Time
+	verified             metav1.ConditionStatus
 	failure              *failure
 }
 
@@ -74,7 +83,7 @@ func (l *Ledger) report(c *credential, t Target, out outcome, now time.Time) {
 }
 
 func (l *Ledger) open(key Key, now time.Time) *book {
-	b := &book{opened: now, targets: map[string]standing{}, hosts: map[string][]string{}, expiries: map[string]time.Time{}}
+	b := &book{opened: now, targets: map[string]standing{}, hosts: map[string][]string{}, latest: map[string]token{}}
 	if l.books == nil {
 		l.books = map[Key]*book{}
 	}
@@ -98,7 +107,7 @@ func (b *book) stand(out outcome, before standing, now time.Time) standing {
 		}
 		s.pending = s.pending || e.pending()
 		if e.known {
-			stands.expiresAt, stands.refreshAt = e.record.ExpiresAt, e.record.RefreshAt
+			stands.expiresAt, stands.refreshAt, stands.verified = e.record.ExpiresAt, e.record.RefreshAt, e.record.Verified
 			b.hosts[e.name] = e.record.Hosts
 		}
 		s.entries[i] = stands
@@ -122,7 +131,8 @@ func (s standing) equal(other standing) bool {
 	}
 	for i, e := range s.entries {
 		o := other.entries[i]
-		if e.name != o.name || !e.expiresAt.Equal(o.expiresAt) || !e.refreshAt.Equal(o.refreshAt) || !sameFailure(e.failure, o.failure) {
+		if e.name != o.name || !e.expiresAt.Equal(o.expiresAt) || !e.refreshAt.Equal(o.refreshAt) ||
+			e.verified != o.verified || !sameFailure(e.failure, o.failure) {
 			return false
 		}
 	}

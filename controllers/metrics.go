@@ -1,10 +1,13 @@
 package controllers
 
 import (
+	"math"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/utils/clock"
+
+	"github.com/regcred/regcred/providers"
 )
 
 // Metrics shows the Ledger at scrape time, so that no series outlives its credential.
@@ -65,9 +68,14 @@ func soonest(of map[string]float64, name string, at float64) {
 	}
 }
 
+// unix is 0 for no time and infinite for never.
 func unix(t time.Time) float64 {
-	if t.IsZero() {
+	switch {
+	case t.IsZero():
 		return 0
+	case t.Equal(providers.Never):
+		return math.Inf(1)
+	default:
+		return float64(t.Unix())
 	}
-	return float64(t.Unix())
 }

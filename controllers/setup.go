@@ -81,6 +81,9 @@ func prepareCache(ctx context.Context, mgr ctrl.Manager) error {
 	if err := mgr.GetFieldIndexer().IndexField(ctx, secretMetadata(), indexCredential, indexSecret); err != nil {
 		return err
 	}
+	if err := mgr.GetFieldIndexer().IndexField(ctx, secretMetadata(), indexTokenID, tokenIDs); err != nil {
+		return err
+	}
 	return mgr.GetFieldIndexer().IndexField(ctx, &corev1.ServiceAccount{}, indexCredential, indexServiceAccount)
 }
 

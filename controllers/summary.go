@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/providers"
 )
 
 // maxFailures is how many namespaces a status names.
@@ -88,12 +89,18 @@ func (s *summary) addEntry(i int, e entryStanding, now time.Time) {
 		s.expired = r.Name
 	default:
 		s.live[i]++
+		if e.expiresAt.Equal(providers.Never) {
+			break
+		}
 		if s.nextExpiry.IsZero() || e.expiresAt.Before(s.nextExpiry) {
 			s.nextExpiry = e.expiresAt
 		}
 	}
 	r.ExpiresAt = earliest(r.ExpiresAt, e.expiresAt)
 	r.RefreshAt = earliest(r.RefreshAt, e.refreshAt)
+	if r.Verified == "" || e.verified == metav1.ConditionUnknown {
+		r.Verified = e.verified
+	}
 	if e.failure == nil {
 		return
 	}
@@ -183,8 +190,9 @@ func (s *summary) ready(c *credential) metav1.Condition {
 	return ready
 }
 
+// earliest leaves out what never comes.
 func earliest(known *metav1.Time, t time.Time) *metav1.Time {
-	if t.IsZero() || known != nil && known.Time.Before(t) {
+	if t.IsZero() || t.Equal(providers.Never) || known != nil && known.Time.Before(t) {
 		return known
 	}
 	return &metav1.Time{Time: t.Truncate(time.Second)}

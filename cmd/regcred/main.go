@@ -19,7 +19,6 @@ import (
 
 	"github.com/regcred/regcred/controllers"
 	"github.com/regcred/regcred/providers"
-	"github.com/regcred/regcred/providers/ecr"
 )
 
 // version is set by the linker.
@@ -32,6 +31,7 @@ type options struct {
 	namespace            string
 	excludedNamespaces   string
 	allowAmbientIdentity bool
+	acrHostSuffixes      string
 	printVersion         bool
 	log                  zap.Options
 }
@@ -46,6 +46,8 @@ func (o *options) bind(f *flag.FlagSet) {
 		"Namespaces that never get a Secret, separated by commas.")
 	f.BoolVar(&o.allowAmbientIdentity, "allow-ambient-identity", false,
 		"Let a RegistryCredential without identity use the controller's own. Whoever may create one can then pull what the controller can.")
+	f.StringVar(&o.acrHostSuffixes, "acr-host-suffixes", "",
+		"Suffixes of Azure container registries that are sent tokens of Microsoft Entra besides Azure's own, separated by commas.")
 	f.BoolVar(&o.printVersion, "version", false, "Print the version and exit.")
 	o.log.TimeEncoder = zapcore.RFC3339TimeEncoder
 	o.log.StacktraceLevel = zapcore.PanicLevel
@@ -82,14 +84,15 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	system := clock.RealClock{}
-	calls := providers.NewMetrics(metrics.Registry, system)
-	broker := providers.NewBroker(ctx, system, map[string]providers.Provider{
-		ecr.Name: calls.Observe(ecr.Name, ecr.New(system)),
-	})
+	all, err := newProviders(o, providers.NewMetrics(metrics.Registry, system), system)
+	if err != nil {
+		return err
+	}
+	broker := providers.NewBroker(ctx, system, all)
 
 	ledger := &controllers.Ledger{}
 	metrics.Registry.MustRegister(&controllers.Metrics{Ledger: ledger, Clock: system})
-	excluded := sets.New(strings.FieldsFunc(o.excludedNamespaces, func(r rune) bool { return r == ',' || r == ' ' })...)
+	excluded := sets.New(splitList(o.excludedNamespaces)...)
 	err = controllers.Setup(ctx, mgr, &controllers.TargetReconciler{
 		Cache: mgr.GetCache(), Live: mgr.GetAPIReader(), Client: mgr.GetClient(),
 		Tokens: broker, Clock: system, Ledger: ledger,
@@ -107,6 +110,11 @@ func run(ctx context.Context, o options) error {
 	}
 	ctrl.Log.Info("Regcred starts", "version", version, "namespace", o.namespace)
 	return mgr.Start(ctx)
+}
+
+// splitList reads a list that is separated by commas.
+func splitList(list string) []string {
+	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
 // ownNamespace is where the Pod runs, as its mounted ServiceAccount says.

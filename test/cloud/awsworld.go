@@ -8,7 +8,7 @@ func (a *AWS) AddUser(u User) { a.iam.addUser(u) }
 // AddRole adds a role or replaces the one with the same ARN.
 func (a *AWS) AddRole(r Role) error { return a.iam.addRole(r) }
 
-// SetPermissions replaces what the user or role of this ARN may do, for its live sessions and tokens too.
+// SetPermissions replaces what the user or role of this ARN may do, for its live sessions and tokens too. In ECR Public that is nothing.
 func (a *AWS) SetPermissions(arn string, mayGetToken bool, pull ...string) error {
 	return a.iam.setPermissions(arn, permissions{mayGetToken: mayGetToken, pull: pull})
 }
@@ -18,6 +18,9 @@ func (a *AWS) Remove(arn string) { a.iam.remove(arn) }
 
 // SeedImage stores a tiny image in the registry of host and returns its digest.
 func (a *AWS) SeedImage(host, repository, tag string) (digest string, err error) {
+	if isECRPublicHost(host) {
+		return a.publicRegistry.seed(host, repository, tag)
+	}
 	return a.registry.seed(host, repository, tag)
 }
 

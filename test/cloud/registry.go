@@ -120,7 +120,9 @@ func ping(w http.ResponseWriter, _ *http.Request) {
 func (g *guardedRegistry) refuse(w http.ResponseWriter, r *request, f *failure) {
 	w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
 	if f.status == http.StatusUnauthorized {
-		g.challenge(w.Header(), parseRegistryRequest(r.Request).host)
+		if !f.noChallenge {
+			g.challenge(w.Header(), parseRegistryRequest(r.Request).host)
+		}
 		http.Error(w, f.message, f.status)
 		return
 	}
