@@ -9,6 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/regcred/regcred/api/v1alpha1"
 )
 
 // patience is how long a pod or an object may take on a machine that is busy with other things. It bounds a failure, and no success
@@ -56,8 +58,15 @@ func await[T client.Object](
 	}
 }
 
-// state is what a pod says of itself.
+// state is what a credential or a pod says of itself.
 func state(object client.Object) string {
+	if credential, ok := object.(*v1alpha1.RegistryCredential); ok {
+		words := ""
+		for _, r := range credential.Status.Registries {
+			words += fmt.Sprintf(" (%s: %s %s)", r.Name, r.Reason, r.Message)
+		}
+		return words
+	}
 	pod, ok := object.(*corev1.Pod)
 	if !ok {
 		return ""

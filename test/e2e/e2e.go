@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -62,8 +63,10 @@ func (e *e2e) start(ctx context.Context) (err error) {
 	if e.log, err = os.Create(filepath.Join(e.dir, "controller.log")); err != nil {
 		return err
 	}
+	flags := maps.Clone(node.APIServerFlags)
+	flags["service-account-issuer"] = []string{issuer}
 	e.lab, err = lab.Start(ctx, controlplane.Options{
-		ControllerManager: true, MoreControllers: node.Controllers, Scheduler: true, APIServerFlags: node.APIServerFlags,
+		ControllerManager: true, MoreControllers: node.Controllers, Scheduler: true, APIServerFlags: flags,
 	}, cloud.Options{TokenLife: tokenLife})
 	if err != nil {
 		return err
