@@ -32,6 +32,8 @@ type options struct {
 	excludedNamespaces   string
 	allowAmbientIdentity bool
 	acrHostSuffixes      string
+	pluginConfig         string
+	pluginBinDir         string
 	printVersion         bool
 	log                  zap.Options
 }
@@ -48,6 +50,9 @@ func (o *options) bind(f *flag.FlagSet) {
 		"Let a RegistryCredential without identity use the controller's own. Whoever may create one can then pull what the controller can.")
 	f.StringVar(&o.acrHostSuffixes, "acr-host-suffixes", "",
 		"Suffixes of Azure container registries that are sent tokens of Microsoft Entra besides Azure's own, separated by commas.")
+	f.StringVar(&o.pluginConfig, "image-credential-provider-config", "",
+		"A CredentialProviderConfig, as of a kubelet, or a directory of them: the plugins that entries may name.")
+	f.StringVar(&o.pluginBinDir, "image-credential-provider-bin-dir", "", "The directory of the plugins' executables.")
 	f.BoolVar(&o.printVersion, "version", false, "Print the version and exit.")
 	o.log.TimeEncoder = zapcore.RFC3339TimeEncoder
 	o.log.StacktraceLevel = zapcore.PanicLevel

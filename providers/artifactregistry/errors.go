@@ -34,7 +34,6 @@ var refusals = map[string]struct{ reason, cure string }{
 
 	"SERVICE_DISABLED":                {v1alpha1.ReasonAccessDenied, "enable this API in the project"},
 	"BILLING_DISABLED":                {v1alpha1.ReasonAccessDenied, "enable billing for the project"},
-	"VPC_SERVICE_CONTROLS":            {v1alpha1.ReasonAccessDenied, "let the controller in by the perimeter of VPC Service Controls"},
 	"SECURITY_POLICY_VIOLATED":        {v1alpha1.ReasonAccessDenied, "let the controller in by the perimeter of VPC Service Controls"},
 	"ACCESS_TOKEN_SCOPE_INSUFFICIENT": {v1alpha1.ReasonAccessDenied, "give the node or the identity the scope cloud-platform"},
 }
@@ -77,7 +76,7 @@ func explainRefusal(action, identity string, refused *refusal) *providers.Error 
 
 // with adds what helps against one code.
 func with(e *providers.Error, err error, code, format string, args ...any) *providers.Error {
-	if refused, ok := errors.AsType[*refusal](err); ok && refused.code == code && (refused.info == "") {
+	if refused, ok := errors.AsType[*refusal](err); ok && refused.code == code && refused.info == "" {
 		e.Err = fmt.Errorf("%w; "+format, append([]any{e.Err}, args...)...)
 	}
 	return e
@@ -103,9 +102,9 @@ func explainImpersonation(source accessToken, t target, err error) *providers.Er
 	if source.member == member(source.holder) || source.holder == controller {
 		grant = "grant roles/iam.serviceAccountTokenCreator on the service account to %s"
 	}
-	with(e, err, "PERMISSION_DENIED", grant+", and check that it exists", whom)
+	e = with(e, err, "PERMISSION_DENIED", grant+", and check that it exists", whom)
 	if t.lifetime > defaultLifetime {
-		with(e, err, "INVALID_ARGUMENT", "a tokenLifetime of more than 1h needs the service account in the organization policy constraints/iam.allowServiceAccountCredentialLifetimeExtension")
+		e = with(e, err, "INVALID_ARGUMENT", "a tokenLifetime of more than 1h needs the service account in the organization policy constraints/iam.allowServiceAccountCredentialLifetimeExtension")
 	}
 	return e
 }

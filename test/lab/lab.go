@@ -26,10 +26,10 @@ import (
 // Namespace is the controller's own.
 const Namespace = "regcred-system"
 
-// Lab is a cluster and a cloud.
+// Lab is a cluster and all clouds.
 type Lab struct {
 	*controlplane.ControlPlane
-	AWS *cloud.AWS
+	*Clouds
 	// Client is the administrator's, and reads past any cache.
 	Client client.WithWatch
 	// Root is the top of the repository.
@@ -41,7 +41,7 @@ type Lab struct {
 	kubeconfig  string
 }
 
-// Start starts a cluster with Regcred's CRDs, its RBAC rules and its namespace, and a healthy cloud.
+// Start starts a cluster with Regcred's CRDs, its RBAC rules and its namespace, and healthy clouds.
 func Start(ctx context.Context, plane controlplane.Options, aws cloud.Options) (lab *Lab, err error) {
 	root, err := repository()
 	if err != nil {
@@ -53,7 +53,7 @@ func Start(ctx context.Context, plane controlplane.Options, aws cloud.Options) (
 			err = errors.Join(err, started.Stop())
 		}
 	}(lab)
-	if lab.AWS, err = cloud.StartAWS(aws); err != nil {
+	if lab.Clouds, err = StartClouds(aws); err != nil {
 		return nil, err
 	}
 	plane.CRDDirectories = append(plane.CRDDirectories, filepath.Join(root, "config", "crd"))
@@ -96,16 +96,15 @@ func (l *Lab) Stop() error {
 	if l.ControlPlane != nil {
 		errs = append(errs, l.ControlPlane.Stop())
 	}
-	if l.AWS != nil {
-		errs = append(errs, l.AWS.Close())
+	if l.Clouds != nil {
+		errs = append(errs, l.Clouds.Close())
 	}
 	return errors.Join(errs...)
 }
 
-// StartController starts the binary in the emulated internet and with the cloud's environment, and returns when it is ready.
+// StartController starts the binary with the clouds' environment, and returns when it is ready.
 func (l *Lab) StartController(ctx context.Context, log io.Writer, args ...string) (*Controller, error) {
-	env := append(l.AWS.Internet().Env(), l.AWS.Env()...)
-	c, err := startController(ctx, l.Binary, l.kubeconfig, env, log, args)
+	c, err := startController(ctx, l.Binary, l.kubeconfig, l.Env(), log, args)
 	if err != nil {
 		return nil, fmt.Errorf("starting the controller: %w", err)
 	}
