@@ -60,13 +60,20 @@ build: ## Build bin/regcred.
 
 .PHONY: test
 test: build ## Run all tests, with a real API server; RACE= leaves the race detector out.
-	assets=$(ASSETS); packages="$$($(GO) list ./... | grep -vE '/test/(bench|demo)$$')"; \
+	assets=$(ASSETS); packages="$$($(GO) list ./... | grep -vE '/test/(bench|demo|e2e)$$')"; \
 	KUBEBUILDER_ASSETS="$$assets" $(GO) test $(RACE) $$packages
 
 .PHONY: demo
 demo: build ## Show Regcred at work on this machine; KEEP=1 leaves it running.
 	assets=$(ASSETS); $(GO) build -o bin/demo ./test/demo; \
 	KUBEBUILDER_ASSETS="$$assets" KEEP="$(KEEP)" exec bin/demo
+
+RUN ?=
+.PHONY: e2e
+e2e: build ## Pull with the real kubelet and containerd, as root on Linux; E2E_OPTIONAL=1 passes where that cannot be, RUN= selects.
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o bin/pause ./test/node/pause
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)-next" -o bin/regcred-next ./cmd/regcred
+	$(GO) build -o bin/e2e ./test/e2e; exec bin/e2e -run "$(RUN)"
 
 .PHONY: bench
 bench: build ## Measure Regcred over 1,000 namespaces.

@@ -34,6 +34,8 @@ type Lab struct {
 	Client client.WithWatch
 	// Root is the top of the repository.
 	Root string
+	// Binary is the controller's.
+	Binary string
 
 	controllers []*Controller
 }
@@ -63,7 +65,7 @@ func StartEmpty(ctx context.Context, plane controlplane.Options, aws cloud.Optio
 	if err != nil {
 		return nil, err
 	}
-	lab = &Lab{Root: root}
+	lab = &Lab{Root: root, Binary: filepath.Join(root, "bin", "regcred")}
 	defer func(started *Lab) { // a return of nil, err has set lab to nil by then
 		if err != nil {
 			err = errors.Join(err, started.Stop())
@@ -103,7 +105,7 @@ func (l *Lab) Stop() error {
 	return errors.Join(errs...)
 }
 
-// StartController starts bin/regcred with the clouds' environment, and returns when it is ready.
+// StartController starts the binary with the clouds' environment, and returns when it is ready.
 func (l *Lab) StartController(ctx context.Context, log io.Writer, args ...string) (*Controller, error) {
 	return l.StartControllerAs(ctx, Namespace, "regcred", log, append([]string{"--leader-elect"}, args...)...)
 }
@@ -116,7 +118,7 @@ func (l *Lab) StartControllerAs(ctx context.Context, namespace, account string, 
 		return nil, err
 	}
 	args = append([]string{"--namespace=" + namespace}, args...)
-	c, err := startController(ctx, filepath.Join(l.Root, "bin", "regcred"), kubeconfig, l.Env(), log, args)
+	c, err := startController(ctx, l.Binary, kubeconfig, l.Env(), log, args)
 	if err != nil {
 		return nil, fmt.Errorf("starting the controller: %w", err)
 	}
