@@ -152,7 +152,7 @@ var things = []thing{
 	}},
 	{"namespace", func(t *testing.T, w *installation) {
 		t.Helper()
-		kubectl(t, "", "delete", "namespace", w.doomed, "--timeout=30s")
+		kubectl(t, "", "delete", "namespace", w.doomed, "--wait=false")
 	}},
 	{"CRDs", func(t *testing.T, _ *installation) {
 		t.Helper()
