@@ -16,11 +16,12 @@ help: ## Show the targets.
 	@sed -nE 's/^([a-z]+):.* ## (.*)/  make \1\t\2/p' "$(firstword $(MAKEFILE_LIST))" | expand -t 16
 
 .PHONY: generate
-generate: ## Generate deep copies, CRDs, RBAC rules, and what the charts hold of them.
+generate: ## Generate deep copies, CRDs, RBAC rules, docs/metrics.md, and what the charts hold of them.
 	$(TOOL) controller-gen object paths=./api/...
 	$(TOOL) controller-gen crd:generateEmbeddedObjectMeta=false paths=./api/... output:crd:artifacts:config=config/crd
 	$(TOOL) controller-gen rbac:roleName=regcred paths=./controllers/... output:rbac:artifacts:config=config/rbac
 	$(TOOL) controller-gen rbac:roleName=regcred-metrics,fileName=metrics_role.yaml paths=./cmd/... output:rbac:artifacts:config=config/rbac
+	$(GO) run ./test/metricsdoc config/monitoring/prometheusrule.yaml docs/metrics.md
 	charts/generate
 
 .PHONY: fmt
@@ -59,7 +60,7 @@ build: ## Build bin/regcred.
 
 .PHONY: test
 test: build ## Run all tests, with a real API server; RACE= leaves the race detector out.
-	assets=$(ASSETS); packages="$$($(GO) list ./... | grep -vE '/test/(bench|demo)$$')"; \
+	assets=$(ASSETS); packages="$$($(GO) list ./... | grep -vE '/test/(bench|demo|e2e)$$')"; \
 	KUBEBUILDER_ASSETS="$$assets" $(GO) test $(RACE) $$packages
 
 .PHONY: chart
@@ -70,6 +71,13 @@ chart: build ## Lint, render, install, upgrade and uninstall the chart, in every
 demo: build ## Show Regcred at work on this machine; KEEP=1 leaves it running.
 	assets=$(ASSETS); $(GO) build -o bin/demo ./test/demo; \
 	KUBEBUILDER_ASSETS="$$assets" KEEP="$(KEEP)" exec bin/demo
+
+RUN ?=
+.PHONY: e2e
+e2e: build ## Pull with the real kubelet and containerd, as root on Linux; E2E_OPTIONAL=1 passes where that cannot be, RUN= selects.
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o bin/pause ./test/node/pause
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)-next" -o bin/regcred-next ./cmd/regcred
+	$(GO) build -o bin/e2e ./test/e2e; exec bin/e2e -run "$(RUN)"
 
 .PHONY: bench
 bench: build ## Measure Regcred over 1,000 namespaces.

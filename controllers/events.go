@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/providers"
 )
 
 // The reasons of events; a warning carries the reason of the failure.
@@ -79,11 +80,12 @@ func (b *book) tellWrite(t Target, out outcome, before standing) {
 // tellTokens tells of each token once, however many targets receive it.
 func (b *book) tellTokens(out outcome, tell bool) {
 	for _, e := range out.entries {
-		if !e.fresh || !e.record.ExpiresAt.After(b.expiries[e.name]) {
+		last, known := b.latest[e.name]
+		if !e.fresh || known && last.source == e.record.Source && !e.record.ExpiresAt.After(last.expiresAt) {
 			continue
 		}
-		first := b.expiries[e.name].IsZero()
-		b.expiries[e.name] = e.record.ExpiresAt
+		first := !known
+		b.latest[e.name] = token{e.record.Source, e.record.ExpiresAt}
 		if !tell {
 			continue
 		}
@@ -95,6 +97,9 @@ func (b *book) tellTokens(out outcome, tell bool) {
 		}[e.cause]
 		n := news{reason: eventRotated, action: "Refresh " + e.name, note: fmt.Sprintf("%s %s: the new token for %s lives until %s",
 			e.name, why, strings.Join(e.record.Hosts, ", "), e.record.ExpiresAt.UTC().Format(time.RFC3339))}
+		if e.record.ExpiresAt.Equal(providers.Never) {
+			n.note = fmt.Sprintf("%s %s: the credentials for %s are published", e.name, why, strings.Join(e.record.Hosts, ", "))
+		}
 		if first && e.cause == causeNew {
 			n.reason = eventIssued
 		}

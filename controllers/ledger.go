@@ -4,6 +4,8 @@ import (
 	"sync"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/regcred/regcred/api/v1alpha1"
 )
 
@@ -21,12 +23,22 @@ type book struct {
 	// opened is when the credential was first heard of.
 	opened  time.Time
 	targets map[string]standing
-	// hosts are those of the entry's last known token, and expiries its latest, by entry.
-	hosts    map[string][]string
-	expiries map[string]time.Time
-	news     []news
+	// selected is how many targets there are to be, as the status was last summed up.
+	selected int
+	// writes counts why Secrets were written.
+	writes map[cause]int
+	// hosts are those of the entry's last known token, and latest is the last that was told of, by entry.
+	hosts  map[string][]string
+	latest map[string]token
+	news   []news
 	// writtenAt is when the status was written last.
 	writtenAt time.Time
+}
+
+// token tells the tokens of an entry apart.
+type token struct {
+	source    string
+	expiresAt time.Time
 }
 
 // standing is how one target stands.
@@ -43,6 +55,7 @@ type standing struct {
 type entryStanding struct {
 	name                 string
 	expiresAt, refreshAt time.Time
+	verified             metav1.ConditionStatus
 	failure              *failure
 }
 
@@ -65,6 +78,7 @@ func (l *Ledger) report(c *credential, t Target, out outcome, now time.Time) {
 		}
 	}
 	b.targets[t.Namespace] = after
+	b.count(out, before)
 	b.tell(t, out, before)
 	changed := !known || !after.equal(before) || len(b.news) > 0
 	l.mu.Unlock()
@@ -74,7 +88,7 @@ func (l *Ledger) report(c *credential, t Target, out outcome, now time.Time) {
 }
 
 func (l *Ledger) open(key Key, now time.Time) *book {
-	b := &book{opened: now, targets: map[string]standing{}, hosts: map[string][]string{}, expiries: map[string]time.Time{}}
+	b := &book{opened: now, targets: map[string]standing{}, writes: map[cause]int{}, hosts: map[string][]string{}, latest: map[string]token{}}
 	if l.books == nil {
 		l.books = map[Key]*book{}
 	}
@@ -98,7 +112,7 @@ func (b *book) stand(out outcome, before standing, now time.Time) standing {
 		}
 		s.pending = s.pending || e.pending()
 		if e.known {
-			stands.expiresAt, stands.refreshAt = e.record.ExpiresAt, e.record.RefreshAt
+			stands.expiresAt, stands.refreshAt, stands.verified = e.record.ExpiresAt, e.record.RefreshAt, e.record.Verified
 			b.hosts[e.name] = e.record.Hosts
 		}
 		s.entries[i] = stands
@@ -122,7 +136,8 @@ func (s standing) equal(other standing) bool {
 	}
 	for i, e := range s.entries {
 		o := other.entries[i]
-		if e.name != o.name || !e.expiresAt.Equal(o.expiresAt) || !e.refreshAt.Equal(o.refreshAt) || !sameFailure(e.failure, o.failure) {
+		if e.name != o.name || !e.expiresAt.Equal(o.expiresAt) || !e.refreshAt.Equal(o.refreshAt) ||
+			e.verified != o.verified || !sameFailure(e.failure, o.failure) {
 			return false
 		}
 	}
@@ -144,7 +159,12 @@ func (s standing) current(names []string, now time.Time) bool {
 			return false
 		}
 	}
-	return s.failure == nil || s.failure.reason != v1alpha1.ReasonLinkFailed
+	return !s.unlinked()
+}
+
+// unlinked says whether the target's ServiceAccounts lack its Secret.
+func (s standing) unlinked() bool {
+	return s.failure != nil && s.failure.reason == v1alpha1.ReasonLinkFailed
 }
 
 // served says whether the target has held a token.
@@ -164,6 +184,8 @@ func (l *Ledger) forget(t Target) {
 	known := false
 	if b != nil {
 		_, known = b.targets[t.Namespace]
+		// One that was never heard of was selected all the same.
+		known = known || b.selected > len(b.targets)
 		delete(b.targets, t.Namespace)
 	}
 	l.mu.Unlock()

@@ -151,16 +151,20 @@ func (o outcome) result(now time.Time) reconcile.Result {
 	var next time.Duration
 	var expires time.Time
 	for _, e := range o.entries {
-		for _, after := range []time.Duration{e.lookAgain, e.next(now)} {
-			if after > 0 && (next == 0 || after < next) {
-				next = after
-			}
-		}
+		next = sooner(sooner(next, e.lookAgain), e.next(now))
 		if at := e.record.ExpiresAt; e.known && (expires.IsZero() || at.Before(expires)) {
 			expires = at
 		}
 	}
 	return reconcile.Result{RequeueAfter: next, Priority: new(priority(expires, now.Add(next)))}
+}
+
+// sooner is the earlier of two times to come, of which 0 is never.
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
 }
 
 // next is when the entry has something to do; 0 for never.
@@ -170,6 +174,8 @@ func (e *entry) next(now time.Time) time.Duration {
 		return e.failure.retryAfter
 	case e.pending(), e.withheld:
 		return pendingGrace
+	case e.record.RefreshAt.Equal(providers.Never):
+		return 0
 	default:
 		return max(e.record.RefreshAt.Sub(now), soon)
 	}

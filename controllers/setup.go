@@ -93,6 +93,9 @@ func prepareCache(ctx context.Context, view *View) error {
 		if err := c.IndexField(ctx, secretMetadata(), indexCredential, indexSecret); err != nil {
 			return err
 		}
+		if err := c.IndexField(ctx, secretMetadata(), indexTokenID, tokenIDs); err != nil {
+			return err
+		}
 	}
 	return view.IndexField(ctx, &corev1.ServiceAccount{}, indexCredential, indexServiceAccount)
 }

@@ -41,15 +41,21 @@ func observe(secret *metav1.PartialObjectMetadata) observed {
 	if secret == nil {
 		return o
 	}
-	var records []record
-	if json.Unmarshal([]byte(secret.Annotations[annotationRegistries]), &records) != nil {
-		return o
-	}
+	records := recordsOf(secret)
 	o.records = make(map[string]record, len(records))
 	for _, r := range records {
 		o.records[r.Name] = r
 	}
 	return o
+}
+
+// recordsOf reads the records of a target; none if they do not read.
+func recordsOf(secret metav1.Object) []record {
+	var records []record
+	if json.Unmarshal([]byte(secret.GetAnnotations()[annotationRegistries]), &records) != nil {
+		return nil
+	}
+	return records
 }
 
 // cause is why a Secret or an entry must be written now. It ends up in events and logs.
@@ -177,10 +183,20 @@ func ownedData(entry metav1.ManagedFieldsEntry) (map[string]json.RawMessage, err
 const jitterShare = 10
 
 // refreshAt is when this target is due for a new token. The jitter is a hash of the credential and the namespace, so a restart
-// changes nothing and a test knows it.
+// changes nothing and a test knows it. It moves a refresh earlier, except where the cloud would only repeat the token.
 func refreshAt(c *credential, namespace string, token providers.Token) time.Time {
-	window := token.ExpiresAt.Sub(token.IssuedAt) / jitterShare
-	return token.RefreshAt().Add(-spread(string(c.object.GetUID())+"/"+namespace, window))
+	name, due := string(c.object.GetUID())+"/"+namespace, token.RefreshAt()
+	switch {
+	case token.ExpiresAt.Equal(providers.Never):
+		return providers.Never
+	case due.Equal(token.RenewableAt):
+		return due.Add(spread(name, token.ExpiresAt.Sub(due)/jitterShare))
+	}
+	earlier := due.Add(-spread(name, token.ExpiresAt.Sub(token.IssuedAt)/jitterShare))
+	if earlier.Before(token.RenewableAt) {
+		return token.RenewableAt
+	}
+	return earlier
 }
 
 // spread maps a name to the same fraction of any window.

@@ -3,6 +3,8 @@ package controllers
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -27,6 +29,22 @@ func (l labelled) Get(ctx context.Context, key client.ObjectKey, o client.Object
 		return apierrors.NewNotFound(corev1.Resource("secrets"), key.Name)
 	}
 	return nil
+}
+
+// List knows the index of token IDs, as the cache does.
+func (l labelled) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	all := (&client.ListOptions{}).ApplyOptions(opts)
+	if all.FieldSelector == nil {
+		return l.Reader.List(ctx, list, opts...)
+	}
+	id, ok := all.FieldSelector.RequiresExactMatch(indexTokenID)
+	secrets, also := list.(*metav1.PartialObjectMetadataList)
+	if !ok || !also {
+		return fmt.Errorf("no index for %s", all.FieldSelector)
+	}
+	err := l.Reader.List(ctx, secrets, client.HasLabels{v1alpha1.LabelSecret})
+	secrets.Items = slices.DeleteFunc(secrets.Items, func(m metav1.PartialObjectMetadata) bool { return !slices.Contains(tokenIDs(&m), id) })
+	return err
 }
 
 // staleNamespace shows a namespace as it was before its deletion.

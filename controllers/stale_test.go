@@ -14,7 +14,7 @@ import (
 
 func TestStaleEntry(t *testing.T) {
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
-	req := providers.Request{Provider: "ecr", Registry: registry("prod", "eu-west-1"), RefreshRequestedAt: "r1"}
+	req := providers.Request{Registry: registry("prod", "eu-west-1"), RefreshRequestedAt: "r1"}
 	fresh := record{Name: "prod", Source: req.Source(), Refresh: "r1", RefreshAt: now.Add(time.Second), ExpiresAt: now.Add(time.Hour)}
 	with := func(change func(*record)) observed {
 		r := fresh

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/providers"
 )
 
 // maxFailures is how many namespaces a status names.
@@ -42,12 +43,13 @@ func (l *Ledger) sum(c *credential, selected []string, now time.Time) summary {
 	if b == nil {
 		b = l.open(c.Key, now)
 	}
+	b.selected = len(selected)
 	s := summary{selected: len(selected), age: now.Sub(b.opened), generation: c.object.GetGeneration()}
 	names := make([]string, len(c.spec.Registries))
 	s.registries, s.live = make([]v1alpha1.RegistryStatus, len(names)), make([]int, len(names))
 	for i, entry := range c.spec.Registries {
 		names[i] = entry.Name
-		s.registries[i] = v1alpha1.RegistryStatus{Name: entry.Name, Hosts: b.hosts[entry.Name]}
+		s.registries[i] = v1alpha1.RegistryStatus{Name: entry.Name, Hosts: firstHosts(b.hosts[entry.Name])}
 	}
 	type failing struct {
 		since time.Time
@@ -80,6 +82,11 @@ func (l *Ledger) sum(c *credential, selected []string, now time.Time) summary {
 	return s
 }
 
+// maxHosts is how many hosts of an entry a status names.
+const maxHosts = 64
+
+func firstHosts(hosts []string) []string { return hosts[:min(len(hosts), maxHosts)] }
+
 func (s *summary) addEntry(i int, e entryStanding, now time.Time) {
 	r := &s.registries[i]
 	switch {
@@ -88,12 +95,18 @@ func (s *summary) addEntry(i int, e entryStanding, now time.Time) {
 		s.expired = r.Name
 	default:
 		s.live[i]++
+		if e.expiresAt.Equal(providers.Never) {
+			break
+		}
 		if s.nextExpiry.IsZero() || e.expiresAt.Before(s.nextExpiry) {
 			s.nextExpiry = e.expiresAt
 		}
 	}
 	r.ExpiresAt = earliest(r.ExpiresAt, e.expiresAt)
 	r.RefreshAt = earliest(r.RefreshAt, e.refreshAt)
+	if r.Verified == "" || e.verified == metav1.ConditionUnknown {
+		r.Verified = e.verified
+	}
 	if e.failure == nil {
 		return
 	}
@@ -183,8 +196,9 @@ func (s *summary) ready(c *credential) metav1.Condition {
 	return ready
 }
 
+// earliest leaves out what never comes.
 func earliest(known *metav1.Time, t time.Time) *metav1.Time {
-	if t.IsZero() || known != nil && known.Time.Before(t) {
+	if t.IsZero() || t.Equal(providers.Never) || known != nil && known.Time.Before(t) {
 		return known
 	}
 	return &metav1.Time{Time: t.Truncate(time.Second)}

@@ -29,6 +29,8 @@ type Tokens interface {
 	Token(req providers.Request, newerThan time.Time, wake func()) (providers.Token, error)
 	// Held returns the best live token from the source of req that is in memory.
 	Held(req providers.Request) (providers.Token, bool)
+	// Revoke ends a token that it has minted and no longer hands out, and calls done once.
+	Revoke(id string, done func(error))
 }
 
 // TargetReconciler brings one Secret in one namespace to what its credential says.
@@ -56,8 +58,9 @@ type TargetReconciler struct {
 	// Ledger takes the outcome of every reconcile.
 	Ledger *Ledger
 
-	versions versions
-	written  expectations
+	versions   versions
+	written    expectations
+	superseded superseded
 }
 
 // Reconcile serves the target, or gives it up when no credential claims it any more.
@@ -77,6 +80,10 @@ func (r *TargetReconciler) Reconcile(ctx context.Context, t Target) (reconcile.R
 		r.giveUp(c, t)
 		return reconcile.Result{}, ignoreGone(r.release(ctx, t, c))
 	}
+	revoke, err := r.revoke(ctx, t)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
 	out, err := r.serve(ctx, t, c)
 	switch {
 	case isGone(err):
@@ -89,7 +96,11 @@ func (r *TargetReconciler) Reconcile(ctx context.Context, t Target) (reconcile.R
 	}
 	r.Ledger.report(c, t, out, r.Clock.Now())
 	logOutcome(ctx, out)
-	return out.result(r.Clock.Now()), nil
+	result := out.result(r.Clock.Now())
+	if revoke > 0 {
+		result.RequeueAfter = sooner(result.RequeueAfter, revoke)
+	}
+	return result, nil
 }
 
 // serve is the straight line: link, observe, decide, obtain, write, report.
@@ -154,6 +165,10 @@ func (r *TargetReconciler) keep(ctx context.Context, t Target, c *credential, o 
 	case err != nil || rejection != nil:
 		withdraw(o, out.entries)
 		out.failure = rejection
+	default:
+		r.supersede(o, out.entries)
+	}
+	switch {
 	case changed && why != "":
 		out.wrote = why
 	case changed:

@@ -46,6 +46,12 @@ type mint struct {
 	serial int
 	// padding makes passwords longer.
 	padding string
+	// change alters the tokens.
+	change func(*providers.Token)
+	// ids starts the IDs of tokens: tests share an API server, and must not hold one another's.
+	ids string
+	// revoked are the IDs of the tokens that were revoked.
+	revoked []string
 }
 
 func (m *mint) Token(ctx context.Context, req providers.Request) (providers.Token, error) {
@@ -67,13 +73,38 @@ func (m *mint) Token(ctx context.Context, req providers.Request) (providers.Toke
 	if len(req.Registry.ECR.Accounts) > 0 {
 		account = req.Registry.ECR.Accounts[0]
 	}
-	return providers.Token{
+	token := providers.Token{
 		Logins: []providers.Login{{
 			Username: "AWS", Password: providers.Sensitive(fmt.Sprintf("%s%s-%d%s", canary, region, serial, m.padding)),
 			Hosts: []string{hostIn(account, region)},
 		}},
 		ExpiresAt: m.clock.Now().Add(life),
-	}, nil
+	}
+	if m.change != nil {
+		token.ID = fmt.Sprintf("%s-%d", m.ids, serial)
+		m.change(&token)
+	}
+	return token, nil
+}
+
+func (m *mint) Revoke(_ context.Context, _ providers.Request, id string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.revoked = append(m.revoked, id)
+	return m.fail["revoke"]
+}
+
+// broker tells when a revocation has ended.
+type broker struct {
+	*providers.Broker
+	revocations chan<- struct{}
+}
+
+func (b broker) Revoke(id string, done func(error)) {
+	b.Broker.Revoke(id, func(err error) {
+		done(err)
+		b.revocations <- struct{}{}
+	})
 }
 
 // breakWest makes eu-west-1 fail; nil mends it.
@@ -104,6 +135,8 @@ type world struct {
 	mint     *mint
 	recorder *events.FakeRecorder
 	woken    chan Target
+	// revocations says that one has ended.
+	revocations chan struct{}
 	// names is what the test's objects are called.
 	names string
 }
@@ -121,6 +154,7 @@ func newWorld(t *testing.T) (w *world, ns string) {
 	w.must(err)
 	w.restart()
 	ns = fmt.Sprintf("t%d", time.Now().UnixNano())
+	w.mint.ids = ns
 	w.must(w.admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns, Labels: map[string]string{"team": ns}}}))
 	w.must(client.IgnoreAlreadyExists(w.admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: home}})))
 	w.serviceAccount(ns, "default", nil)
@@ -134,9 +168,10 @@ func (w *world) restart() {
 	w.recorder = events.NewFakeRecorder(1000)
 	ours := client.WithFieldOwner(w.admin, FieldManager)
 	ledger := &Ledger{Changed: func(Key) {}}
+	w.revocations = make(chan struct{}, 100)
 	w.TargetReconciler = &TargetReconciler{
 		Cache: labelled{w.admin}, Live: w.admin, Client: ours, Clock: w.time, Namespace: home, Ledger: ledger,
-		Tokens:   providers.NewBroker(w.Context(), w.time, map[string]providers.Provider{"ecr": w.mint}),
+		Tokens:   broker{providers.NewBroker(w.Context(), w.time, map[string]providers.Provider{"ecr": w.mint}), w.revocations},
 		Excluded: sets.New("kube-system"),
 		Wake:     func(t Target, _ int) { woken <- t },
 	}

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
 	"k8s.io/utils/clock"
 
 	"github.com/regcred/regcred/api/v1alpha1"
@@ -17,13 +16,8 @@ import (
 const (
 	// callTimeout bounds one provider call with all its round trips.
 	callTimeout = 30 * time.Second
-	// callsPerSecond and callBurst bound the calls to one provider. ECR's documents disagree between 20 and 500 calls a
-	// second for an account and region; half of the smallest is asked for.
-	callsPerSecond = 10
-	callBurst      = 20
-
-	minBackoff = time.Second
-	maxBackoff = 2 * time.Minute
+	minBackoff  = time.Second
+	maxBackoff  = 2 * time.Minute
 	// maxRetryAfter bounds how long a cloud can silence us by a Retry-After header.
 	maxRetryAfter = 15 * time.Minute
 	// terminalRetry is how often an error that only the spec can mend is tried again all the same: never say never.
@@ -46,12 +40,20 @@ type Broker struct {
 	base      context.Context //nolint:containedctx // calls outlive the reconcile that starts them, and end with the process
 	providers map[string]Provider
 	clock     clock.PassiveClock
-	limits    map[string]*rate.Limiter
 
-	mu    sync.Mutex
-	slots map[string]*slot
+	mu        sync.Mutex
+	slots     map[string]*slot
+	endpoints map[string]*endpoint
 	// held is the live token of each source that expires last, whatever refresh request it answers.
 	held map[string]Token
+	// revocable are the live tokens that can be revoked, by their ID.
+	revocable map[string]revocable
+}
+
+// revocable is who can revoke a token.
+type revocable struct {
+	req       Request
+	expiresAt time.Time
 }
 
 // slot is what the Broker knows of one request.
@@ -66,15 +68,16 @@ type slot struct {
 	failure  *Error
 	failures int
 	retryAt  time.Time
+	// life is how long the last token was to live.
+	life time.Duration
 }
 
 // NewBroker returns a Broker over the given providers, by the name of their union member. Calls end when ctx does.
 func NewBroker(ctx context.Context, c clock.PassiveClock, providers map[string]Provider) *Broker {
-	limits := make(map[string]*rate.Limiter, len(providers))
-	for name := range providers {
-		limits[name] = rate.NewLimiter(callsPerSecond, callBurst)
+	return &Broker{
+		base: ctx, providers: providers, clock: c,
+		slots: map[string]*slot{}, endpoints: map[string]*endpoint{}, held: map[string]Token{}, revocable: map[string]revocable{},
 	}
-	return &Broker{base: ctx, providers: providers, clock: c, limits: limits, slots: map[string]*slot{}, held: map[string]Token{}}
 }
 
 // Token returns a live token that expires later than newerThan; the zero time asks for any live token.
@@ -112,7 +115,7 @@ func (b *Broker) Token(req Request, newerThan time.Time, wake func()) (Token, er
 	s.waiting = append(s.waiting, wake)
 	if !s.calling {
 		s.calling, s.since = true, now
-		go b.call(key, s, provider, req)
+		go b.call(key, s, provider, req, b.endpoint(req.Endpoint()))
 	}
 	return Token{}, &PendingError{Since: s.since}
 }
@@ -126,12 +129,19 @@ func (b *Broker) Held(req Request) (Token, bool) {
 	return token, ok && token.ExpiresAt.After(b.clock.Now())
 }
 
-func (b *Broker) call(key string, s *slot, provider Provider, req Request) {
-	var token Token
-	err := b.limits[providerOf(req)].Wait(b.base)
-	if err == nil {
-		token, err = b.mint(provider, req)
+// endpoint returns the endpoint of this name. The caller holds the lock.
+func (b *Broker) endpoint(name string) *endpoint {
+	e := b.endpoints[name]
+	if e == nil {
+		e = newEndpoint(name)
+		b.endpoints[name] = e
 	}
+	e.use(b.clock.Now())
+	return e
+}
+
+func (b *Broker) call(key string, s *slot, provider Provider, req Request, e *endpoint) {
+	token, err := e.do(b.base, b.clock.Now, func() (Token, error) { return b.mint(provider, req) })
 
 	b.mu.Lock()
 	now := b.clock.Now()
@@ -141,9 +151,12 @@ func (b *Broker) call(key string, s *slot, provider Provider, req Request) {
 		err = s.accept(token, now)
 	}
 	if err == nil {
-		s.failure, s.failures = nil, 0
+		s.failure, s.failures, s.life = nil, 0, token.ExpiresAt.Sub(now)
 		if source := req.Source(); token.ExpiresAt.After(b.held[source].ExpiresAt) {
 			b.held[source] = token
+		}
+		if token.ID != "" {
+			b.revocable[token.ID] = revocable{req, token.ExpiresAt}
 		}
 	} else {
 		s.fail(key, err, now)
@@ -159,12 +172,35 @@ func (b *Broker) call(key string, s *slot, provider Provider, req Request) {
 	}
 }
 
+// Revoke ends a token that was minted here, as the identity that it was minted with, and calls done when that has ended. What is not known
+// here is left alone, and so is the token that is handed out at present: an ID comes from where others may write, too.
+func (b *Broker) Revoke(id string, done func(error)) {
+	b.mu.Lock()
+	token, known := b.revocable[id]
+	if !known || b.held[token.req.Source()].ID == id {
+		b.mu.Unlock()
+		done(nil)
+		return
+	}
+	e := b.endpoint(token.req.Endpoint())
+	b.mu.Unlock()
+	name, _ := token.req.Registry.Provider()
+	go func() {
+		_, err := e.do(b.base, b.clock.Now, func() (Token, error) {
+			ctx, cancel := context.WithTimeout(b.base, callTimeout)
+			defer cancel()
+			return Token{}, revoke(ctx, b.providers[name], token.req, id)
+		})
+		done(err)
+	}()
+}
+
 func (b *Broker) mint(provider Provider, req Request) (token Token, err error) {
 	ctx, cancel := context.WithTimeout(b.base, callTimeout)
 	defer cancel()
 	defer func() {
 		if recover() != nil {
-			err = Errorf(v1alpha1.ReasonInternal, "provider %s panicked; please report this as a bug", providerOf(req))
+			err = Errorf(v1alpha1.ReasonInternal, "a call to %s panicked; please report this as a bug", req.Endpoint())
 		}
 	}()
 	token, err = provider.Token(ctx, req)
@@ -172,11 +208,6 @@ func (b *Broker) mint(provider Provider, req Request) (token Token, err error) {
 		err = Errorf(v1alpha1.ReasonUnavailable, "no answer within %s: check the endpoint, the proxy and the network policies of the controller", callTimeout)
 	}
 	return token, err
-}
-
-func providerOf(req Request) string {
-	name, _ := req.Registry.Provider()
-	return name
 }
 
 // accept takes a minted token unless it is worse than the one held.
@@ -203,26 +234,56 @@ func (t Token) usable(now time.Time) bool {
 }
 
 func (s *slot) fail(key string, err error, now time.Time) {
+	s.failure = asError(err)
+	if resting, ok := errors.AsType[*restingError](err); ok {
+		// Nothing was tried: the request's own patience is not spent. The jitter spreads the requests over a second.
+		s.retryAt = now.Add(resting.failure.RetryAfter + spread(key, 0, time.Second))
+		return
+	}
+	s.failures++
+	switch {
+	case s.failure.Terminal:
+		s.retryAt = now.Add(terminalRetry)
+	default:
+		s.retryAt = now.Add(max(backoff(key, s.failures, s.ceiling()), min(s.failure.RetryAfter, maxRetryAfter)))
+	}
+}
+
+// ceiling is how long a request waits at most between two tries: a small part of what its token lives, so that a token of 30 seconds is
+// not awaited for minutes.
+func (s *slot) ceiling() time.Duration {
+	if s.life == 0 {
+		return maxBackoff
+	}
+	return max(minBackoff, min(maxBackoff, s.life/8))
+}
+
+// asError is the *Error in err; nil for nil.
+func asError(err error) *Error {
+	if err == nil {
+		return nil
+	}
+	if resting, ok := errors.AsType[*restingError](err); ok {
+		return resting.failure
+	}
 	failure, ok := errors.AsType[*Error](err)
 	if !ok {
 		failure = Errorf(v1alpha1.ReasonInternal, "unexpected failure of type %T", err)
 	}
-	s.failure = failure
-	s.failures++
-	switch {
-	case failure.Terminal:
-		s.retryAt = now.Add(terminalRetry)
-	default:
-		s.retryAt = now.Add(max(backoff(key, s.failures), min(failure.RetryAfter, maxRetryAfter)))
-	}
+	return failure
 }
 
-// backoff is exponential with full jitter. The jitter is a hash, so that it is spread over requests and yet the same in every test.
-func backoff(key string, failures int) time.Duration {
-	ceiling := min(maxBackoff, minBackoff<<min(failures, 10))
+// backoff is exponential with full jitter.
+func backoff(key string, failures int, most time.Duration) time.Duration {
+	ceiling := min(most, minBackoff<<min(failures, 10))
+	return minBackoff + spread(key, failures, ceiling-minBackoff+1)
+}
+
+// spread is a part of the window. It is a hash, so that it differs between requests and yet is the same in every test.
+func spread(key string, serial int, window time.Duration) time.Duration {
 	h := fnv.New64a()
-	_, _ = fmt.Fprint(h, key, failures)
-	return minBackoff + time.Duration(h.Sum64()%uint64(ceiling-minBackoff+1))
+	_, _ = fmt.Fprint(h, key, serial)
+	return time.Duration(h.Sum64() % uint64(window))
 }
 
 // sweep forgets what nobody can need any more.
@@ -230,6 +291,16 @@ func (b *Broker) sweep(now time.Time) {
 	for key, s := range b.slots {
 		if !s.calling && !s.token.ExpiresAt.After(now) && now.Sub(s.askedAt) > idle && now.After(s.retryAt) {
 			delete(b.slots, key)
+		}
+	}
+	for name, e := range b.endpoints {
+		if e.idleSince(now.Add(-idle), now) {
+			delete(b.endpoints, name)
+		}
+	}
+	for id, token := range b.revocable {
+		if !token.expiresAt.After(now) {
+			delete(b.revocable, id)
 		}
 	}
 	for source, token := range b.held {

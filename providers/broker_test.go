@@ -302,25 +302,6 @@ func TestAPanicOfAProviderIsAFailure(t *testing.T) {
 	})
 }
 
-func TestCallsToOneEndpointAreSpaced(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := &fake{life: time.Hour}
-		b := broker(t, p)
-		for i := range 120 {
-			_, _ = b.Token(request(fmt.Sprintf("eu-west-%d", i)), time.Time{}, func() {})
-		}
-		synctest.Wait()
-		if got := p.calls.Load(); got != 20 {
-			t.Errorf("%d calls at once, want a burst of 20", got)
-		}
-		pass(10 * time.Second)
-		synctest.Wait()
-		if got := p.calls.Load(); got != 120 {
-			t.Errorf("%d calls after 10 s, want 120: 10 a second after the burst", got)
-		}
-	})
-}
-
 func TestSensitiveIsNeverWrittenOut(t *testing.T) {
 	password := providers.Sensitive("canary")
 	token := providers.Token{Logins: []providers.Login{{Username: "AWS", Password: password}}}

@@ -16,6 +16,7 @@ type Metrics struct {
 	calls   *prometheus.CounterVec
 	errors  *prometheus.CounterVec
 	seconds *prometheus.HistogramVec
+	trials  *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics of providers.
@@ -35,8 +36,12 @@ func NewMetrics(r prometheus.Registerer, c clock.PassiveClock) *Metrics {
 			Help:    "How long calls to a provider for a token take.",
 			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
 		}, []string{"provider"}),
+		trials: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "regcred_verifications_total",
+			Help: "Trials of new tokens at their registry, for entries with `verify`, by how they ended: `proven`, `refused` or `unknown`.",
+		}, []string{"provider", "result"}),
 	}
-	r.MustRegister(m.calls, m.errors, m.seconds)
+	r.MustRegister(m.calls, m.errors, m.seconds, m.trials)
 	return m
 }
 
@@ -46,10 +51,20 @@ func (m *Metrics) Observe(name string, p Provider) Provider {
 	return &observed{Provider: p, name: name, metrics: m}
 }
 
+// ObserveTrials returns a function that counts the trials of a provider's tokens, for a Verifier.
+func (m *Metrics) ObserveTrials(name string) func(result string) {
+	return func(result string) { m.trials.WithLabelValues(name, result).Inc() }
+}
+
 type observed struct {
 	Provider
 	name    string
 	metrics *Metrics
+}
+
+// Revoke implements Revoker if the provider does.
+func (o *observed) Revoke(ctx context.Context, req Request, id string) error {
+	return revoke(ctx, o.Provider, req, id)
 }
 
 func (o *observed) Token(ctx context.Context, req Request) (Token, error) {

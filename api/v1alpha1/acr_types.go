@@ -13,7 +13,7 @@ type ACR struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:items:MaxLength=32
-	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[a-z]+[0-9]?$')",message="a region must be the name of an Azure region, such as westeurope"
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[a-z]+([0-9][a-z]*)?$')",message="a region must be the name of an Azure region, such as westeurope"
 	// +listType=set
 	Regions []string `json:"regions,omitempty"`
 

@@ -8,7 +8,7 @@ type Artifactory struct {
 	// url is the JFrog platform's base, such as https://acme.jfrog.io.
 	// +required
 	// +kubebuilder:validation:MaxLength=261
-	// +kubebuilder:validation:XValidation:rule="self.matches('^https://[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?([.][a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*(:[1-9][0-9]{0,4})?$')",message="url must be https:// and the platform's host, without path, such as https://acme.jfrog.io"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^https://[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?([.][a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?$') && (!self.matches('(//|[.])([0-9]+|0x[a-z0-9-]*)(:[0-9]+)?$') || isIP(self.substring(8).split(':')[0]))",message="url must be https:// and the platform's host, with a port if needed and without path, such as https://acme.jfrog.io"
 	URL string `json:"url"`
 
 	// hosts lists the registry hosts that the Secret is for: the platform's own (repository path), <repository>.<host>
@@ -40,13 +40,13 @@ type Artifactory struct {
 	// projectKey is the JFrog project that the token is for.
 	// +optional
 	// +kubebuilder:validation:MaxLength=32
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z][a-z0-9-]+$')",message="projectKey must be the key of a JFrog project: a lower case letter, then lower case letters, digits and '-'"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z][a-z0-9-]+$')",message="projectKey must be the key of a JFrog project: 2 to 32 lower case letters, digits and '-', starting with a letter"
 	ProjectKey string `json:"projectKey,omitempty"`
 
 	// username is the user that the token is made for, with identity.secretRef. Absent: the user of the Secret's token.
 	// +optional
 	// +kubebuilder:validation:MaxLength=255
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-zA-Z0-9][a-zA-Z0-9@._-]*$')",message="username must be a user of Artifactory: letters, digits, '@', '.', '_' and '-'"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-zA-Z0-9][a-zA-Z0-9@._+-]*$')",message="username must be a user of Artifactory: letters, digits, '@', '.', '_', '+' and '-'"
 	Username string `json:"username,omitempty"`
 
 	// scope is what the token may do, with identity.secretRef. Absent: applied-permissions/user.
@@ -58,6 +58,6 @@ type Artifactory struct {
 	// tokenLifetime is how long a token lives, with identity.secretRef, from 10m to 24h. A token of 3h or less may be too short for
 	// JFrog to remember, and then is not revoked when it is replaced. Absent: 6h.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+[hms])+$') && duration(self) >= duration('10m') && duration(self) <= duration('24h')",message="tokenLifetime must be from 10m to 24h, such as 6h"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,5}[hms])+$') && duration(self) >= duration('10m') && duration(self) <= duration('24h')",message="tokenLifetime must be from 10m to 24h, such as 6h"
 	TokenLifetime Lifetime `json:"tokenLifetime,omitempty"`
 }

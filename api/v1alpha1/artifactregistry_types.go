@@ -18,7 +18,7 @@ type ArtifactRegistry struct {
 	// project is the ID of the project that holds repositories.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:XValidation:rule="self.matches('^([a-z][a-z0-9.-]*:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$')",message="project must be the ID of a Google Cloud project, such as my-project"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([a-z0-9][a-z0-9.-]*:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$')",message="project must be the ID of a Google Cloud project, such as my-project"
 	Project string `json:"project,omitempty"`
 
 	// repositories lists repositories of project that the identity must be able to download from. Each new token is checked for the
@@ -42,7 +42,7 @@ type ArtifactRegistry struct {
 	// with no workloadIdentityProvider: the cluster that the controller runs in, as the metadata server tells.
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
-	// +kubebuilder:validation:XValidation:rule="self.matches('^projects/([a-z][a-z0-9.-]*:)?[a-z][a-z0-9-]{4,28}[a-z0-9]/locations/[a-z0-9-]+/clusters/[a-z][a-z0-9-]{0,39}$')",message="gkeCluster must be a cluster's resource name, such as projects/my-project/locations/europe-west1/clusters/my-cluster"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^projects/([a-z0-9][a-z0-9.-]*:)?[a-z][a-z0-9-]{4,28}[a-z0-9]/locations/[a-z0-9-]+/clusters/[a-z][a-z0-9-]{0,39}$')",message="gkeCluster must be a cluster's resource name, such as projects/my-project/locations/europe-west1/clusters/my-cluster"
 	GKECluster string `json:"gkeCluster,omitempty"`
 
 	// serviceAccount is the Google service account that the identity impersonates. Absent: the one that the annotation
@@ -55,6 +55,6 @@ type ArtifactRegistry struct {
 	// tokenLifetime is how long a token of the impersonated service account lives, from 10m to 12h. More than 1h needs the
 	// organization policy iam.allowServiceAccountCredentialLifetimeExtension. Absent: 1h.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+[hms])+$') && duration(self) >= duration('10m') && duration(self) <= duration('12h')",message="tokenLifetime must be from 10m to 12h, such as 1h30m"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,5}[hms])+$') && duration(self) >= duration('10m') && duration(self) <= duration('12h')",message="tokenLifetime must be from 10m to 12h, such as 1h30m"
 	TokenLifetime Lifetime `json:"tokenLifetime,omitempty"`
 }

@@ -67,6 +67,52 @@ const commonSpec = `
   - name: stage
     ecr: {}
     identity: {secretRef: {name: keys}}
+  - name: public
+    ecrPublic: {roleARN: "arn:aws:iam::123456789012:role/pull", externalID: regcred, dualStack: true}
+    identity: {serviceAccountRef: {name: ecr-puller}}
+  - name: google
+    artifactRegistry:
+      hosts: [europe-west1-docker.pkg.dev]
+      project: my-project
+      repositories: [apps]
+      workloadIdentityProvider: projects/123456789012/locations/global/workloadIdentityPools/my-pool/providers/my-cluster
+      serviceAccount: pull@my-project.iam.gserviceaccount.com
+      tokenLifetime: 1h30m
+    identity: {serviceAccountRef: {name: google-puller}}
+  - name: gke
+    artifactRegistry:
+      hosts: [gcr.io, eu.gcr.io]
+      gkeCluster: projects/my-project/locations/europe-west1/clusters/my-cluster
+    identity: {serviceAccountRef: {name: google-puller}}
+  - name: azure
+    acr:
+      registry: myregistry.azurecr.io
+      regions: [westeurope]
+      tenantID: 72f988bf-86f1-41af-91ab-2d7cd011db47
+      clientID: 6b7ad8a9-1a7e-4a2b-b3a4-2f8e3a4c9d10
+    identity: {serviceAccountRef: {name: azure-puller}}
+  - name: jfrog
+    artifactory:
+      url: https://acme.jfrog.io
+      hosts: [acme.jfrog.io, docker-local.acme.jfrog.io]
+      providerName: my-cluster
+      identityMappingName: pull
+      audience: jfrog
+      projectKey: apps
+    identity: {serviceAccountRef: {name: jfrog-puller}}
+  - name: jfrog-admin
+    artifactory: {url: "https://acme.example:8443", username: puller, scope: "applied-permissions/groups:readers", tokenLifetime: 6h}
+    identity: {secretRef: {name: jfrog-admin}}
+  - name: hub
+    static: {host: docker.io}
+    identity: {secretRef: {name: hub}}
+    verify: {repository: library/nginx, host: docker.io}
+  - name: others
+    static: {hosts: [ghcr.io, "registry.example:5000"]}
+    identity: {secretRef: {name: others}}
+  - name: oracle
+    plugin: {name: credential-provider-oke, image: fra.ocir.io/acme/app, hosts: [ams.ocir.io]}
+    identity: {serviceAccountRef: {name: oracle-puller}}
   serviceAccounts: {names: [default]}`
 
 const commonStatus = `
@@ -81,6 +127,7 @@ registries:
   hosts: [123456789012.dkr.ecr.eu-west-1.amazonaws.com]
   expiresAt: "2026-01-02T15:04:05Z"
   refreshAt: "2026-01-02T09:04:05Z"
+  verified: "True"
   reason: AccessDenied
   message: Allow it.`
 

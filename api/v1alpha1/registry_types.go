@@ -79,10 +79,11 @@ func (r *Registry) Provider() (name, endpoint string) {
 	}
 }
 
-// Host is the host of a registry as it stands in an image reference.
+// Host is the host of a registry as it stands in an image reference. What is admitted here, the parser of the providers takes.
 //
 // +kubebuilder:validation:MaxLength=253
-// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?([.][a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*(:[1-9][0-9]{0,4})?$')",message="a host must be that of a registry as it stands in an image reference, such as registry.example.com or registry.example.com:5000"
+// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?([.][a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?$')",message="a host must be that of a registry as it stands in an image reference, such as registry.example.com or registry.example.com:5000"
+// +kubebuilder:validation:XValidation:rule="!self.matches('(^|[.])([0-9]+|0x[a-z0-9-]*)(:[0-9]+)?$') || isIP(self.split(':')[0])",message="a host that ends like a number must be an IPv4 address, such as 10.0.0.1, since resolvers take it for one"
 type Host string
 
 // Lifetime is a time span in hours, minutes and seconds, such as 1h30m.
@@ -98,8 +99,10 @@ func (l Lifetime) Duration() time.Duration {
 
 // Verify says what a new token must be able to pull.
 type Verify struct {
-	// repository is one that the token must be able to pull from, without host and tag. It need not exist.
+	// repository is one that the token must be able to pull from, without host and tag, of at least 2 characters. It need not
+	// exist.
 	// +required
+	// +kubebuilder:validation:MinLength=2
 	// +kubebuilder:validation:MaxLength=255
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]+(([.]|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+(([.]|_|__|-+)[a-z0-9]+)*)*$')",message="repository must be a repository without host and tag, such as team/app"
 	Repository string `json:"repository"`

@@ -24,15 +24,9 @@ type badCase struct {
 const (
 	objectNameMessage  = "metadata.name must be at most 63 characters: it also names the Secret and the annotation that records a link"
 	entryNameMessage   = "name must be lower case letters, digits and '-', starting and ending with a letter or digit"
-	providerMessage    = "exactly one of the fields in [ecr] must be set"
+	providerMessage    = "exactly one of the fields in [ecr ecrPublic artifactRegistry acr artifactory static plugin] must be set"
 	identityMessage    = "exactly one of the fields in [serviceAccountRef secretRef] must be set"
 	referenceMessage   = "name must be the name of an object: lower case letters, digits, '-' and '.', starting and ending with a letter or digit"
-	regionMessage      = "region must be an AWS region, such as eu-west-1, us-gov-west-1 or cn-north-1"
-	accountMessage     = "an account must be the 12 digits of an AWS account ID, quoted"
-	roleMessage        = "roleARN must be the ARN of an IAM role, such as arn:aws:iam::123456789012:role/pull"
-	externalIDMessage  = "externalID must be 2 to 1224 letters, digits and any of _+=,.@:/-"
-	loneIDMessage      = "externalID needs roleARN: it is presented when that role is assumed"
-	dualStackMessage   = "dualStack is not offered in the isolated regions: remove it"
 	accountsOfMessage  = "exactly one of the fields in [names selector] must be set"
 	accountNameMessage = "a name must be the name of a ServiceAccount: lower case letters, digits, '-' and '.', starting and ending with a letter or digit"
 	labelKeysMessage   = "each key of matchLabels must be a label key, such as app or example.com/app"
@@ -40,10 +34,9 @@ const (
 	labelValueMessage  = "a label value must be empty or letters, digits, '-', '_' and '.', starting and ending with a letter or digit"
 	valuesMessage      = "the operators In and NotIn need values, Exists and DoesNotExist must have none"
 
-	entry   = "spec.registries[0]"
-	ecr     = entry + ".ecr"
-	names   = "spec.serviceAccounts.names"
-	roleARN = "arn:aws:iam::123456789012:role/"
+	entry = "spec.registries[0]"
+	ecr   = entry + ".ecr"
+	names = "spec.serviceAccounts.names"
 )
 
 func goodSpecs() []goodCase {
@@ -53,39 +46,20 @@ func goodSpecs() []goodCase {
 		{"spec.registries", entries(16)},
 		{entry + ".name", chars(63)},
 		{entry + ".name", `"0"`},
-		{ecr, "{}"},
 		{entry + ".identity", ""},
 		{entry + ".identity", "{serviceAccountRef: {name: " + chars(253) + "}}"},
 		{entry + ".identity", "{secretRef: {name: my.keys-1}}"},
-		{ecr + ".accounts", ""},
-		{ecr + ".accounts", "[" + numbered(64, `"%012d"`) + "]"},
-		{ecr + ".roleARN", roleARN + "a/deep/path/pull"},
-		{ecr + ".roleARN", roleARN + "_+=,.@-" + chars(57)},
-		{ecr + ".roleARN", roleARN + chars(2048-len(roleARN)-5) + "/pull"},
-		{ecr + ".roleARN", "arn:aws-us-gov:iam::123456789012:role/pull"},
-		{ecr + ".roleARN", "arn:aws-cn:iam::123456789012:role/pull"},
-		{ecr + ".roleARN", "arn:aws-iso-b:iam::123456789012:role/pull"},
-		{ecr + ".roleARN", "arn:aws-eusc:iam::123456789012:role/pull"},
-		{ecr + ".externalID", ""},
-		{ecr + ".externalID", "aZ0_+=,.@:/-"},
-		{ecr + ".externalID", "ab"},
-		{ecr + ".externalID", chars(1224)},
-		{ecr, "{region: us-iso-east-1, dualStack: false, fips: true}"},
-		{ecr, "{dualStack: true}"},
 		{"spec.serviceAccounts", ""},
 		{names, "[" + numbered(64, "a%d") + "]"},
 		{names, "[a.b-0, " + chars(253) + "]"},
 	}
-	for _, region := range []string{"eu-west-1", "us-east-2", "ap-southeast-7", "ap-northeast-1", "ca-central-1", "mx-central-1",
-		"il-central-1", "us-gov-east-1", "cn-northwest-1", "us-iso-west-1", "us-isob-east-1", "us-isof-south-1",
-		"eu-isoe-west-1", "eusc-de-east-1", "eu-west-12"} {
-		cases = append(cases, goodCase{ecr, "{region: " + region + "}"})
-	}
-	return cases
+	return slices.Concat(cases, goodECR(), goodECRPublic(), goodArtifactRegistry(), goodACR(), goodArtifactory(), goodStatic(), goodPlugin(),
+		goodVerify(), largestEntries())
 }
 
 func badSpecs() []badCase {
-	return slices.Concat(badObjects(), badIdentities(), badPlaces(), badRoles(), badServiceAccounts())
+	return slices.Concat(badObjects(), badProviders(), badIdentities(), badServiceAccounts(), badECR(), badECRPublic(), badArtifactRegistry(),
+		badACR(), badArtifactory(), badStatic(), badPlugin(), badVerify())
 }
 
 func badObjects() []badCase {
@@ -102,7 +76,19 @@ func badObjects() []badCase {
 		{"a name in upper case", entry + ".name", "Prod", entry + ".name", entryNameMessage},
 		{"a name with a dot", entry + ".name", "prod.eu", entry + ".name", entryNameMessage},
 		{"a name that ends with a dash", entry + ".name", "prod-", entry + ".name", entryNameMessage},
+	}
+}
+
+// badProviders have none of them, or two.
+func badProviders() []badCase {
+	return []badCase{
 		{"no provider", ecr, "", entry, providerMessage},
+		{"a second provider: ecrPublic", entry + ".ecrPublic", "{}", entry, providerMessage},
+		{"a second provider: artifactRegistry", entry + ".artifactRegistry", "{hosts: [gcr.io]}", entry, providerMessage},
+		{"a second provider: acr", entry + ".acr", "{registry: myregistry.azurecr.io}", entry, providerMessage},
+		{"a second provider: artifactory", jfrogAdminEntry + ".ecr", "{}", jfrogAdminEntry, providerMessage},
+		{"a second provider: static", hubEntry + ".ecr", "{}", hubEntry, providerMessage},
+		{"a second provider: plugin", entry + ".plugin", "{name: a, image: a}", entry, providerMessage},
 	}
 }
 
@@ -122,51 +108,6 @@ func badIdentities() []badCase {
 		{"a Secret's name with a trailing dot", field, "{secretRef: {name: keys.}}", secret, referenceMessage},
 		{"a Secret's name too long", field, "{secretRef: {name: " + chars(254) + "}}", secret, "Too long: may not be more than 253 bytes"},
 	}
-}
-
-// badPlaces are regions and accounts.
-func badPlaces() []badCase {
-	const accounts, first = ecr + ".accounts", ecr + ".accounts[0]"
-	cases := []badCase{
-		{"a region too long", ecr, "{region: " + chars(33) + "}", ecr + ".region", "Too long: may not be more than 32 bytes"},
-		{"0 accounts", accounts, "[]", accounts, "should have at least 1 items"},
-		{"65 accounts", accounts, "[" + numbered(65, `"%012d"`) + "]", accounts, "Too many: 65: must have at most 64 items"},
-		{"11 digits", accounts, `["12345678901"]`, first, accountMessage},
-		{"13 digits", accounts, `["1234567890123"]`, first, accountMessage},
-		{"digits and dashes", accounts, `["1234-5678-9012"]`, first, accountMessage},
-		{"an alias", accounts, "[production]", first, accountMessage},
-		{"a host", accounts, "[123456789012.dkr.ecr.eu-west-1.amazonaws.com]", first, accountMessage},
-		{"an account too long", accounts, `["` + chars(129) + `"]`, first, "Too long: may not be more than 128 bytes"},
-		{"a number", accounts, "[123456789012]", first, `must be of type string: "integer"`},
-		{"an account twice", accounts, `["123456789012", "123456789012"]`, accounts + "[1]", `Duplicate value: "123456789012"`},
-	}
-	for _, region := range []string{"", "eu-west", "EU-WEST-1", "mars-1", "eu-wset-1", "eu-west-1a", "eu-west-0", "eu-west-100",
-		"eu.west.1", "eu-west-1.amazonaws.com", "eu-west-1/", `eu-west-1\n`, " eu-west-1", "us-isox-east-1", "eusc-east-1"} {
-		cases = append(cases, badCase{"region " + region, ecr, `{region: "` + region + `"}`, ecr + ".region", regionMessage})
-	}
-	for _, region := range []string{"us-iso-west-1", "us-isob-east-1", "us-isof-south-1", "eu-isoe-west-1"} {
-		cases = append(cases, badCase{"dual-stack in " + region, ecr, "{dualStack: true, region: " + region + "}", ecr, dualStackMessage})
-	}
-	return cases
-}
-
-func badRoles() []badCase {
-	const id = ecr + ".externalID"
-	cases := []badCase{
-		{"an ARN too long", ecr + ".roleARN", roleARN + chars(2048), ecr + ".roleARN", "Too long: may not be more than 2048 bytes"},
-		{"an external ID without role", ecr, "{externalID: regcred}", ecr, loneIDMessage},
-		{"an empty external ID", id, `""`, id, externalIDMessage},
-		{"an external ID of 1 character", id, "a", id, externalIDMessage},
-		{"an external ID with a space", id, "a b", id, externalIDMessage},
-		{"an external ID too long", id, chars(1225), id, "Too long: may not be more than 1224 bytes"},
-	}
-	for _, arn := range []string{"", "pull", "arn:aws:iam::123456789012:user/pull", "arn:aws:iam::12345678901:role/pull",
-		"arn:aws:iam:eu-west-1:123456789012:role/pull", "arn:aws:sts::123456789012:assumed-role/pull/session",
-		"arn:aws:iam::123456789012:role", roleARN, roleARN + "pull/", roleARN + "pull me", roleARN + "pull*", roleARN + chars(65),
-		"arn:awscn:iam::123456789012:role/pull", "arn:aws-:iam::123456789012:role/pull", "arn:aws:iam::*:role/pull"} {
-		cases = append(cases, badCase{"role " + arn, ecr + ".roleARN", `"` + arn + `"`, ecr + ".roleARN", roleMessage})
-	}
-	return cases
 }
 
 func badServiceAccounts() []badCase {
@@ -195,4 +136,45 @@ func numbered(n int, format string) string {
 		items[i] = fmt.Sprintf(format, i)
 	}
 	return strings.Join(items, ", ")
+}
+
+// letters are n items of a YAML list, each of two letters.
+func letters(n int) string {
+	items := make([]string, n)
+	for i := range items {
+		items[i] = string(rune('a'+i/26)) + string(rune('a'+i%26))
+	}
+	return strings.Join(items, ", ")
+}
+
+// refused are bad cases of texts in a field, or, if that ends with [0], in the list.
+func refused(field, message string, texts ...string) []badCase {
+	path, list := strings.CutSuffix(field, "[0]")
+	cases := make([]badCase, len(texts))
+	for i, text := range texts {
+		value := fmt.Sprintf("%q", text)
+		if list {
+			value = "[" + value + "]"
+		}
+		cases[i] = badCase{field + "=" + text, path, value, field, message}
+	}
+	return cases
+}
+
+// tooLong is a bad case of a text in a field, or, if that ends with [0], in the list.
+func tooLong(field string, most int) badCase {
+	c := refused(field, fmt.Sprintf("Too long: may not be more than %d bytes", most), chars(most+1))[0]
+	c.name = field + " too long"
+	return c
+}
+
+// badList are the bad cases of a set of 1 to so many different items, of which each has its number formatted into it.
+func badList(path string, most int, format string) []badCase {
+	item := fmt.Sprintf(format, 1)
+	return []badCase{
+		{path + " without items", path, "[]", path, "should have at least 1 items"},
+		{path + " with too many items", path, "[" + numbered(most+1, format) + "]", path,
+			fmt.Sprintf("Too many: %d: must have at most %d items", most+1, most)},
+		{path + " with an item twice", path, "[" + item + ", " + item + "]", path + "[1]", fmt.Sprintf("Duplicate value: %q", item)},
+	}
 }

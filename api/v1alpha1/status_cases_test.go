@@ -18,6 +18,7 @@ func badStatuses() []badCase {
 		{"65 hosts", hosts, "[" + numbered(65, "a%d") + "]", hosts, "Too many: 65: must have at most 64 items"},
 		{"a registry's time", entry + ".expiresAt", "tomorrow", entry + ".expiresAt", notTime},
 		{"a registry's other time", entry + ".refreshAt", "tomorrow", entry + ".refreshAt", notTime},
+		{"a verification that failed", entry + ".verified", `"False"`, entry + ".verified", `supported values: "True", "Unknown"`},
 		{"a registry's message too long", entry + ".message", chars(1025), entry + ".message", "Too long: may not be more than 1024 bytes"},
 		{"no selected", "status.namespaces.selected", "", "status.namespaces.selected", "Required value"},
 		{"no current", "status.namespaces.current", "", "status.namespaces.current", "Required value"},

@@ -12,8 +12,11 @@ import (
 func TestUnknownFieldsAreNamed(t *testing.T) {
 	everywhere := []struct{ name, path, value, field string }{
 		{"a provider that does not exist", "spec.registries", "[{name: hub, gcr: {}}]", entry + ".gcr"},
-		{"a second provider", entry + ".acr", "{}", entry + ".acr"},
+		{"a second provider that does not exist", entry + ".harbor", "{}", entry + ".harbor"},
 		{"a misspelt field", ecr + ".acounts", "[]", ecr + ".acounts"},
+		{"a provider in other words", entry + ".ecrpublic", "{}", entry + ".ecrpublic"},
+		{"a password", hub + ".password", "a", hub + ".password"},
+		{"a tag to verify", hubEntry + ".verify.tag", "latest", hubEntry + ".verify.tag"},
 		{"a ServiceAccount's namespace", entry + ".identity.serviceAccountRef.namespace", "other", entry + ".identity.serviceAccountRef.namespace"},
 		{"a Secret's namespace", "spec.registries[1].identity.secretRef.namespace", "other", "spec.registries[1].identity.secretRef.namespace"},
 		{"a Secret's key", "spec.registries[1].identity.secretRef.key", "a", "spec.registries[1].identity.secretRef.key"},

@@ -19,7 +19,6 @@ import (
 
 	"github.com/regcred/regcred/controllers"
 	"github.com/regcred/regcred/providers"
-	"github.com/regcred/regcred/providers/ecr"
 )
 
 // version is set by the linker.
@@ -36,6 +35,9 @@ type options struct {
 	watchNamespaces      string
 	secretNames          string
 	allowAmbientIdentity bool
+	acrHostSuffixes      string
+	pluginConfig         string
+	pluginBinDir         string
 	printVersion         bool
 	log                  zap.Options
 }
@@ -58,6 +60,11 @@ func (o *options) bind(f *flag.FlagSet) {
 		"The names of the only Secrets to read and write, separated by commas: those of credentials and of identities. Empty: any.")
 	f.BoolVar(&o.allowAmbientIdentity, "allow-ambient-identity", false,
 		"Let a RegistryCredential without identity use the controller's own. Whoever may create one can then pull what the controller can.")
+	f.StringVar(&o.acrHostSuffixes, "acr-host-suffixes", "",
+		"Suffixes of Azure container registries that are sent tokens of Microsoft Entra besides Azure's own, separated by commas.")
+	f.StringVar(&o.pluginConfig, "image-credential-provider-config", "",
+		"A CredentialProviderConfig, as of a kubelet, or a directory of them: the plugins that entries may name.")
+	f.StringVar(&o.pluginBinDir, "image-credential-provider-bin-dir", "", "The directory of the plugins' executables.")
 	f.BoolVar(&o.printVersion, "version", false, "Print the version and exit.")
 	o.log.TimeEncoder = zapcore.RFC3339TimeEncoder
 	o.log.StacktraceLevel = zapcore.PanicLevel
@@ -89,7 +96,7 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	cfg.UserAgent = "regcred/" + version
-	scope := controllers.Scope{Namespaces: names(o.watchNamespaces), SecretNames: names(o.secretNames)}
+	scope := controllers.Scope{Namespaces: sets.New(splitList(o.watchNamespaces)...), SecretNames: sets.New(splitList(o.secretNames)...)}
 	if err := scope.Validate(); err != nil {
 		return err
 	}
@@ -98,14 +105,15 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	system := clock.RealClock{}
-	calls := providers.NewMetrics(metrics.Registry, system)
-	broker := providers.NewBroker(ctx, system, map[string]providers.Provider{
-		ecr.Name: calls.Observe(ecr.Name, ecr.New(system)),
-	})
+	all, err := newProviders(o, providers.NewMetrics(metrics.Registry, system), system)
+	if err != nil {
+		return err
+	}
+	broker := providers.NewBroker(ctx, system, all)
 
 	ledger := &controllers.Ledger{}
-	metrics.Registry.MustRegister(&controllers.Metrics{Ledger: ledger, Clock: system})
-	excluded := names(o.excludedNamespaces)
+	metrics.Registry.MustRegister(broker, &controllers.Metrics{Ledger: ledger, Clock: system, Elected: mgr.Elected()})
+	excluded := sets.New(splitList(o.excludedNamespaces)...)
 	err = controllers.Setup(ctx, mgr, view, &controllers.TargetReconciler{
 		Live: mgr.GetAPIReader(), Client: mgr.GetClient(),
 		Tokens: broker, Clock: system, Ledger: ledger,
@@ -124,9 +132,9 @@ func run(ctx context.Context, o options) error {
 	return mgr.Start(ctx)
 }
 
-// names are separated by commas or blanks.
-func names(list string) sets.Set[string] {
-	return sets.New(strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })...)
+// splitList reads a list that is separated by commas.
+func splitList(list string) []string {
+	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
 // ownNamespace is where the Pod runs, as its mounted ServiceAccount says.

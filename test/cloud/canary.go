@@ -17,6 +17,8 @@ const canaryPrefix = "canary-regcred-"
 const (
 	Canary    = canaryPrefix + "ecr-"
 	CanarySTS = canaryPrefix + "sts-"
+	// CanaryECRPublic starts the passwords for the public registry.
+	CanaryECRPublic = canaryPrefix + "ecr-public-"
 )
 
 // ContainsCanary reports whether text holds a secret of an emulated cloud: bare, escaped for a URL, or in base64 up to three times over,

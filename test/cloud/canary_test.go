@@ -8,7 +8,7 @@ import (
 
 func TestCanariesAreFoundInEveryDisguise(t *testing.T) {
 	encode := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
-	escaped := func(s string) string { return url.QueryEscape(s) }
+	escaped := url.QueryEscape
 	for _, before := range []string{"", "A", "AWS:", "00000000-0000-0000-0000-000000000000:", `{"jti":"`} {
 		secret := before + newSecret(Canary, 20)
 		for name, disguised := range map[string]string{

@@ -26,6 +26,8 @@ type failure struct {
 	status        int
 	code, message string
 	retryAfter    time.Duration
+	// noChallenge leaves the challenge of a registry's 401 out.
+	noChallenge bool
 }
 
 // service is one endpoint of a cloud behind its faults and its counter.

@@ -26,19 +26,21 @@ import (
 // Namespace is the controller's own.
 const Namespace = "regcred-system"
 
-// Lab is a cluster and a cloud.
+// Lab is a cluster and all clouds.
 type Lab struct {
 	*controlplane.ControlPlane
-	AWS *cloud.AWS
+	*Clouds
 	// Client is the administrator's, and reads past any cache.
 	Client client.WithWatch
 	// Root is the top of the repository.
 	Root string
+	// Binary is the controller's.
+	Binary string
 
 	controllers []*Controller
 }
 
-// Start starts a cluster with Regcred's CRDs, its namespace, its RBAC rules and the policies that bound it, and a healthy cloud.
+// Start starts a cluster with Regcred's CRDs, its namespace, its RBAC rules and the policies that bound it, and healthy clouds.
 func Start(ctx context.Context, plane controlplane.Options, aws cloud.Options) (*Lab, error) {
 	root, err := repository()
 	if err != nil {
@@ -57,19 +59,19 @@ func Start(ctx context.Context, plane controlplane.Options, aws cloud.Options) (
 	return lab, nil
 }
 
-// StartEmpty starts a cluster without anything of Regcred, and a healthy cloud.
+// StartEmpty starts a cluster without anything of Regcred, and healthy clouds.
 func StartEmpty(ctx context.Context, plane controlplane.Options, aws cloud.Options) (lab *Lab, err error) {
 	root, err := repository()
 	if err != nil {
 		return nil, err
 	}
-	lab = &Lab{Root: root}
+	lab = &Lab{Root: root, Binary: filepath.Join(root, "bin", "regcred")}
 	defer func(started *Lab) { // a return of nil, err has set lab to nil by then
 		if err != nil {
 			err = errors.Join(err, started.Stop())
 		}
 	}(lab)
-	if lab.AWS, err = cloud.StartAWS(aws); err != nil {
+	if lab.Clouds, err = StartClouds(aws); err != nil {
 		return nil, err
 	}
 	if lab.ControlPlane, err = controlplane.Start(ctx, plane); err != nil {
@@ -97,13 +99,13 @@ func (l *Lab) Stop() error {
 	if l.ControlPlane != nil {
 		errs = append(errs, l.ControlPlane.Stop())
 	}
-	if l.AWS != nil {
-		errs = append(errs, l.AWS.Close())
+	if l.Clouds != nil {
+		errs = append(errs, l.Clouds.Close())
 	}
 	return errors.Join(errs...)
 }
 
-// StartController starts bin/regcred with the cloud's environment, and returns when it is ready.
+// StartController starts the binary with the clouds' environment, and returns when it is ready.
 func (l *Lab) StartController(ctx context.Context, log io.Writer, args ...string) (*Controller, error) {
 	return l.StartControllerAs(ctx, Namespace, "regcred", log, append([]string{"--leader-elect"}, args...)...)
 }
@@ -116,7 +118,7 @@ func (l *Lab) StartControllerAs(ctx context.Context, namespace, account string, 
 		return nil, err
 	}
 	args = append([]string{"--namespace=" + namespace}, args...)
-	c, err := startController(ctx, filepath.Join(l.Root, "bin", "regcred"), kubeconfig, l.AWS.Env(), log, args)
+	c, err := startController(ctx, l.Binary, kubeconfig, l.Env(), log, args)
 	if err != nil {
 		return nil, fmt.Errorf("starting the controller: %w", err)
 	}

@@ -70,6 +70,7 @@ func (noTokens) Token(providers.Request, time.Time, func()) (providers.Token, er
 	return providers.Token{}, providers.Errorf(v1alpha1.ReasonUnavailable, "no tokens here")
 }
 func (noTokens) Held(providers.Request) (providers.Token, bool) { return providers.Token{}, false }
+func (noTokens) Revoke(string, func(error))                     {}
 
 func controller() *controllers.TargetReconciler {
 	return &controllers.TargetReconciler{

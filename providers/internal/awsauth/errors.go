@@ -1,4 +1,4 @@
-package ecr
+package awsauth
 
 import (
 	"context"
@@ -18,8 +18,8 @@ import (
 	"github.com/regcred/regcred/providers"
 )
 
-// refusals are the error codes of STS and ECR that call for something else than patience. Sources: the API references of
-// GetAuthorizationToken, AssumeRole and AssumeRoleWithWebIdentity, and "Common errors" of both services.
+// refusals are the error codes of STS, ECR and ECR Public that call for something else than patience. Sources: the API references of
+// GetAuthorizationToken, AssumeRole and AssumeRoleWithWebIdentity, and "Common errors" of these services.
 var refusals = map[string]struct{ reason, cure string }{
 	"AccessDenied":                {v1alpha1.ReasonAccessDenied, "allow it in the identity's policies, and in the trust policy of the role"},
 	"AccessDeniedException":       {v1alpha1.ReasonAccessDenied, "allow it in the identity's policies"},
@@ -41,9 +41,17 @@ var refusals = map[string]struct{ reason, cure string }{
 	"RequestLimitExceeded":        {v1alpha1.ReasonThrottled, "it is tried again more slowly"},
 }
 
-// explain turns an SDK error into one that may be shown. It speaks of codes, never in the SDK's or the service's words: those
+// Call is a call to AWS, in the words of its errors.
+type Call struct {
+	// Action is the IAM action, As is who calls.
+	Action, As string
+	// Conflict says which settings the SDK refuses to combine for this call; empty if there are none.
+	Conflict string
+}
+
+// Explain turns an SDK error into one that may be shown. It speaks of codes, never in the SDK's or the service's words: those
 // quote requests, and with them session tokens.
-func explain(action, identity string, err error) *providers.Error {
+func Explain(call Call, err error) *providers.Error {
 	if known, ok := errors.AsType[*providers.Error](err); ok {
 		return known
 	}
@@ -51,7 +59,7 @@ func explain(action, identity string, err error) *providers.Error {
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		if r, ok := refusals[api.ErrorCode()]; ok {
 			return &providers.Error{Reason: r.reason, RetryAfter: after,
-				Err: fmt.Errorf("%s is refused to %s (%s): %s", action, identity, api.ErrorCode(), r.cure)}
+				Err: fmt.Errorf("%s is refused to %s (%s): %s", call.Action, call.As, api.ErrorCode(), r.cure)}
 		}
 	}
 	var response *awshttp.ResponseError
@@ -61,17 +69,20 @@ func explain(action, identity string, err error) *providers.Error {
 			reason = v1alpha1.ReasonThrottled
 		}
 		return &providers.Error{Reason: reason, RetryAfter: after,
-			Err: fmt.Errorf("%s as %s failed with HTTP status %d; it is tried again", action, identity, response.HTTPStatusCode())}
+			Err: fmt.Errorf("%s as %s failed with HTTP status %d; it is tried again", call.Action, call.As, response.HTTPStatusCode())}
 	}
 	if _, sent := errors.AsType[*smithyhttp.RequestSendError](err); !sent && !isTimeout(err) && !errors.Is(err, context.Canceled) {
-		return providers.Errorf(v1alpha1.ReasonInvalidRequest, "%s as %s could not be sent: "+
-			"fips and dualStack cannot be combined with AWS_ENDPOINT_URL_ECR; check the region and the AWS_ variables of the controller", action, identity)
+		cure := "check the region and the AWS_ variables of the controller"
+		if call.Conflict != "" {
+			cure = call.Conflict + "; " + cure
+		}
+		return providers.Errorf(v1alpha1.ReasonInvalidRequest, "%s as %s could not be sent: %s", call.Action, call.As, cure)
 	}
-	return providers.Errorf(v1alpha1.ReasonUnavailable, "%s as %s got no answer: %s", action, identity, unreachable(err))
+	return providers.Errorf(v1alpha1.ReasonUnavailable, "%s as %s got no answer: %s", call.Action, call.As, unreachable(err))
 }
 
 func explainWebIdentity(role, audience string, sa *providers.ServiceAccount, err error) *providers.Error {
-	e := explain("sts:AssumeRoleWithWebIdentity of "+role, sa.String(), err)
+	e := Explain(Call{Action: "sts:AssumeRoleWithWebIdentity of " + role, As: sa.String()}, err)
 	if e.Reason == v1alpha1.ReasonAccessDenied {
 		e.Err = fmt.Errorf("%w; it must trust the cluster's OIDC provider with sub system:serviceaccount:%s:%s and aud %s",
 			e.Err, sa.Namespace, sa.Name, audience)
@@ -83,7 +94,7 @@ func explainAmbient(err error) *providers.Error {
 	var api smithy.APIError
 	var response *awshttp.ResponseError
 	if errors.As(err, &api) || errors.As(err, &response) {
-		return explain("getting credentials", "the controller's own identity", err)
+		return Explain(Call{Action: "getting credentials", As: principal(providers.Identity{})}, err)
 	}
 	return noAmbientIdentity()
 }
@@ -124,23 +135,4 @@ func unreachable(err error) string {
 func isTimeout(err error) bool {
 	var timeout net.Error
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
-}
-
-// who names the principal that asks for the token.
-func who(spec *v1alpha1.ECR, id providers.Identity) string {
-	if spec.RoleARN != "" {
-		return "role " + spec.RoleARN
-	}
-	return principal(id)
-}
-
-func principal(id providers.Identity) string {
-	switch {
-	case id.ServiceAccount != nil:
-		return "the role of " + id.ServiceAccount.String()
-	case id.Secret != nil:
-		return "the access key in " + id.Secret.String()
-	default:
-		return "the controller's own identity"
-	}
 }

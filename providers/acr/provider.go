@@ -1,0 +1,141 @@
+// Package acr mints tokens for Azure Container Registry.
+package acr
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/containers/azcontainerregistry"
+	"github.com/golang-jwt/jwt/v5"
+	"k8s.io/utils/clock"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/internal/outbound"
+)
+
+// Name is the union member of this provider.
+const Name = "acr"
+
+const (
+	// username says that the password is a refresh token.
+	username = "00000000-0000-0000-0000-000000000000"
+	// scope is for registries alone, and the same in all clouds (azcontainerregistry, cloud_config.go). A token of Azure Resource
+	// Manager is refused by registries with azureADAuthenticationAsArmPolicy disabled.
+	scope = "https://containerregistry.azure.net/.default"
+	// tolerableSkew is how far our clock and the registry's may differ before the expiry of a token is converted from one to the other.
+	tolerableSkew = time.Minute
+	// localDialTimeout bounds the way to the managed identity's endpoint, which is on the node: where there is none, packets vanish.
+	localDialTimeout = 2 * time.Second
+)
+
+// Options are what New takes beside the clock.
+type Options struct {
+	// ExtraSuffixes are host suffixes, such as azurecr.example.com, whose registries are sent tokens of Microsoft Entra as those of
+	// Azure's own suffixes are.
+	ExtraSuffixes []string
+	// Transport reaches everything, the managed identity's endpoint included; nil for the network.
+	Transport http.RoundTripper
+}
+
+// Provider mints ACR refresh tokens: Entra knows the identity, and the registry exchanges Entra's token for its own.
+type Provider struct {
+	clock clock.PassiveClock
+	sites []site
+	// remote reaches Entra and registries; local, the managed identity's endpoint on the node, which is at a link-local address.
+	remote, local *http.Client
+}
+
+// New returns a provider. It fails if a suffix is none.
+func New(c clock.PassiveClock, o Options) (*Provider, error) {
+	sites, err := sitesOf(o.ExtraSuffixes)
+	if err != nil {
+		return nil, err
+	}
+	p := &Provider{clock: c, sites: sites, remote: outbound.Client(o.Transport)}
+	local := o.Transport
+	if local == nil {
+		t := http.DefaultTransport.(*http.Transport).Clone()
+		// What is on the node is not behind a proxy.
+		t.Proxy = nil
+		t.DialContext = (&net.Dialer{Timeout: localDialTimeout}).DialContext
+		local = t
+	}
+	p.local = outbound.Client(local)
+	return p, nil
+}
+
+// Token asks Entra for a token of the identity, and the registry for a refresh token in its place.
+func (p *Provider) Token(ctx context.Context, req providers.Request) (providers.Token, error) {
+	spec := req.Registry.ACR
+	// First of all: an Entra token is asked for only if there is a host that it may go to.
+	reg, err := p.registry(spec)
+	if err != nil {
+		return providers.Token{}, err
+	}
+	id, err := p.identity(ctx, reg.site, spec, req.Identity)
+	if err != nil {
+		return providers.Token{}, err
+	}
+	// With claims MSAL leaves out the token cache that it has for managed identities. It does not send them to their endpoint.
+	access, err := id.credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{scope}, Claims: id.claims})
+	if err != nil {
+		return providers.Token{}, id.explain(id.wire.last, id)
+	}
+	password, expiresAt, err := p.exchange(ctx, reg, id, access.Token)
+	if err != nil {
+		return providers.Token{}, err
+	}
+	return providers.Token{
+		Logins:    []providers.Login{{Username: username, Password: providers.Sensitive(password), Hosts: reg.hosts(spec.Regions)}},
+		ExpiresAt: expiresAt,
+	}, nil
+}
+
+// exchange has the registry turn a token of Entra into a refresh token of its own.
+func (p *Provider) exchange(ctx context.Context, reg registry, id identity, accessToken string) (string, time.Time, error) {
+	w := p.wire()
+	client, err := azcontainerregistry.NewAuthenticationClient(reg.host.URL(),
+		&azcontainerregistry.AuthenticationClientOptions{ClientOptions: w.options(reg.site.entra.authority)})
+	if err != nil {
+		return "", time.Time{}, providers.Errorf(v1alpha1.ReasonInternal, "no client for the registry %s can be made; please report this as a bug", reg.host)
+	}
+	options := &azcontainerregistry.AuthenticationClientExchangeAADAccessTokenForACRRefreshTokenOptions{AccessToken: &accessToken}
+	if id.tenant != "" {
+		options.Tenant = &id.tenant
+	}
+	out, err := client.ExchangeAADAccessTokenForACRRefreshToken(ctx, azcontainerregistry.PostContentSchemaGrantTypeAccessToken, reg.host.String(), options)
+	if err != nil {
+		return "", time.Time{}, explainExchange(w.last, reg, id)
+	}
+	if out.RefreshToken == nil {
+		return "", time.Time{}, providers.Errorf(v1alpha1.ReasonInvalidResponse, "the registry %s answered without a token", reg.host)
+	}
+	claims := jwt.RegisteredClaims{}
+	// The registry is who issues the token and who will check it; we only read when it ends.
+	if _, _, err := jwt.NewParser().ParseUnverified(*out.RefreshToken, &claims); err != nil || claims.ExpiresAt == nil {
+		return "", time.Time{}, providers.Errorf(v1alpha1.ReasonInvalidResponse,
+			"the registry %s answered with a token that does not say when it expires", reg.host)
+	}
+	return *out.RefreshToken, p.ours(claims, w.last.date), nil
+}
+
+// ours is the expiry by our clock. The registry's is read off its answer or, if a proxy has removed that, off the time of issue.
+func (p *Provider) ours(claims jwt.RegisteredClaims, date time.Time) time.Time {
+	theirs := date
+	if theirs.IsZero() && claims.IssuedAt != nil {
+		theirs = claims.IssuedAt.Time
+	}
+	if theirs.IsZero() {
+		return claims.ExpiresAt.Time
+	}
+	if skew := theirs.Sub(p.clock.Now()); skew.Abs() > tolerableSkew {
+		return claims.ExpiresAt.Add(-skew)
+	}
+	return claims.ExpiresAt.Time
+}
+
+func (p *Provider) wire() *wire { return &wire{client: p.remote, clock: p.clock} }

@@ -1,0 +1,89 @@
+package acr
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"k8s.io/utils/clock"
+)
+
+// wire carries the calls of one SDK client, one after the other, and notes how the last of them ended: the errors of the SDK keep
+// that to themselves, or quote more than may be shown.
+type wire struct {
+	client *http.Client
+	clock  clock.PassiveClock
+	last   answer
+}
+
+// answer is what may be known of an answer.
+type answer struct {
+	// err is why there was none.
+	err    error
+	status int
+	// code is Entra's own, such as AADSTS700016.
+	code       string
+	retryAfter time.Duration
+	// date is the time at the server; zero if it does not say.
+	date time.Time
+}
+
+// options make a client of the SDK use the wire. It tries once: repetition is the Broker's.
+func (w *wire) options(authority string) azcore.ClientOptions {
+	return azcore.ClientOptions{
+		Cloud:     cloud.Configuration{ActiveDirectoryAuthorityHost: authority},
+		Retry:     policy.RetryOptions{MaxRetries: -1},
+		Telemetry: policy.TelemetryOptions{ApplicationID: "regcred"},
+		Transport: w,
+	}
+}
+
+var entraCode = regexp.MustCompile(`AADSTS[0-9]{4,8}`)
+
+// Do implements policy.Transporter. The answer is read here, so that one which breaks off counts as none.
+func (w *wire) Do(r *http.Request) (*http.Response, error) {
+	w.last = answer{}
+	res, err := w.client.Do(r) //nolint:gosec // the hosts are Entra's, the node's, and those that Provider.registry admits
+	if err != nil {
+		w.last.err = err
+		return nil, err
+	}
+	body, err := io.ReadAll(res.Body)
+	res.Body.Close()
+	if err != nil {
+		w.last.err = err
+		return nil, err
+	}
+	res.Body = io.NopCloser(bytes.NewReader(body))
+	w.last.status = res.StatusCode
+	if date, err := http.ParseTime(res.Header.Get("Date")); err == nil {
+		w.last.date = date
+	}
+	if res.StatusCode >= http.StatusMultipleChoices {
+		w.last.code = string(entraCode.Find(body))
+		w.last.retryAfter = w.retryAfter(res.Header.Get("Retry-After"))
+	}
+	return res, nil
+}
+
+// retryAfter reads both forms of the header (RFC 9110, 10.2.3).
+func (w *wire) retryAfter(value string) time.Duration {
+	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	at, err := http.ParseTime(value)
+	if err != nil {
+		return 0
+	}
+	now := w.last.date
+	if now.IsZero() {
+		now = w.clock.Now()
+	}
+	return max(at.Sub(now), 0)
+}

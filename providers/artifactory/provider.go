@@ -1,0 +1,113 @@
+// Package artifactory mints tokens for Docker registries of JFrog Artifactory.
+package artifactory
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"k8s.io/utils/clock"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/internal/outbound"
+)
+
+// Name is the union member of this provider.
+const Name = "artifactory"
+
+// Provider mints tokens by the REST API of JFrog Access. It honours the proxy of the environment and the system's certificate
+// authorities.
+type Provider struct {
+	clock  clock.PassiveClock
+	client *http.Client
+}
+
+var _ providers.Revoker = (*Provider)(nil)
+
+// New returns a provider. Without a transport it uses the network.
+func New(c clock.PassiveClock, transport http.RoundTripper) *Provider {
+	return &Provider{clock: c, client: outbound.Client(transport)}
+}
+
+// Token has JFrog issue a token as the identity of req.
+func (p *Provider) Token(ctx context.Context, req providers.Request) (providers.Token, error) {
+	spec := req.Registry.Artifactory
+	base, hosts, err := hosts(spec)
+	if err != nil {
+		return providers.Token{}, err
+	}
+	c, err := mint(ctx, base, spec, req.Identity)
+	if err != nil {
+		return providers.Token{}, err
+	}
+	var out answer
+	asked := p.clock.Now()
+	date, err := p.do(ctx, c, &out)
+	if err != nil {
+		return providers.Token{}, err
+	}
+	return c.token(out, spec, hosts, asked, date)
+}
+
+// Revoke ends a token that was created with the token in a Secret. Those of an exchange have no ID: JFrog names none, and lets only an
+// administrator end them.
+func (p *Provider) Revoke(ctx context.Context, req providers.Request, id string) error {
+	base, _, err := hosts(req.Registry.Artifactory)
+	if err != nil {
+		return err
+	}
+	if !tokenID.MatchString(id) {
+		return &providers.Error{Reason: v1alpha1.ReasonInvalidRequest, Terminal: true, Err: errNotAnID}
+	}
+	if req.Identity.Secret == nil {
+		return &providers.Error{Reason: v1alpha1.ReasonInvalidRequest, Terminal: true, Err: errNotRevocable}
+	}
+	c, err := revoke(ctx, base, id, req.Identity.Secret)
+	if err != nil {
+		return err
+	}
+	_, err = p.do(ctx, c, nil)
+	return err
+}
+
+// token makes a token of JFrog's answer. The life counts from when it was asked for, whatever JFrog's clock says; only an answer without
+// it needs the date of JFrog's clock, to read the end that stands in the token.
+func (c call) token(out answer, spec *v1alpha1.Artifactory, hosts []string, asked, date time.Time) (providers.Token, error) {
+	if !isPassword(out.AccessToken) {
+		return providers.Token{}, c.invalid("without a token")
+	}
+	claims := claimsOf(out.AccessToken)
+	var expiresAt time.Time
+	switch {
+	case out.ExpiresIn > 0 && out.ExpiresIn < int64(providers.Never.Sub(asked).Seconds()):
+		expiresAt = asked.Add(time.Duration(out.ExpiresIn) * time.Second)
+	case out.ExpiresIn > 0:
+		expiresAt = providers.Never
+	case claims.ExpiresAt != nil:
+		expiresAt = claims.ExpiresAt.Time
+		if skew := date.Sub(asked); !date.IsZero() && skew.Abs() > tolerableSkew {
+			expiresAt = expiresAt.Add(-skew)
+		}
+	default:
+		return providers.Token{}, c.invalid("with a token that has no expiry")
+	}
+	username := out.Username
+	if username == "" {
+		username = spec.Username
+	}
+	if username == "" {
+		username = claims.user()
+	}
+	if !isUsername(username) {
+		return providers.Token{}, c.invalid("with a token of no user: name one in the identity mapping, or in artifactory.username")
+	}
+	token := providers.Token{
+		Logins:    []providers.Login{{Username: username, Password: providers.Sensitive(out.AccessToken), Hosts: hosts}},
+		ExpiresAt: expiresAt,
+	}
+	if tokenID.MatchString(out.TokenID) {
+		token.ID = out.TokenID
+	}
+	return token, nil
+}
