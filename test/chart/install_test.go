@@ -24,9 +24,9 @@ import (
 )
 
 // installCRDs installs the definitions by the chart of their own.
-func installCRDs(t *testing.T, args ...string) {
+func installCRDs(t *testing.T) {
 	t.Helper()
-	mustHelm(t, append([]string{"upgrade", "--install", "regcred-crds", "charts/regcred-crds", "--namespace", "regcred-crds", "--create-namespace", "--take-ownership"}, args...)...)
+	mustHelm(t, "upgrade", "--install", "regcred-crds", "charts/regcred-crds", "--namespace", "regcred-crds", "--create-namespace", "--take-ownership")
 	t.Cleanup(func() {
 		cmd := exec.Command(helmPath, "uninstall", "regcred-crds", "--namespace", "regcred-crds", "--ignore-not-found") //nolint:noctx // the test's context is gone
 		cmd.Env = append(os.Environ(), "KUBECONFIG="+world.Kubeconfig())

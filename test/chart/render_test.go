@@ -27,7 +27,7 @@ func TestLint(t *testing.T) {
 // permutations are the values files of charts/regcred/ci.
 func permutations(t *testing.T) []string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(world.Root, "charts/regcred/ci/*.yaml"))
+	files, err := filepath.Glob(filepath.Join(world.Root, "charts", "regcred", "ci", "*.yaml"))
 	must(t, err)
 	if len(files) < 5 {
 		t.Fatalf("found %d permutations of values only", len(files))
@@ -154,7 +154,7 @@ func TestNothingIsTypedTwice(t *testing.T) {
 			t.Fatalf("%v: %s", err, out)
 		}
 	}
-	out, err := exec.CommandContext(t.Context(), filepath.Join(scratch, "charts/generate")).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), filepath.Join(scratch, "charts", "generate")).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -185,11 +185,11 @@ func tree(t *testing.T, dir string) map[string][]byte {
 
 // TestTheSchemaKnowsEveryValue: the other direction, that it knows no more, is what a strict schema does to values.yaml itself.
 func TestTheSchemaKnowsEveryValue(t *testing.T) {
-	raw, err := os.ReadFile(filepath.Join(world.Root, "charts/regcred/values.yaml"))
+	raw, err := os.ReadFile(filepath.Join(world.Root, "charts", "regcred", "values.yaml"))
 	must(t, err)
 	var values map[string]any
 	must(t, yaml.Unmarshal(raw, &values))
-	raw, err = os.ReadFile(filepath.Join(world.Root, "charts/regcred/values.schema.json"))
+	raw, err = os.ReadFile(filepath.Join(world.Root, "charts", "regcred", "values.schema.json"))
 	must(t, err)
 	var schema map[string]any
 	must(t, json.Unmarshal(raw, &schema))
