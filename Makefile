@@ -63,6 +63,10 @@ test: build ## Run all tests, with a real API server; RACE= leaves the race dete
 	assets=$(ASSETS); packages="$$($(GO) list ./... | grep -vE '/test/(bench|demo|e2e)$$')"; \
 	KUBEBUILDER_ASSETS="$$assets" $(GO) test $(RACE) $$packages
 
+.PHONY: chart
+chart: build ## Lint, render, install, upgrade and uninstall the chart, in every order.
+	assets=$(ASSETS); KUBEBUILDER_ASSETS="$$assets" $(GO) test ./test/chart -every-order -timeout 30m
+
 .PHONY: demo
 demo: build ## Show Regcred at work on this machine; KEEP=1 leaves it running.
 	assets=$(ASSETS); $(GO) build -o bin/demo ./test/demo; \

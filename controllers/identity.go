@@ -103,6 +103,10 @@ func (r *TargetReconciler) requestToken(ctx context.Context, sa *corev1.ServiceA
 	err := r.Client.SubResource("token").Create(ctx, &corev1.ServiceAccount{
 		ObjectMeta: metav1.ObjectMeta{Namespace: sa.Namespace, Name: sa.Name},
 	}, req)
+	if apierrors.IsForbidden(err) {
+		return "", providers.Errorf(v1alpha1.ReasonInternal, "the controller may not ask for a token of ServiceAccount %s/%s with the audience %s: check its RBAC rules, "+
+			"and the audiences and namespaces that the admission policy regcred-tokens allows (policies.tokenAudiences in the chart)", sa.Namespace, sa.Name, audience)
+	}
 	if err != nil {
 		return "", notFound(err, "ServiceAccount", client.ObjectKeyFromObject(sa))
 	}

@@ -80,6 +80,8 @@ func helm(t *testing.T, args ...string) (string, error) {
 	cmd.Dir = world.Root
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+world.Kubeconfig(), "HELM_CACHE_HOME="+helmHome+"/cache", "HELM_CONFIG_HOME="+helmHome+"/config", "HELM_DATA_HOME="+helmHome+"/data")
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	began := time.Now()
+	defer func() { t.Logf("helm %s took %s", args[0], time.Since(began).Round(time.Millisecond)) }()
 	if err := cmd.Run(); err != nil {
 		return stdout.String(), fmt.Errorf("helm %s: %w: %s", strings.Join(args, " "), err, stderr.String())
 	}
@@ -101,7 +103,9 @@ func kubectl(t *testing.T, stdin string, args ...string) string {
 		must(t, os.WriteFile(file, []byte(stdin), 0o600))
 		args = append(args, "-f", file)
 	}
+	began := time.Now()
 	out, err := world.Kubectl(t.Context(), args...)
+	t.Logf("kubectl %s took %s", strings.Join(args[:2], " "), time.Since(began).Round(time.Millisecond))
 	must(t, err)
 	return string(out)
 }

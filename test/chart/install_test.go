@@ -2,6 +2,7 @@ package chart
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -23,9 +24,9 @@ import (
 )
 
 // installCRDs installs the definitions by the chart of their own.
-func installCRDs(t *testing.T, args ...string) {
+func installCRDs(t *testing.T) {
 	t.Helper()
-	mustHelm(t, append([]string{"upgrade", "--install", "regcred-crds", "charts/regcred-crds", "--namespace", "regcred-crds", "--create-namespace", "--take-ownership"}, args...)...)
+	mustHelm(t, "upgrade", "--install", "regcred-crds", "charts/regcred-crds", "--namespace", "regcred-crds", "--create-namespace", "--take-ownership")
 	t.Cleanup(func() {
 		cmd := exec.Command(helmPath, "uninstall", "regcred-crds", "--namespace", "regcred-crds", "--ignore-not-found") //nolint:noctx // the test's context is gone
 		cmd.Env = append(os.Environ(), "KUBECONFIG="+world.Kubeconfig())
@@ -144,11 +145,14 @@ type thing struct {
 var things = []thing{
 	{"credentials", func(t *testing.T, _ *installation) {
 		t.Helper()
-		kubectl(t, "", "delete", "--all", "--ignore-not-found", "--timeout=30s", "clusterregistrycredentials.regcred.dev")
+		err := world.Client.DeleteAllOf(t.Context(), &v1alpha1.ClusterRegistryCredential{})
+		if err != nil && !meta.IsNoMatchError(err) && !apierrors.IsNotFound(err) { // the CRDs may have gone before
+			t.Fatal(err)
+		}
 	}},
 	{"namespace", func(t *testing.T, w *installation) {
 		t.Helper()
-		kubectl(t, "", "delete", "namespace", w.doomed, "--timeout=30s")
+		kubectl(t, "", "delete", "namespace", w.doomed, "--wait=false")
 	}},
 	{"CRDs", func(t *testing.T, _ *installation) {
 		t.Helper()
@@ -204,12 +208,18 @@ func orders(things []thing) [][]thing {
 	return all
 }
 
+// everyOrder is for `make chart`, which takes its time. Otherwise a few orders are tried, in which each thing is the first.
+var everyOrder = flag.Bool("every-order", false, "try every order of uninstalling")
+
 func TestNothingIsStuckInWhateverOrderItIsUninstalled(t *testing.T) {
 	all := orders(things)
 	if len(all) != 24 {
 		t.Fatalf("%d orders", len(all))
 	}
 	for i, order := range all {
+		if i%5 != 0 && !*everyOrder {
+			continue
+		}
 		var names []string
 		for _, thing := range order {
 			names = append(names, thing.name)
@@ -217,6 +227,9 @@ func TestNothingIsStuckInWhateverOrderItIsUninstalled(t *testing.T) {
 		t.Run(strings.Join(names, ","), func(t *testing.T) {
 			w := working(t, i)
 			name := fmt.Sprintf("order-%d", i)
+			if i == 0 {
+				awaitCollector(t, w.staying)
+			}
 			for _, thing := range order {
 				thing.delete(t, w)
 				if slices.Contains([]string{"credentials", "CRDs"}, thing.name) && slices.Index(names, "release") > slices.Index(names, thing.name) {
@@ -225,7 +238,9 @@ func TestNothingIsStuckInWhateverOrderItIsUninstalled(t *testing.T) {
 				}
 			}
 			gone(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.doomed}})
-			gone(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.staying, Name: name}})
+			if i == 0 {
+				gone(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.staying, Name: name}})
+			}
 			// A controller that is gone removes nothing: links stay for those who delete it first.
 			stay := names[0] == "release" || names[0] == "namespace" && names[1] == "release"
 			if got := slices.Contains(links(t, w.staying), name); got != stay {
@@ -234,6 +249,20 @@ func TestNothingIsStuckInWhateverOrderItIsUninstalled(t *testing.T) {
 			anybodyCanGoOn(t, w.staying)
 		})
 	}
+}
+
+// awaitCollector waits until Kubernetes' garbage collector knows our kinds: it looks for new ones every 30 s, and an owner that it has
+// never seen it does not miss. Hence one order only is tried with it.
+func awaitCollector(t *testing.T, ns string) {
+	t.Helper()
+	owner := own(ns, "owner")
+	must(t, world.Client.Create(t.Context(), owner))
+	owned := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "owned", OwnerReferences: []metav1.OwnerReference{{
+		APIVersion: v1alpha1.GroupVersion.String(), Kind: v1alpha1.KindRegistryCredential, Name: owner.Name, UID: owner.UID,
+	}}}}
+	must(t, world.Client.Create(t.Context(), owned))
+	must(t, world.Client.Delete(t.Context(), owner))
+	gone(t, owned)
 }
 
 func gone(t *testing.T, o client.Object) {

@@ -27,7 +27,7 @@ func TestLint(t *testing.T) {
 // permutations are the values files of charts/regcred/ci.
 func permutations(t *testing.T) []string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(world.Root, "charts/regcred/ci/*.yaml"))
+	files, err := filepath.Glob(filepath.Join(world.Root, "charts", "regcred", "ci", "*.yaml"))
 	must(t, err)
 	if len(files) < 5 {
 		t.Fatalf("found %d permutations of values only", len(files))
@@ -35,33 +35,30 @@ func permutations(t *testing.T) []string {
 	return files
 }
 
-// monitoringKinds stand in for the Prometheus Operator's, whose schemas are not here: what they accept is not proven.
-const monitoringKinds = `apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: KINDs.monitoring.coreos.com}
-spec:
-  group: monitoring.coreos.com
-  scope: Namespaced
-  names: {kind: KIND, plural: KINDs, singular: KIND}
-  versions:
-  - name: v1
-    served: true
-    storage: true
-    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
----
-`
+// prometheusOperator is where the kinds of monitoring.coreos.com are defined.
+const prometheusOperator = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
+
+// installMonitoring installs the Prometheus Operator's own definitions, which are part of its Go module.
+func installMonitoring(t *testing.T) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "mod", "download", "-json", prometheusOperator)
+	cmd.Dir = t.TempDir() // outside of our module, whose go.sum has no part in it
+	out, err := cmd.Output()
+	var module struct{ Dir, Error string }
+	if parsed := json.Unmarshal(out, &module); parsed != nil || err != nil {
+		t.Fatalf("%s: %v %v %s", prometheusOperator, err, parsed, module.Error)
+	}
+	for _, kind := range []string{"servicemonitors", "podmonitors", "prometheusrules"} {
+		kubectl(t, "", "apply", "--server-side", "-f", filepath.Join(module.Dir, "example/prometheus-operator-crd/monitoring.coreos.com_"+kind+".yaml"))
+	}
+}
 
 func TestEveryPermutationIsAdmitted(t *testing.T) {
 	namespace(t, "regcred-system", map[string]string{"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/warn": "restricted"})
 	for _, ns := range []string{"team-a", "team-b"} {
 		namespace(t, ns, nil)
 	}
-	crds := ""
-	for _, kind := range []string{"ServiceMonitor", "PodMonitor", "PrometheusRule"} {
-		text := strings.ReplaceAll(monitoringKinds, "KINDs", strings.ToLower(kind)+"s")
-		crds += strings.Replace(strings.ReplaceAll(text, "KIND", kind), "singular: "+kind, "singular: "+strings.ToLower(kind), 1)
-	}
-	kubectl(t, crds, "apply")
+	installMonitoring(t)
 	installCRDs(t)
 	kubectl(t, "", "wait", "--for=condition=Established", "crd", "--all")
 	for _, file := range permutations(t) {
@@ -131,6 +128,7 @@ func TestBadValuesAreRefusedWithTheCure(t *testing.T) {
 		{"watchNamespaces={team-a},metrics.secure=false,credentials[0].name=a,credentials[0].spec.namespaceSelector.matchLabels.a=b,credentials[0].spec.registries[0].name=c", "create RegistryCredentials in these namespaces"},
 		{"secretNames={regcred},credentials[0].name=a,credentials[0].spec.namespaceSelector.matchLabels.a=b,credentials[0].spec.registries[0].name=c", "a is not among secretNames"},
 		{"metrics.serviceMonitor.enabled=true,metrics.service.enabled=false", "use metrics.podMonitor"},
+		{"metrics.podMonitor.enabled=true", "metrics.podMonitor.tokenSecret"},
 		{"serviceAccount.create=false", "serviceAccount.name"},
 		{"replica=3", "additional properties 'replica' not allowed"},
 		{"metrics.sercure=false", "additional properties 'sercure' not allowed"},
@@ -156,7 +154,7 @@ func TestNothingIsTypedTwice(t *testing.T) {
 			t.Fatalf("%v: %s", err, out)
 		}
 	}
-	out, err := exec.CommandContext(t.Context(), filepath.Join(scratch, "charts/generate")).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), filepath.Join(scratch, "charts", "generate")).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -187,11 +185,11 @@ func tree(t *testing.T, dir string) map[string][]byte {
 
 // TestTheSchemaKnowsEveryValue: the other direction, that it knows no more, is what a strict schema does to values.yaml itself.
 func TestTheSchemaKnowsEveryValue(t *testing.T) {
-	raw, err := os.ReadFile(filepath.Join(world.Root, "charts/regcred/values.yaml"))
+	raw, err := os.ReadFile(filepath.Join(world.Root, "charts", "regcred", "values.yaml"))
 	must(t, err)
 	var values map[string]any
 	must(t, yaml.Unmarshal(raw, &values))
-	raw, err = os.ReadFile(filepath.Join(world.Root, "charts/regcred/values.schema.json"))
+	raw, err = os.ReadFile(filepath.Join(world.Root, "charts", "regcred", "values.schema.json"))
 	must(t, err)
 	var schema map[string]any
 	must(t, json.Unmarshal(raw, &schema))

@@ -23,7 +23,7 @@ import (
 // withLinks applies the MutatingAdmissionPolicy until the test ends.
 func withLinks(t *testing.T) {
 	t.Helper()
-	dir := filepath.Join(root, "config/policy/link")
+	dir := filepath.Join(root, "config", "policy", "link")
 	_, err := cluster.Kubectl(t.Context(), "apply", "-k", dir)
 	must(t, err)
 	t.Cleanup(func() {
@@ -84,7 +84,7 @@ func controller() *controllers.TargetReconciler {
 // both decide alike, it has nothing to change, neither to add nor to take away.
 func TestThePolicyLinksWhatTheControllerWouldLink(t *testing.T) {
 	withLinks(t)
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a failure must be repeatable
+	random := rand.New(rand.NewPCG(1, 2)) // a failure can be repeated
 	credentials := make([]*v1alpha1.ClusterRegistryCredential, 24)
 	for i := range credentials {
 		c := shared(fmt.Sprintf("random-%d", i))

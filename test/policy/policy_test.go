@@ -113,7 +113,7 @@ func withPolicies(t *testing.T, on bool) {
 	if on {
 		verb = []string{"apply"}
 	}
-	_, err := cluster.Kubectl(t.Context(), append(verb, "-k", filepath.Join(root, "config/policy"))...)
+	_, err := cluster.Kubectl(t.Context(), append(verb, "-k", filepath.Join(root, "config", "policy"))...)
 	must(t, err)
 	ns := namespace(t)
 	must(t, admin.Create(t.Context(), account(ns, "probe")))

@@ -64,6 +64,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and .Values.metrics.serviceMonitor.enabled (not (and .Values.metrics.enabled .Values.metrics.service.enabled)) }}
 {{- fail "metrics.serviceMonitor.enabled needs metrics.enabled and metrics.service.enabled: use metrics.podMonitor where there is no Service" }}
 {{- end }}
+{{- if and .Values.metrics.podMonitor.enabled .Values.metrics.enabled .Values.metrics.secure (not .Values.metrics.podMonitor.tokenSecret) }}
+{{- fail "metrics.podMonitor.enabled needs metrics.podMonitor.tokenSecret, the token of somebody who may get /metrics, or metrics.secure=false: a PodMonitor cannot name Prometheus' own token" }}
+{{- end }}
 {{- range .Values.credentials }}
 {{- if and $.Values.secretNames (not (has .name $.Values.secretNames)) }}
 {{- fail (printf "credentials: %s is not among secretNames, and so could not be served: add it there" .name) }}
