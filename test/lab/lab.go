@@ -34,6 +34,8 @@ type Lab struct {
 	Client client.WithWatch
 	// Root is the top of the repository.
 	Root string
+	// ControllerEnv is added to the clouds' environment of the controllers started from now on.
+	ControllerEnv []string
 
 	controllers []*Controller
 	kubeconfig  string
@@ -96,7 +98,7 @@ func (l *Lab) Stop() error {
 
 // StartController starts bin/regcred with the clouds' environment, and returns when it is ready.
 func (l *Lab) StartController(ctx context.Context, log io.Writer, args ...string) (*Controller, error) {
-	c, err := startController(ctx, filepath.Join(l.Root, "bin", "regcred"), l.kubeconfig, l.Env(), log, args)
+	c, err := startController(ctx, filepath.Join(l.Root, "bin", "regcred"), l.kubeconfig, append(l.Env(), l.ControllerEnv...), log, args)
 	if err != nil {
 		return nil, fmt.Errorf("starting the controller: %w", err)
 	}
