@@ -281,7 +281,8 @@ func TestTheSearchFindsWhatIsThere(t *testing.T) {
 	create(t, &corev1.Secret{ObjectMeta: annotated})
 	create(t, &corev1.Event{ObjectMeta: meta, Message: secret, InvolvedObject: corev1.ObjectReference{Namespace: baits}})
 	c := &v1alpha1.RegistryCredential{ObjectMeta: annotated}
-	c.Spec.Registries = []v1alpha1.Registry{{Name: "prod", ECR: &v1alpha1.ECR{Region: "eu-west-1"}}}
+	c.Spec.Registries = []v1alpha1.Registry{{Name: "prod", ECR: &v1alpha1.ECR{Region: "eu-west-1"},
+		Identity: &v1alpha1.Identity{SecretRef: &v1alpha1.LocalReference{Name: "none"}}}}
 	create(t, c)
 	// What is in a Secret itself is nobody's business.
 	create(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: baits, Name: "harmless"}, StringData: map[string]string{"password": secret}})

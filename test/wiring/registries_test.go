@@ -171,7 +171,9 @@ func TestTheFirstOfTwoEntriesForOneHostHasIt(t *testing.T) {
 
 func TestAChangeOfAWatchedSourceIsPublished(t *testing.T) {
 	create(t, namespace("source", nil))
-	user := func() string { return world.DockerHub.AddUser(cloud.HubUser{Name: "source", Pull: []string{"source/app"}}) }
+	user := func() string {
+		return world.DockerHub.AddUser(cloud.HubUser{Name: "source", Pull: []string{"source/app"}})
+	}
 	must(t)(world.DockerHub.SeedImage("source/app", "v1"))
 	kept := source(t, "source", "source", user())
 	c := &v1alpha1.RegistryCredential{ObjectMeta: metav1.ObjectMeta{Namespace: "source", Name: "images"}}
