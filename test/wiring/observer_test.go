@@ -51,6 +51,8 @@ type observed struct {
 }
 
 func observe(ctx context.Context, cfg *rest.Config) (*observer, error) {
+	cfg = rest.CopyConfig(cfg)
+	cfg.WarningHandler = rest.NoWarnings{} // of old APIs, which are watched as well
 	o := &observer{changed: make(chan struct{}), latest: map[types.UID]string{}, count: map[string]int{}}
 	var err error
 	if o.kinds, err = allKinds(cfg); err != nil {
@@ -208,6 +210,7 @@ func leaked(ctx context.Context) ([]string, error) {
 			leaks = append(leaks, fmt.Sprintf("%s %s/%s", s.resource, s.namespace, s.name))
 		}
 	}
+	slices.Sort(leaks)
 	return slices.Compact(leaks), err
 }
 
