@@ -79,7 +79,7 @@ func main() {
 		fmt.Println(version)
 		return
 	}
-	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&o.log)))
+	ctrl.SetLogger(o.logger())
 	if os.Getenv("GOGC") == "" {
 		// Most of the heap is the cache, which stays: letting it double before a collection would only hold memory.
 		debug.SetGCPercent(50)
