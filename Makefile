@@ -54,9 +54,10 @@ verify: ## Fail if generated or formatted files, go.mod or a linter disagree wit
 	$(MAKE) --no-print-directory lint
 	$(GO) mod tidy -diff
 
+# grpcnotrace leaves golang.org/x/net/trace out, whose templates keep the linker from dropping methods that nobody calls: 10 MiB of memory.
 .PHONY: build
 build: ## Build bin/regcred.
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/regcred ./cmd/regcred
+	CGO_ENABLED=0 $(GO) build -tags grpcnotrace -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/regcred ./cmd/regcred
 
 .PHONY: test
 test: build ## Run all tests, with a real API server; RACE= leaves the race detector out.
