@@ -20,13 +20,19 @@ type space struct {
 }
 
 // furnish keeps mounts from spreading to the machine and gives the node what else it would write to: containerd has its shims' sockets
-// below /run, and the kubelet links below /var/log, whatever their settings say.
+// below /run, and the kubelet links below /var/log, whatever their settings say. The files in /proc/sys are those that the kubelet sets
+// at its start, and nobody sets back (kubernetes pkg/kubelet/cm, setupKernelTunables); it finds copies there.
 const furnish = `set -e
 mount --make-rprivate /
 mount -t proc proc /proc
 mount -t tmpfs tmpfs /run
 mount -t tmpfs tmpfs /var/log
 mount -t tmpfs tmpfs "$1"
+for file in vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops kernel/keys/root_maxkeys kernel/keys/root_maxbytes; do
+	mkdir -p "/run/sys/$file"
+	cat "/proc/sys/$file" >"/run/sys/$file/copy"
+	mount --bind "/run/sys/$file/copy" "/proc/sys/$file"
+done
 echo furnished
 exec "$2"
 `
@@ -97,6 +103,11 @@ func (s *space) start(logFile string, env []string, command ...string) (*process
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.done
+}
+
+// path is where we find a file of the space.
+func (s *space) path(inside string) string {
+	return filepath.Join("/proc", strconv.Itoa(s.init.Process.Pid), "root", inside)
 }
 
 // close ends every process in the space.
