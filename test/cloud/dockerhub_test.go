@@ -183,10 +183,15 @@ func TestDockerHubTakesALoginFromAForm(t *testing.T) {
 		"another grant":  {"refresh_token", password, http.StatusBadRequest},
 	} {
 		t.Run(what, func(t *testing.T) {
-			res, err := client.PostForm("https://auth.docker.io/token", url.Values{
+			form := url.Values{
 				"grant_type": {c.grant}, "service": {"registry.docker.io"}, "scope": {"repository:other/app:pull repository:team/app:pull"},
 				"username": {"ci"}, "password": {c.password},
-			})
+			}
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://auth.docker.io/token", strings.NewReader(form.Encode()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			res, err := client.Do(req)
 			if err != nil {
 				t.Fatal(err)
 			}

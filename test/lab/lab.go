@@ -63,7 +63,7 @@ func Start(ctx context.Context, plane controlplane.Options, aws cloud.Options) (
 	if lab.Client, err = newClient(lab.Config); err != nil {
 		return nil, err
 	}
-	if err = lab.install(ctx); err != nil {
+	if err := lab.install(ctx); err != nil {
 		return nil, err
 	}
 	// The controller acts as its ServiceAccount, with no right beyond its rules.

@@ -114,7 +114,7 @@ func (n *Node) load(ctx context.Context, ref string, image v1.Image) error {
 	if err := tarball.WriteToFile(file, tag, image); err != nil {
 		return err
 	}
-	defer os.Remove(file)
+	defer func() { _ = os.Remove(file) }() // Stop removes it, too
 	args := append(n.space.enter(), "ctr", "--address", n.socket(), "--namespace", containerdNamespace, "images", "import", file)
 	out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput()
 	if err != nil {

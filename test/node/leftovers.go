@@ -1,7 +1,6 @@
 package node
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,14 +13,13 @@ import (
 
 // cgroupHierarchies are where the machine's cgroup file systems are mounted: one for version 2, one per controller for version 1.
 func cgroupHierarchies() ([]string, error) {
-	mounts, err := os.Open("/proc/self/mounts")
+	mounts, err := os.ReadFile("/proc/self/mounts")
 	if err != nil {
 		return nil, err
 	}
-	defer mounts.Close()
 	var points []string
-	for lines := bufio.NewScanner(mounts); lines.Scan(); {
-		fields := strings.Fields(lines.Text())
+	for line := range strings.Lines(string(mounts)) {
+		fields := strings.Fields(line)
 		if len(fields) > 2 && (fields[2] == "cgroup" || fields[2] == "cgroup2") {
 			points = append(points, fields[1])
 		}

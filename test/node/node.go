@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 
 	"github.com/regcred/regcred/test/cloud"
@@ -54,9 +53,6 @@ type Node struct {
 
 // Missing says why this machine cannot run a node; nil if it can.
 func Missing() error {
-	if runtime.GOOS != "linux" {
-		return fmt.Errorf("a node needs Linux, and this is %s", runtime.GOOS)
-	}
 	if os.Geteuid() != 0 {
 		return errors.New("a node needs root, for containers, mounts and cgroups")
 	}
@@ -72,7 +68,7 @@ func Missing() error {
 	if points, err := cgroupHierarchies(); err != nil || len(points) == 0 {
 		return errors.Join(errors.New("a node needs cgroups, and none are mounted"), err)
 	}
-	return nil
+	return tryNamespaces()
 }
 
 // Start starts a node and returns when it is Ready. ctx bounds the start only.
@@ -93,7 +89,7 @@ func Start(ctx context.Context, opts Options) (node *Node, err error) {
 		return nil, err
 	}
 	n.disk = filepath.Join(n.dir, "disk")
-	if err = os.Mkdir(n.disk, 0o755); err != nil {
+	if err := os.Mkdir(n.disk, 0o755); err != nil {
 		return nil, err
 	}
 	if n.space, err = startSpace(n.disk, opts.Pause); err != nil {
@@ -106,7 +102,7 @@ func Start(ctx context.Context, opts Options) (node *Node, err error) {
 	if _, n.kubeconfig, err = opts.Plane.AddUser("system:node:"+opts.Name, []string{"system:nodes"}); err != nil {
 		return nil, err
 	}
-	if err = n.StartKubelet(ctx, opts.Verification); err != nil {
+	if err := n.StartKubelet(ctx, opts.Verification); err != nil {
 		return nil, err
 	}
 	return n, nil
