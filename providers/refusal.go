@@ -4,9 +4,9 @@ import (
 	"time"
 )
 
-// refreshSpacing is the least time between two refusals of one source that count: what a registry refuses again and again is not
+// RefreshSpacing is the least time between two refusals of one source that count: what a registry refuses again and again is not
 // mended by minting.
-const refreshSpacing = time.Minute
+const RefreshSpacing = time.Minute
 
 // refusalMemory is how long a refusal is remembered at most, if the refused token has no end. By then everybody has asked for another.
 const refusalMemory = 24 * time.Hour
@@ -24,7 +24,7 @@ func (b *Broker) Refuse(req Request, expiresAt time.Time) bool {
 	source, now := req.Source(), b.clock.Now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if last, ok := b.refusals[source]; ok && now.Sub(last.at) < refreshSpacing {
+	if last, ok := b.refusals[source]; ok && now.Sub(last.at) < RefreshSpacing {
 		return false
 	}
 	until := now.Add(refusalMemory)

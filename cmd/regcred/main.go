@@ -93,11 +93,12 @@ func run(ctx context.Context, o options) error {
 	ledger := &controllers.Ledger{}
 	metrics.Registry.MustRegister(&controllers.Metrics{Ledger: ledger, Clock: system})
 	excluded := sets.New(splitList(o.excludedNamespaces)...)
-	err = controllers.Setup(ctx, mgr, &controllers.TargetReconciler{
+	targets := &controllers.TargetReconciler{
 		Cache: mgr.GetCache(), Live: mgr.GetAPIReader(), Client: mgr.GetClient(),
 		Tokens: broker, Clock: system, Ledger: ledger,
 		Namespace: o.namespace, Excluded: excluded, AllowAmbientIdentity: o.allowAmbientIdentity,
-	}, &controllers.StatusReconciler{
+	}
+	err = controllers.Setup(ctx, mgr, targets, &controllers.StatusReconciler{
 		Cache: mgr.GetCache(), Client: mgr.GetClient(),
 		Clock: system, Ledger: ledger, Excluded: excluded,
 		Events: mgr.GetEventRecorder("regcred"),
@@ -106,6 +107,10 @@ func run(ctx context.Context, o options) error {
 		return fmt.Errorf("the CustomResourceDefinitions are not installed: kubectl apply -f config/crd: %w", err)
 	}
 	if err != nil {
+		return err
+	}
+	pulls := controllers.NewPullReconciler(targets, broker, mgr.GetEventRecorder("regcred"), controllers.NewPullFailures(metrics.Registry))
+	if err := controllers.SetupPulls(mgr, pulls); err != nil {
 		return err
 	}
 	ctrl.Log.Info("Regcred starts", "version", version, "namespace", o.namespace)
