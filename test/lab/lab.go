@@ -3,6 +3,7 @@
 package lab
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -53,12 +54,39 @@ func Start(ctx context.Context, plane controlplane.Options, aws cloud.Options) (
 	if err != nil {
 		return nil, err
 	}
-	for _, dir := range []string{"rbac", "policy"} {
-		if _, err := lab.Kubectl(ctx, "apply", "-k", filepath.Join(root, "config", dir)); err != nil {
-			return nil, errors.Join(err, lab.Stop())
-		}
+	if err := lab.install(ctx); err != nil {
+		return nil, errors.Join(err, lab.Stop())
 	}
 	return lab, nil
+}
+
+// install applies rules and policies. The policy on tokens knows the audience of the JFrog platform, as an administrator would add it.
+func (l *Lab) install(ctx context.Context) error {
+	if _, err := l.Kubectl(ctx, "apply", "-k", filepath.Join(l.Root, "config", "rbac")); err != nil {
+		return err
+	}
+	policies, err := l.Kubectl(ctx, "kustomize", filepath.Join(l.Root, "config", "policy"))
+	if err != nil {
+		return err
+	}
+	const none = "- expression: '[]'\n    name: moreAudiences"
+	if !bytes.Contains(policies, []byte(none)) {
+		return errors.New("config/policy has no place for more audiences of tokens")
+	}
+	policies = bytes.Replace(policies, []byte(none), fmt.Appendf(nil, "- expression: \"['%s']\"\n    name: moreAudiences", l.JFrog.URL()), 1)
+	file, err := os.CreateTemp("", "regcred-policies-*.yaml")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name()) //nolint:errcheck // a temporary file
+	if _, err := file.Write(policies); err != nil {
+		return errors.Join(err, file.Close())
+	}
+	if err := file.Close(); err != nil {
+		return err
+	}
+	_, err = l.Kubectl(ctx, "apply", "-f", file.Name())
+	return err
 }
 
 // StartEmpty starts a cluster without anything of Regcred, and healthy clouds.
