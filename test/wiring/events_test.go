@@ -220,10 +220,10 @@ func TestARestartAndAQuietClusterCostNoRequest(t *testing.T) {
 	}
 	controller = next
 	// The answer to something new proves that everything old has been looked at: new things have no priority over a start.
-	create(t, namespace("quiet-2", map[string]string{"team": "quiet"}))
-	secret(t, "quiet-2", "quiet", "the Secret", anySecret)
 	create(t, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "quiet-every", Name: "late"}})
 	linked(t, "quiet-every", "late", "quiet-every", true)
+	create(t, namespace("quiet-2", map[string]string{"team": "quiet"}))
+	secret(t, "quiet-2", "quiet", "the Secret", anySecret)
 	if diff := cmp.Diff(map[string]int{"aws " + cloud.ActionGetAuthorizationToken: 1}, callsSince(before)); diff != "" {
 		t.Errorf("calls after a restart, where one is for the new namespace (-want +got):\n%s", diff)
 	}

@@ -101,6 +101,8 @@ func TestABadRegistryDelaysNoOther(t *testing.T) {
 	}
 	e.pulls(t, after, e.entries()...)
 	stillHung()
+	mendClouds()
+	e.published(t, "isolated-1", e.entries()...)
 }
 
 func TestEntriesComeAndGoAndTouchNoOther(t *testing.T) {
