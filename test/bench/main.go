@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -46,7 +47,9 @@ func main() {
 	stop()
 	switch {
 	case err != nil:
-		fmt.Fprintln(os.Stderr, "bench:", err)
+		for line := range strings.Lines(err.Error()) {
+			fmt.Fprintln(os.Stderr, "bench:", strings.TrimSpace(line))
+		}
 		os.Exit(1)
 	case missed > 0 && o.strict:
 		os.Exit(2)
