@@ -89,7 +89,7 @@ func (l *Lab) Stop() error {
 		errs = append(errs, l.ControlPlane.Stop())
 	}
 	if l.Clouds != nil {
-		errs = append(errs, l.Clouds.Close())
+		errs = append(errs, l.Close())
 	}
 	return errors.Join(errs...)
 }
