@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -46,7 +47,9 @@ func main() {
 	stop()
 	switch {
 	case err != nil:
-		fmt.Fprintln(os.Stderr, "bench:", err)
+		for line := range strings.Lines(err.Error()) {
+			fmt.Fprintln(os.Stderr, "bench:", strings.TrimSpace(line))
+		}
 		os.Exit(1)
 	case missed > 0 && o.strict:
 		os.Exit(2)
@@ -67,16 +70,13 @@ func run(ctx context.Context, o options) (missed int, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
-	if err := measure(b, ctx); err != nil {
-		return 0, err
-	}
+	// What was measured before a failure is printed, too.
+	err = errors.Join(measure(b, ctx), b.report.broken())
 	b.report.print(os.Stdout)
 	if o.json != "" {
-		if err := b.report.write(o.json); err != nil {
-			return 0, err
-		}
+		err = errors.Join(err, b.report.write(o.json))
 	}
-	return b.report.missed(), b.report.broken()
+	return b.report.missed(), err
 }
 
 // all measures everything.

@@ -152,11 +152,11 @@ func (t *table) print(w io.Writer) {
 		}
 	}
 	for _, row := range rows {
-		line := ""
+		cells := make([]string, len(row))
 		for i, cell := range row {
-			line += "  " + padded(cell, -widths[i])
+			cells[i] = padded(cell, -widths[i])
 		}
-		fmt.Fprintln(w, strings.TrimRight(line, " "))
+		fmt.Fprintln(w, strings.TrimRight("  "+strings.Join(cells, "  "), " "))
 	}
 }
 
