@@ -10,6 +10,7 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
@@ -74,20 +75,24 @@ func Setup(ctx context.Context, mgr ctrl.Manager, targets *TargetReconciler, sta
 
 // prepareCache asks for every informer before the manager starts, so that all of them are filled before the first reconcile.
 func prepareCache(ctx context.Context, mgr ctrl.Manager) error {
+	return prepareInformers(ctx, mgr.GetCache())
+}
+
+func prepareInformers(ctx context.Context, c cache.Cache) error {
 	for _, o := range []client.Object{
 		&v1alpha1.RegistryCredential{}, &v1alpha1.ClusterRegistryCredential{}, namespaceMetadata(), secretMetadata(), &corev1.ServiceAccount{},
 	} {
-		if _, err := mgr.GetCache().GetInformer(ctx, o); err != nil {
+		if _, err := c.GetInformer(ctx, o); err != nil {
 			return err
 		}
 	}
-	if err := mgr.GetFieldIndexer().IndexField(ctx, secretMetadata(), indexCredential, indexSecret); err != nil {
+	if err := c.IndexField(ctx, secretMetadata(), indexCredential, indexSecret); err != nil {
 		return err
 	}
-	if err := mgr.GetFieldIndexer().IndexField(ctx, secretMetadata(), indexTokenID, tokenIDs); err != nil {
+	if err := c.IndexField(ctx, secretMetadata(), indexTokenID, tokenIDs); err != nil {
 		return err
 	}
-	return mgr.GetFieldIndexer().IndexField(ctx, &corev1.ServiceAccount{}, indexCredential, indexServiceAccount)
+	return c.IndexField(ctx, &corev1.ServiceAccount{}, indexCredential, indexServiceAccount)
 }
 
 // rateLimiter is for errors of the API server; what clouds refuse is the Broker's to space out.
