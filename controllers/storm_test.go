@@ -99,7 +99,8 @@ func informed(t *testing.T, p *pulls) client.Reader {
 	options.Scheme = p.admin.Scheme()
 	c, err := cache.New(cluster.Config, options)
 	p.must(err)
-	p.must(prepareInformers(t.Context(), c))
+	view := &View{Cache: c}
+	p.must(prepareCache(t.Context(), view))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- c.Start(ctx) }()
@@ -112,7 +113,7 @@ func informed(t *testing.T, p *pulls) client.Reader {
 	if !c.WaitForCacheSync(ctx) {
 		t.Fatal("the cache does not fill")
 	}
-	return c
+	return view
 }
 
 func stormPod(ns string, n int) *corev1.Pod {

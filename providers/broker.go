@@ -258,7 +258,7 @@ func (s *slot) fail(key string, err error, now time.Time) {
 }
 
 // ceiling is how long a request waits at most between two tries: a small part of what its token lives, so that a token of 30 seconds is
-// not waited for for minutes.
+// not awaited for minutes.
 func (s *slot) ceiling() time.Duration {
 	if s.life == 0 {
 		return maxBackoff

@@ -192,10 +192,9 @@ func answerOf(err error) string {
 		return "no answer"
 	}
 	why := fmt.Sprintf("HTTP status %d", answer.StatusCode)
-	for _, diagnostic := range answer.Errors {
-		if code.MatchString(string(diagnostic.Code)) {
-			return why + ", " + string(diagnostic.Code)
-		}
+	known := func(d transport.Diagnostic) bool { return code.MatchString(string(d.Code)) }
+	if i := slices.IndexFunc(answer.Errors, known); i >= 0 {
+		why += ", " + string(answer.Errors[i].Code)
 	}
 	return why
 }

@@ -24,6 +24,8 @@ type Options struct {
 	TokenLife time.Duration
 
 	ECR, STS, Registry Fault
+	// ECRPublic and PublicRegistry are the faults of ECR Public.
+	ECRPublic, PublicRegistry Fault
 
 	// Internet is where the cloud is; nil for one of its own.
 	Internet *Internet
@@ -33,6 +35,8 @@ type Options struct {
 type AWS struct {
 	// ECR, STS and Registry change how each of them misbehaves.
 	ECR, STS, Registry *Faults
+	// ECRPublic and PublicRegistry do so for ECR Public.
+	ECRPublic, PublicRegistry *Faults
 
 	clock     *clock
 	tokenLife atomic.Int64
@@ -42,29 +46,36 @@ type AWS struct {
 	registry  *guardedRegistry
 	ambient   User
 
+	publicTokens   *tokens
+	publicRegistry *guardedRegistry
+
 	internet *Internet
 	// alone is whether internet is this cloud's own.
 	alone bool
 
-	ecrServer, stsServer, registryServer *server
+	ecrServer, stsServer, registryServer  *server
+	ecrPublicServer, publicRegistryServer *server
 }
 
 // StartAWS starts a cloud with one user, the ambient one, who may do everything.
 func StartAWS(opts Options) (*AWS, error) {
 	a := &AWS{
 		ECR: newFaults(opts.ECR), STS: newFaults(opts.STS), Registry: newFaults(opts.Registry),
-		clock:  newClock(opts.Clock, opts.ClockOffset),
-		calls:  newCallCounter(),
-		iam:    newIAM(),
-		tokens: newTokens(),
+		ECRPublic: newFaults(opts.ECRPublic), PublicRegistry: newFaults(opts.PublicRegistry),
+		clock:        newClock(opts.Clock, opts.ClockOffset),
+		calls:        newCallCounter(),
+		iam:          newIAM(),
+		tokens:       newTokens(Canary),
+		publicTokens: newTokens(CanaryECRPublic),
 		ambient: User{
 			Account: DefaultAccount, Name: "regcred",
 			AccessKeyID: "AKIA" + newKeyID(), SecretAccessKey: newSecret(CanarySTS, 24),
-			MayGetToken: true, Pull: []string{"*"},
+			MayGetToken: true, Pull: []string{"*"}, Public: ECRPublicPermissions{MayGetToken: true, MayGetServiceBearerToken: true},
 		},
 	}
 	a.SetTokenLife(opts.TokenLife)
 	a.registry = a.ecrRegistry()
+	a.publicRegistry = a.ecrPublicRegistry()
 	a.AddUser(a.ambient)
 	if err := a.start(opts.Internet); err != nil {
 		return nil, errors.Join(err, a.Close())
@@ -88,6 +99,9 @@ func (a *AWS) start(internet *Internet) (err error) {
 	if a.registryServer, err = startServer(a.registry.service(a.Registry, a.calls, a.clock), a.internet.ca); err != nil {
 		return fmt.Errorf("starting the registry: %w", err)
 	}
+	if err := a.startECRPublic(); err != nil {
+		return err
+	}
 	a.internet.Route(func(host string) (string, bool) {
 		_, _, ok := parseECRHost(host)
 		return a.registryServer.address(), ok
@@ -98,12 +112,12 @@ func (a *AWS) start(internet *Internet) (err error) {
 // Close ends every connection, hanging calls included.
 func (a *AWS) Close() error {
 	var errs []error
-	for _, s := range []*server{a.ecrServer, a.stsServer, a.registryServer} {
+	for _, s := range []*server{a.ecrServer, a.stsServer, a.registryServer, a.ecrPublicServer, a.publicRegistryServer} {
 		if s != nil {
 			errs = append(errs, s.close())
 		}
 	}
-	for _, faults := range []*Faults{a.ECR, a.STS, a.Registry} {
+	for _, faults := range []*Faults{a.ECR, a.STS, a.Registry, a.ECRPublic, a.PublicRegistry} {
 		faults.Reset()
 	}
 	if a.alone && a.internet != nil {
@@ -125,6 +139,7 @@ func (a *AWS) RegistryAddress() string { return a.registryServer.address() }
 func (a *AWS) Env() []string {
 	return []string{
 		"AWS_ENDPOINT_URL_ECR=" + a.ECRURL(),
+		"AWS_ENDPOINT_URL_ECR_PUBLIC=" + a.ECRPublicURL(),
 		"AWS_ENDPOINT_URL_STS=" + a.STSURL(),
 		"AWS_CA_BUNDLE=" + a.internet.caPath,
 		"AWS_EC2_METADATA_DISABLED=true",

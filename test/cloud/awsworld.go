@@ -1,12 +1,14 @@
 package cloud
 
+import v1 "github.com/google/go-containerregistry/pkg/v1"
+
 // AddUser adds a user or replaces the one with the same ARN.
 func (a *AWS) AddUser(u User) { a.iam.addUser(u) }
 
 // AddRole adds a role or replaces the one with the same ARN.
 func (a *AWS) AddRole(r Role) error { return a.iam.addRole(r) }
 
-// SetPermissions replaces what the user or role of this ARN may do, for its live sessions and tokens too.
+// SetPermissions replaces what the user or role of this ARN may do, for its live sessions and tokens too. In ECR Public that is nothing.
 func (a *AWS) SetPermissions(arn string, mayGetToken bool, pull ...string) error {
 	return a.iam.setPermissions(arn, permissions{mayGetToken: mayGetToken, pull: pull})
 }
@@ -16,7 +18,15 @@ func (a *AWS) Remove(arn string) { a.iam.remove(arn) }
 
 // SeedImage stores a tiny image in the registry of host and returns its digest.
 func (a *AWS) SeedImage(host, repository, tag string) (digest string, err error) {
+	if isECRPublicHost(host) {
+		return a.publicRegistry.seed(host, repository, tag)
+	}
 	return a.registry.seed(host, repository, tag)
+}
+
+// StoreImage stores an image in the registry of host and returns its digest.
+func (a *AWS) StoreImage(host, repository, tag string, image v1.Image) (digest string, err error) {
+	return a.registry.storeImage(host, repository, tag, image)
 }
 
 // Calls counts what was called since the start or the last ResetCalls.

@@ -23,17 +23,21 @@ type issuedToken struct {
 
 // tokens keeps the hash of each password only: a benchmark mints tens of thousands of them, at 2 kB each.
 type tokens struct {
+	canary string
+
 	mu     sync.Mutex
 	issued map[[sha256.Size]byte]*issuedToken
 	order  []*issuedToken
 }
 
-func newTokens() *tokens { return &tokens{issued: map[[sha256.Size]byte]*issuedToken{}} }
+func newTokens(canary string) *tokens {
+	return &tokens{canary: canary, issued: map[[sha256.Size]byte]*issuedToken{}}
+}
 
 // mint issues a token for every registry of a region. Its life does not depend on the life of the session that asked: CronJobs with
 // one-hour sessions of a ServiceAccount's role have used their tokens for 8 to 12 h for years.
 func (t *tokens) mint(who caller, region string, now time.Time, life time.Duration) (password string, token Token) {
-	password = newSecret(Canary, ecrPasswordBytes)
+	password = newSecret(t.canary, ecrPasswordBytes)
 	issued := &issuedToken{
 		identity: who.identity,
 		Token: Token{

@@ -19,6 +19,8 @@ type User struct {
 	MayGetToken bool
 	// Pull grants the pull actions on repositories: path.Match patterns of account/repository, or "*" alone for every repository.
 	Pull []string
+	// Public grants what ECR Public asks for.
+	Public ECRPublicPermissions
 }
 
 // ARN names the user as AWS does.
@@ -35,6 +37,7 @@ type Role struct {
 	WebIdentity *WebIdentity
 	MayGetToken bool
 	Pull        []string
+	Public      ECRPublicPermissions
 }
 
 // WebIdentity is the part of a trust policy that names an OpenID Connect identity. An empty field accepts every value.
@@ -60,6 +63,7 @@ type accessKey struct {
 type permissions struct {
 	mayGetToken bool
 	pull        []string
+	public      ECRPublicPermissions
 }
 
 // iam holds the identities of all accounts.
@@ -77,7 +81,7 @@ func newIAM() *iam {
 func (i *iam) addUser(u User) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.permissions[u.ARN()] = permissions{mayGetToken: u.MayGetToken, pull: u.Pull}
+	i.permissions[u.ARN()] = permissions{mayGetToken: u.MayGetToken, pull: u.Pull, public: u.Public}
 	i.keys[u.AccessKeyID] = accessKey{
 		secret: u.SecretAccessKey,
 		caller: caller{arn: u.ARN(), userID: "AIDA" + strings.TrimPrefix(u.AccessKeyID, "AKIA"), account: u.Account, identity: u.ARN()},
@@ -91,7 +95,7 @@ func (i *iam) addRole(r Role) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.roles[r.ARN] = r
-	i.permissions[r.ARN] = permissions{mayGetToken: r.MayGetToken, pull: r.Pull}
+	i.permissions[r.ARN] = permissions{mayGetToken: r.MayGetToken, pull: r.Pull, public: r.Public}
 	return nil
 }
 

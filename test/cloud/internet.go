@@ -122,7 +122,7 @@ func (p *proxy) accept() {
 }
 
 func (p *proxy) serve(client net.Conn) {
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	defer context.AfterFunc(p.ctx, func() { _ = client.Close() })()
 	buffered := bufio.NewReader(client)
 	req, err := http.ReadRequest(buffered)
@@ -144,7 +144,7 @@ func (p *proxy) serve(client net.Conn) {
 		_, _ = io.WriteString(client, "HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\n\r\n")
 		return
 	}
-	defer emulator.Close()
+	defer func() { _ = emulator.Close() }()
 	defer context.AfterFunc(p.ctx, func() { _ = emulator.Close() })()
 	if _, err := io.WriteString(client, "HTTP/1.1 200 OK\r\n\r\n"); err != nil {
 		return

@@ -121,6 +121,9 @@ func entryKey(entry string) string {
 		key = entry
 	}
 	host, rest, _ := strings.Cut(key, "/")
+	if host == "docker.io" {
+		host = name.DefaultRegistry // Docker Hub's name in image references, which the kubelet knows as well
+	}
 	rest = "/" + rest
 	for _, version := range []string{"/v1/", "/v2/"} {
 		if strings.HasPrefix(rest, version) {

@@ -26,6 +26,8 @@ type failure struct {
 	status        int
 	code, message string
 	retryAfter    time.Duration
+	// noChallenge leaves the challenge of a registry's 401 out.
+	noChallenge bool
 }
 
 // service is one endpoint of a cloud behind its faults and its counter.
@@ -78,6 +80,8 @@ func (s *service) struck(req *request, action string) *failure {
 	}
 	switch {
 	case strike.outage == OutageHang:
+		s.faults.hanging.Add(1)
+		defer s.faults.hanging.Add(-1)
 		s.calls.add(action, CodeHung)
 		strike.hang(req.Context())
 		panic(http.ErrAbortHandler)

@@ -52,7 +52,7 @@ type bearer struct {
 func (t *tokenRealm) challenge(header http.Header, host string) {
 	challenge := fmt.Sprintf(`Bearer realm="https://%s%s"`, t.host(host), t.path)
 	if service := t.service(host); service != "" {
-		challenge += fmt.Sprintf(`,service="%s"`, service)
+		challenge += fmt.Sprintf(",service=%q", service)
 	}
 	header.Set("WWW-Authenticate", challenge)
 }

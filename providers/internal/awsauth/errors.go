@@ -1,13 +1,10 @@
-package ecr
+package awsauth
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"strconv"
 	"time"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -16,10 +13,11 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/internal/outbound"
 )
 
-// refusals are the error codes of STS and ECR that call for something else than patience. Sources: the API references of
-// GetAuthorizationToken, AssumeRole and AssumeRoleWithWebIdentity, and "Common errors" of both services.
+// refusals are the error codes of STS, ECR and ECR Public that call for something else than patience. Sources: the API references of
+// GetAuthorizationToken, AssumeRole and AssumeRoleWithWebIdentity, and "Common errors" of these services.
 var refusals = map[string]struct{ reason, cure string }{
 	"AccessDenied":                {v1alpha1.ReasonAccessDenied, "allow it in the identity's policies, and in the trust policy of the role"},
 	"AccessDeniedException":       {v1alpha1.ReasonAccessDenied, "allow it in the identity's policies"},
@@ -41,9 +39,17 @@ var refusals = map[string]struct{ reason, cure string }{
 	"RequestLimitExceeded":        {v1alpha1.ReasonThrottled, "it is tried again more slowly"},
 }
 
-// explain turns an SDK error into one that may be shown. It speaks of codes, never in the SDK's or the service's words: those
+// Call is a call to AWS, in the words of its errors.
+type Call struct {
+	// Action is the IAM action, As is who calls.
+	Action, As string
+	// Conflict says which settings the SDK refuses to combine for this call; empty if there are none.
+	Conflict string
+}
+
+// Explain turns an SDK error into one that may be shown. It speaks of codes, never in the SDK's or the service's words: those
 // quote requests, and with them session tokens.
-func explain(action, identity string, err error) *providers.Error {
+func Explain(call Call, err error) *providers.Error {
 	if known, ok := errors.AsType[*providers.Error](err); ok {
 		return known
 	}
@@ -51,7 +57,7 @@ func explain(action, identity string, err error) *providers.Error {
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		if r, ok := refusals[api.ErrorCode()]; ok {
 			return &providers.Error{Reason: r.reason, RetryAfter: after,
-				Err: fmt.Errorf("%s is refused to %s (%s): %s", action, identity, api.ErrorCode(), r.cure)}
+				Err: fmt.Errorf("%s is refused to %s (%s): %s", call.Action, call.As, api.ErrorCode(), r.cure)}
 		}
 	}
 	var response *awshttp.ResponseError
@@ -61,17 +67,20 @@ func explain(action, identity string, err error) *providers.Error {
 			reason = v1alpha1.ReasonThrottled
 		}
 		return &providers.Error{Reason: reason, RetryAfter: after,
-			Err: fmt.Errorf("%s as %s failed with HTTP status %d; it is tried again", action, identity, response.HTTPStatusCode())}
+			Err: fmt.Errorf("%s as %s failed with HTTP status %d; it is tried again", call.Action, call.As, response.HTTPStatusCode())}
 	}
-	if _, sent := errors.AsType[*smithyhttp.RequestSendError](err); !sent && !isTimeout(err) && !errors.Is(err, context.Canceled) {
-		return providers.Errorf(v1alpha1.ReasonInvalidRequest, "%s as %s could not be sent: "+
-			"fips and dualStack cannot be combined with AWS_ENDPOINT_URL_ECR; check the region and the AWS_ variables of the controller", action, identity)
+	if _, sent := errors.AsType[*smithyhttp.RequestSendError](err); !sent && !outbound.IsTimeout(err) && !errors.Is(err, context.Canceled) {
+		cure := "check the region and the AWS_ variables of the controller"
+		if call.Conflict != "" {
+			cure = call.Conflict + "; " + cure
+		}
+		return providers.Errorf(v1alpha1.ReasonInvalidRequest, "%s as %s could not be sent: %s", call.Action, call.As, cure)
 	}
-	return providers.Errorf(v1alpha1.ReasonUnavailable, "%s as %s got no answer: %s", action, identity, unreachable(err))
+	return providers.Errorf(v1alpha1.ReasonUnavailable, "%s as %s got no answer: %s", call.Action, call.As, cures.NoAnswer(err))
 }
 
 func explainWebIdentity(role, audience string, sa *providers.ServiceAccount, err error) *providers.Error {
-	e := explain("sts:AssumeRoleWithWebIdentity of "+role, sa.String(), err)
+	e := Explain(Call{Action: "sts:AssumeRoleWithWebIdentity of " + role, As: sa.String()}, err)
 	if e.Reason == v1alpha1.ReasonAccessDenied {
 		e.Err = fmt.Errorf("%w; it must trust the cluster's OIDC provider with sub system:serviceaccount:%s:%s and aud %s",
 			e.Err, sa.Namespace, sa.Name, audience)
@@ -83,7 +92,7 @@ func explainAmbient(err error) *providers.Error {
 	var api smithy.APIError
 	var response *awshttp.ResponseError
 	if errors.As(err, &api) || errors.As(err, &response) {
-		return explain("getting credentials", "the controller's own identity", err)
+		return Explain(Call{Action: "getting credentials", As: principal(providers.Identity{})}, err)
 	}
 	return noAmbientIdentity()
 }
@@ -93,54 +102,12 @@ func noAmbientIdentity() *providers.Error {
 		"give it one (IAM roles for service accounts, EKS Pod Identity, instance profile, environment), or name one in identity")
 }
 
+var cures = outbound.Cures{Name: "check the region and the cluster's DNS", Authorities: "AWS_CA_BUNDLE", Endpoint: "the endpoint"}
+
 func retryAfter(err error) time.Duration {
 	var response *awshttp.ResponseError
 	if !errors.As(err, &response) || response.Response == nil {
 		return 0
 	}
-	seconds, err := strconv.Atoi(response.Response.Header.Get("Retry-After"))
-	if err != nil || seconds < 0 {
-		return 0
-	}
-	return time.Duration(seconds) * time.Second
-}
-
-func unreachable(err error) string {
-	var dns *net.DNSError
-	var authority x509.UnknownAuthorityError
-	var hostname x509.HostnameError
-	switch {
-	case errors.As(err, &dns):
-		return "the host " + strconv.Quote(dns.Name) + " does not resolve; check the region and the cluster's DNS"
-	case errors.As(err, &authority), errors.As(err, &hostname):
-		return "its certificate is not trusted; check AWS_CA_BUNDLE and any proxy in between"
-	case isTimeout(err):
-		return "it timed out; check the endpoint, the proxy and the network policies of the controller"
-	default:
-		return "the connection failed; check the endpoint, the proxy and the network policies of the controller"
-	}
-}
-
-func isTimeout(err error) bool {
-	var timeout net.Error
-	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
-}
-
-// who names the principal that asks for the token.
-func who(spec *v1alpha1.ECR, id providers.Identity) string {
-	if spec.RoleARN != "" {
-		return "role " + spec.RoleARN
-	}
-	return principal(id)
-}
-
-func principal(id providers.Identity) string {
-	switch {
-	case id.ServiceAccount != nil:
-		return "the role of " + id.ServiceAccount.String()
-	case id.Secret != nil:
-		return "the access key in " + id.Secret.String()
-	default:
-		return "the controller's own identity"
-	}
+	return outbound.RetryAfter(response.Response.Header)
 }

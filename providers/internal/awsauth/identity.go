@@ -1,4 +1,4 @@
-package ecr
+package awsauth
 
 import (
 	"context"
@@ -31,11 +31,14 @@ const (
 	keySessionToken    = "AWS_SESSION_TOKEN"
 )
 
-// session is the shortest that STS grants; one call is made with it, and the ECR token outlives it.
+// session is the shortest that STS grants; one call is made with it, and the registry's token outlives it.
 const session = 15 * time.Minute
 
-// assume replaces the ambient credentials of cfg by those of the identity, and then by those of the role on top of it.
-func (p *Provider) assume(ctx context.Context, cfg *aws.Config, spec *v1alpha1.ECR, id providers.Identity) error {
+// Role is a role that an identity assumes before it calls. The zero value is none.
+type Role struct{ ARN, ExternalID string }
+
+// Assume replaces the ambient credentials of cfg by those of the identity, and then by those of the role on top of it.
+func Assume(ctx context.Context, cfg *aws.Config, role Role, id providers.Identity) error {
 	var err error
 	switch {
 	case id.ServiceAccount != nil:
@@ -45,20 +48,20 @@ func (p *Provider) assume(ctx context.Context, cfg *aws.Config, spec *v1alpha1.E
 	default:
 		err = ambient(ctx, *cfg)
 	}
-	if err != nil || spec.RoleARN == "" {
+	if err != nil || role.ARN == "" {
 		return err
 	}
 	input := &sts.AssumeRoleInput{
-		RoleArn:         aws.String(spec.RoleARN),
+		RoleArn:         aws.String(role.ARN),
 		RoleSessionName: aws.String(sessionName(id)),
 		DurationSeconds: aws.Int32(int32(session.Seconds())),
 	}
-	if spec.ExternalID != "" {
-		input.ExternalId = aws.String(spec.ExternalID)
+	if role.ExternalID != "" {
+		input.ExternalId = aws.String(role.ExternalID)
 	}
 	out, err := sts.NewFromConfig(*cfg).AssumeRole(ctx, input)
 	if err != nil {
-		return explain("sts:AssumeRole of "+spec.RoleARN, principal(id), err)
+		return Explain(Call{Action: "sts:AssumeRole of " + role.ARN, As: principal(id)}, err)
 	}
 	cfg.Credentials, err = assumed(out.Credentials)
 	return err
@@ -124,6 +127,25 @@ func assumed(c *types.Credentials) (aws.CredentialsProvider, error) {
 	}
 	return credentials.NewStaticCredentialsProvider(
 		aws.ToString(c.AccessKeyId), aws.ToString(c.SecretAccessKey), aws.ToString(c.SessionToken)), nil
+}
+
+// Principal names who calls as the role, or as the identity itself.
+func Principal(role Role, id providers.Identity) string {
+	if role.ARN != "" {
+		return "role " + role.ARN
+	}
+	return principal(id)
+}
+
+func principal(id providers.Identity) string {
+	switch {
+	case id.ServiceAccount != nil:
+		return "the role of " + id.ServiceAccount.String()
+	case id.Secret != nil:
+		return "the access key in " + id.Secret.String()
+	default:
+		return "the controller's own identity"
+	}
 }
 
 var notInSessionName = regexp.MustCompile(`[^\w+=,.@-]`)

@@ -1,0 +1,112 @@
+// Package artifactregistry mints tokens for Google Artifact Registry, the hosts of gcr.io included.
+package artifactregistry
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"cloud.google.com/go/auth"
+	"k8s.io/utils/clock"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/providers"
+)
+
+// Name is the union member of this provider.
+const Name = "artifactRegistry"
+
+const (
+	// username says that the password is an access token.
+	username = "oauth2accesstoken"
+	// scope is the one that every Google API takes; what the token may do is decided by IAM.
+	scope = "https://www.googleapis.com/auth/cloud-platform"
+	// tolerableSkew is how far our clock and Google's may differ before the expiry of a token is converted from one to the other.
+	tolerableSkew = time.Minute
+	// metadataDialTimeout is that of Google's own metadata client: outside of Google Cloud nobody answers there.
+	metadataDialTimeout = 2 * time.Second
+)
+
+// silent keeps the SDK's logger off, which GOOGLE_SDK_GO_LOGGING_LEVEL would turn on: it writes whole requests, tokens included.
+var silent = slog.New(slog.DiscardHandler)
+
+// Provider mints access tokens with Google's SDK. It honours GOOGLE_APPLICATION_CREDENTIALS and GCE_METADATA_HOST.
+type Provider struct {
+	clock clock.PassiveClock
+	// apis leads to Google's APIs, local to the metadata server: never through a proxy.
+	apis, local http.RoundTripper
+}
+
+// New returns a provider. A nil transport stands for one that honours the proxy of the environment and the system's certificate
+// authorities.
+func New(c clock.PassiveClock, transport http.RoundTripper) *Provider {
+	if transport == nil {
+		transport = http.DefaultTransport.(*http.Transport).Clone()
+	}
+	return &Provider{
+		clock: c,
+		apis:  transport,
+		local: &http.Transport{DialContext: (&net.Dialer{Timeout: metadataDialTimeout}).DialContext, IdleConnTimeout: time.Minute},
+	}
+}
+
+// call is one call of Token: what it is about, and what has been heard from Google so far.
+type call struct {
+	*Provider
+	spec *v1alpha1.ArtifactRegistry
+	id   providers.Identity
+	heard
+}
+
+// accessToken is an access token, and whose it is.
+type accessToken struct {
+	value       string
+	expiresAt   time.Time
+	renewableAt time.Time
+	// holder names the owner in words; member is its name in IAM, empty if it is not known.
+	holder, member string
+}
+
+// Token gets an access token as the identity of req.
+func (p *Provider) Token(ctx context.Context, req providers.Request) (providers.Token, error) {
+	c := &call{Provider: p, spec: req.Registry.ArtifactRegistry, id: req.Identity}
+	if err := checkHosts(c.spec.Hosts); err != nil {
+		return providers.Token{}, err
+	}
+	targets, err := c.targets()
+	if err != nil {
+		return providers.Token{}, err
+	}
+	token, own, err := c.source(ctx)
+	if err != nil {
+		return providers.Token{}, err
+	}
+	for _, target := range append(own, targets...) {
+		if token, err = c.impersonate(ctx, token, target); err != nil {
+			return providers.Token{}, err
+		}
+	}
+	if err := c.checkRepositories(ctx, token); err != nil {
+		return providers.Token{}, err
+	}
+	return providers.Token{
+		Logins:      []providers.Login{{Username: username, Password: providers.Sensitive(token.value), Hosts: c.spec.Hosts}},
+		ExpiresAt:   token.expiresAt,
+		RenewableAt: token.renewableAt,
+	}, nil
+}
+
+// lasting is the expiry of a token for which Google has stated a lifetime.
+func (c *call) lasting(t *auth.Token) time.Time {
+	return c.clock.Now().Add(time.Until(t.Expiry)) //nolint:forbidigo // the SDK adds the lifetime to the machine's time, and this takes it off again
+}
+
+// ending is the expiry of a token for which Google has stated a time, by Google's clock.
+func (c *call) ending(t *auth.Token) time.Time {
+	if skew := c.date.Sub(c.clock.Now()); !c.date.IsZero() && skew.Abs() > tolerableSkew {
+		return t.Expiry.Add(-skew)
+	}
+	return t.Expiry
+}

@@ -1,0 +1,58 @@
+// Package awsauth provides what the providers of Amazon's registries share: the SDK's configuration, the identities that call, and what
+// comes of a call.
+package awsauth
+
+import (
+	"context"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/providers"
+)
+
+// Configuration is the controller's AWS configuration: the SDK's standard environment and files with endpoints, region, CA bundle, proxy
+// and the default credential chain. It is read at the first use.
+type Configuration struct {
+	// HTTPClient takes the place of the SDK's own, if set.
+	HTTPClient aws.HTTPClient
+
+	mu     sync.Mutex
+	loaded *aws.Config
+}
+
+// Load returns a copy of the configuration that the caller may change.
+func (c *Configuration) Load(ctx context.Context) (aws.Config, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.loaded == nil {
+		options := []func(*config.LoadOptions) error{config.WithRetryer(clockSkewRetryer)}
+		if c.HTTPClient != nil {
+			options = append(options, config.WithHTTPClient(c.HTTPClient))
+		}
+		cfg, err := config.LoadDefaultConfig(ctx, options...)
+		if err != nil {
+			return aws.Config{}, providers.Errorf(v1alpha1.ReasonInvalidRequest, "the AWS configuration of the controller cannot be read: "+
+				"check AWS_CA_BUNDLE, AWS_CONFIG_FILE and the other AWS_ variables")
+		}
+		if client, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok {
+			// Otherwise every service client, and so every call, would open connections of its own.
+			cfg.HTTPClient = client.Freeze()
+		}
+		c.loaded = &cfg
+	}
+	return c.loaded.Copy(), nil
+}
+
+// clockSkewRetryer repeats a call once, and only if it was refused for the time in its signature: the SDK corrects that.
+// All other repetition is the Broker's, which knows who else is asking.
+func clockSkewRetryer() aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts = 2
+		o.Retryables = []retry.IsErrorRetryable{retry.NoRetryCanceledError{}, retry.RetryableError{}}
+	})
+}

@@ -1,0 +1,106 @@
+package static
+
+import (
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/internal/registryhost"
+)
+
+// dockerHub is Docker Hub's name in an image reference. It has others in docker configs.
+const dockerHub = "docker.io"
+
+// maxPlace is longer than any image reference (distribution specification: 255 characters, and a host).
+const maxPlace = 512
+
+// place is where an entry of a docker config is good, as the kubelet understands it (kubernetes pkg/credentialprovider/keyring.go): a
+// host, in which a label may be a glob, and the path that repositories begin with, if any.
+type place struct{ host, path string }
+
+func (p place) String() string { return p.host + p.path }
+
+var repositoryPath = regexp.MustCompile(`^(/[a-z0-9._-]+)+/?$`)
+
+// parsePlace reads the key of an entry, which may have a scheme and, as in old docker configs, the version of the API.
+func parsePlace(key string) (place, bool) {
+	bare, ok := strings.CutPrefix(key, "https://")
+	if !ok {
+		bare = strings.TrimPrefix(key, "http://")
+	}
+	host, rest, hasPath := strings.Cut(bare, "/")
+	var p place
+	if hasPath {
+		p.path = "/" + rest
+	}
+	for _, version := range []string{"/v1", "/v2"} {
+		if p.path == version || strings.HasPrefix(p.path, version+"/") {
+			p.path = p.path[len(version):]
+			break
+		}
+	}
+	if p.path == "/" {
+		p.path = ""
+	}
+	// A glob is a host with something else for each asterisk.
+	_, err := registryhost.Parse(strings.ReplaceAll(host, "*", "a"))
+	if err != nil || len(key) > maxPlace || p.path != "" && !repositoryPath.MatchString(p.path) {
+		return place{}, false
+	}
+	p.host = canonical(host)
+	return p, true
+}
+
+// canonical gives Docker Hub one name.
+func canonical(host string) string {
+	switch host {
+	case "index.docker.io", "registry-1.docker.io":
+		return dockerHub
+	default:
+		return host
+	}
+}
+
+// isLoginState says whether an entry is none of a registry: `docker login` by a browser notes its own session beside Docker Hub's entry
+// (docker/cli, cli/internal/oauth/manager).
+func (p place) isLoginState() bool {
+	return p.host == dockerHub && (p.path == "/access-token" || p.path == "/refresh-token")
+}
+
+// covers says whether the place's host is a glob for the host. Globs match label by label, and ports literally.
+func (p place) covers(host string) bool {
+	glob, globPort, _ := strings.Cut(p.host, ":")
+	name, port, _ := strings.Cut(host, ":")
+	globs, labels := strings.Split(glob, "."), strings.Split(name, ".")
+	if globPort != port || len(globs) != len(labels) {
+		return false
+	}
+	for i := range globs {
+		if matched, err := path.Match(globs[i], labels[i]); err != nil || !matched {
+			return false
+		}
+	}
+	return true
+}
+
+// chosenHosts are the hosts that the entry names; none means all that the Secret holds.
+func chosenHosts(spec *v1alpha1.Static) ([]string, error) {
+	named := spec.Hosts
+	if spec.Host != "" {
+		named = []v1alpha1.Host{spec.Host}
+	}
+	var hosts []string
+	for _, h := range named {
+		host, err := registryhost.Parse(string(h))
+		if err != nil {
+			return nil, providers.Errorf(v1alpha1.ReasonInvalidRequest, "static names a host that is %w", err)
+		}
+		if name := canonical(host.String()); !slices.Contains(hosts, name) {
+			hosts = append(hosts, name)
+		}
+	}
+	return hosts, nil
+}
