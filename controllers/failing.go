@@ -124,8 +124,8 @@ func (f *failing) refresh(key Key, now time.Time) bool {
 }
 
 const (
-	// evictionsPerSecond bounds evictions, one after the other.
-	evictionsPerSecond = 5
+	// evictionSpacing bounds evictions to five in a second, one after the other, with a little room for rounding.
+	evictionSpacing = 201 * time.Millisecond
 	// evictAgain is how long no other pod of an owner is evicted.
 	evictAgain = 10 * time.Minute
 )
@@ -134,25 +134,21 @@ const (
 type evictions struct {
 	mu    sync.Mutex
 	limit *rate.Limiter
-	// at is when a pod of an owner was evicted last, or will be. It is bounded by the rate and by evictAgain.
+	// at is when a pod of an owner was evicted last, or will be. It is bounded by evictionSpacing and evictAgain, and by failingAtOnce.
 	at map[types.UID]time.Time
 	// futile are owners whose pods came back without the link.
 	futile *lru.Cache
 }
 
 func newEvictions() *evictions {
-	return &evictions{limit: rate.NewLimiter(evictionsPerSecond, 1), at: map[types.UID]time.Time{}, futile: lru.New(failingRemembered)}
+	return &evictions{limit: rate.NewLimiter(rate.Every(evictionSpacing), 1), at: map[types.UID]time.Time{}, futile: lru.New(failingRemembered)}
 }
 
 // claim takes the only eviction of an owner in ten minutes, and says when it may happen.
 func (e *evictions) claim(owner types.UID, now time.Time) (at time.Time, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for other, at := range e.at {
-		if now.Sub(at) >= evictAgain {
-			delete(e.at, other)
-		}
-	}
+	e.sweep(now)
 	if _, claimed := e.at[owner]; claimed {
 		return time.Time{}, false
 	}
@@ -165,11 +161,21 @@ func (e *evictions) claim(owner types.UID, now time.Time) (at time.Time, ok bool
 func (e *evictions) settle(owner types.UID, evicted bool, now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.sweep(now)
 	if evicted {
 		e.at[owner] = now
 		return
 	}
 	delete(e.at, owner)
+}
+
+// sweep forgets owners that may be met again. The caller holds the lock.
+func (e *evictions) sweep(now time.Time) {
+	for other, at := range e.at {
+		if now.Sub(at) >= evictAgain {
+			delete(e.at, other)
+		}
+	}
 }
 
 // recreated says whether the pod of an owner was created after another had been evicted: then that has not helped, and never will.

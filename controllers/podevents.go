@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
@@ -77,4 +78,12 @@ var errEnded = errors.New("the watch has ended")
 
 func expired(err error) bool {
 	return apierrors.IsResourceExpired(err) || apierrors.IsGone(err)
+}
+
+// eventNamespaces are those whose events are watched.
+func (s Scope) eventNamespaces() []string {
+	if s.confined() {
+		return sets.List(s.Namespaces)
+	}
+	return []string{metav1.NamespaceAll}
 }

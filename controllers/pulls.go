@@ -196,11 +196,16 @@ func SetupPulls(mgr ctrl.Manager, pulls *PullReconciler) error {
 	}
 	woken := &queue[FailedPull]{}
 	pulls.Wake = func(p FailedPull) { woken.add(priorityqueue.AddOpts{}, p) }
-	watching := &podEvents{events: core.Events(metav1.NamespaceAll), take: pulls.take}
+	var watched []*podEvents
+	for _, namespace := range pulls.Targets.Scope.eventNamespaces() {
+		watched = append(watched, &podEvents{events: core.Events(namespace), take: pulls.take})
+	}
 	return builder.TypedControllerManagedBy[FailedPull](mgr).Named("pull").
 		WatchesRawSource(source.TypedFunc[FailedPull](func(ctx context.Context, q workqueue.TypedRateLimitingInterface[FailedPull]) error {
 			err := woken.attach(ctx, q)
-			go watching.run(ctx)
+			for _, w := range watched {
+				go w.run(ctx)
+			}
 			return err
 		})).
 		WithOptions(controller.TypedOptions[FailedPull]{MaxConcurrentReconciles: lookers, RateLimiter: rateLimiter[FailedPull]()}).
