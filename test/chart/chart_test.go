@@ -46,7 +46,9 @@ func run(m *testing.M) (code int) {
 	if err == nil {
 		defer func() { _ = os.RemoveAll(dir) }()
 		scratch = dir
-		world, err = lab.StartEmpty(ctx, controlplane.Options{ControllerManager: true, AuditLog: dir + "/audit.log"}, cloud.Options{})
+		world, err = lab.StartEmpty(ctx, controlplane.Options{
+			ControllerManager: true, MoreControllers: []string{"clusterrole-aggregation-controller"}, AuditLog: dir + "/audit.log",
+		}, cloud.Options{})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
