@@ -61,6 +61,9 @@ func (r *TargetReconciler) request(ctx context.Context, c *credential, entry v1a
 	case ref.SecretRef != nil:
 		req.Identity.Secret, err = r.identitySecret(ctx, client.ObjectKey{Namespace: namespace, Name: ref.SecretRef.Name})
 	}
+	if err == nil {
+		req.RefusedAt = r.Tokens.RefusedAt(req)
+	}
 	return req, err
 }
 

@@ -29,6 +29,8 @@ type Tokens interface {
 	Token(req providers.Request, newerThan time.Time, wake func()) (providers.Token, error)
 	// Held returns the best live token from the source of req that is in memory.
 	Held(req providers.Request) (providers.Token, bool)
+	// RefusedAt is when a registry refused the token of the source of req; "" if that concerns nobody.
+	RefusedAt(req providers.Request) string
 	// Revoke ends a token that it has minted and no longer hands out, and calls done once.
 	Revoke(id string, done func(error))
 }

@@ -79,7 +79,7 @@ func main() {
 		fmt.Println(version)
 		return
 	}
-	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&o.log)))
+	ctrl.SetLogger(o.logger())
 	if os.Getenv("GOGC") == "" {
 		// Most of the heap is the cache, which stays: letting it double before a collection would only hold memory.
 		debug.SetGCPercent(50)
@@ -114,11 +114,12 @@ func run(ctx context.Context, o options) error {
 	ledger := &controllers.Ledger{}
 	metrics.Registry.MustRegister(broker, &controllers.Metrics{Ledger: ledger, Clock: system, Elected: mgr.Elected()})
 	excluded := sets.New(splitList(o.excludedNamespaces)...)
-	err = controllers.Setup(ctx, mgr, view, &controllers.TargetReconciler{
+	targets := &controllers.TargetReconciler{
 		Live: mgr.GetAPIReader(), Client: mgr.GetClient(),
 		Tokens: broker, Clock: system, Ledger: ledger,
 		Namespace: o.namespace, Excluded: excluded, AllowAmbientIdentity: o.allowAmbientIdentity,
-	}, &controllers.StatusReconciler{
+	}
+	err = controllers.Setup(ctx, mgr, view, targets, &controllers.StatusReconciler{
 		Client: mgr.GetClient(), Clock: system, Ledger: ledger, Excluded: excluded,
 		Events: mgr.GetEventRecorder("regcred"),
 	})
@@ -126,6 +127,10 @@ func run(ctx context.Context, o options) error {
 		return fmt.Errorf("the CustomResourceDefinitions are not installed: kubectl apply -f config/crd: %w", err)
 	}
 	if err != nil {
+		return err
+	}
+	pulls := controllers.NewPullReconciler(targets, broker, mgr.GetEventRecorder("regcred"), controllers.NewPullFailures(metrics.Registry))
+	if err := controllers.SetupPulls(mgr, pulls); err != nil {
 		return err
 	}
 	ctrl.Log.Info("Regcred starts", "version", version, "namespace", o.namespace)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,7 +38,7 @@ func (cp *ControlPlane) startManager(ctx context.Context, more []string) error {
 	}
 	manager, err := cp.startComponent(ctx, assets.ControllerManager,
 		"--kubeconfig="+kubeconfig,
-		"--controllers="+strings.Join(append(usualControllers[:len(usualControllers):len(usualControllers)], more...), ","),
+		"--controllers="+strings.Join(slices.Concat(usualControllers, more), ","),
 		"--service-account-private-key-file="+filepath.Join(server.CertDir, "sa-signer.key"),
 		"--root-ca-file="+rootCA,
 		"--leader-elect=false",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -61,11 +62,11 @@ func await[T client.Object](
 // state is what a credential or a pod says of itself.
 func state(object client.Object) string {
 	if credential, ok := object.(*v1alpha1.RegistryCredential); ok {
-		words := ""
+		var words strings.Builder
 		for _, r := range credential.Status.Registries {
-			words += fmt.Sprintf(" (%s: %s %s)", r.Name, r.Reason, r.Message)
+			fmt.Fprintf(&words, " (%s: %s %s)", r.Name, r.Reason, r.Message)
 		}
-		return words
+		return words.String()
 	}
 	pod, ok := object.(*corev1.Pod)
 	if !ok {
@@ -91,7 +92,7 @@ func (e *e2e) secretChanged(ctx context.Context, before *corev1.Secret) (*corev1
 		return nil, err
 	}
 	if after.UID != before.UID {
-		return nil, fmt.Errorf("Secret %s/%s was replaced instead of written in place", before.Namespace, before.Name)
+		return nil, fmt.Errorf("the Secret %s/%s was replaced instead of written in place", before.Namespace, before.Name)
 	}
 	return after, nil
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -63,10 +62,8 @@ func (e *e2e) start(ctx context.Context) (err error) {
 	if e.log, err = os.Create(filepath.Join(e.dir, "controller.log")); err != nil {
 		return err
 	}
-	flags := maps.Clone(node.APIServerFlags)
-	flags["service-account-issuer"] = []string{issuer}
 	e.lab, err = lab.Start(ctx, controlplane.Options{
-		ControllerManager: true, MoreControllers: node.Controllers, Scheduler: true, APIServerFlags: flags,
+		ControllerManager: true, MoreControllers: node.Controllers, Scheduler: true, APIServerFlags: node.APIServerFlags,
 	}, cloud.Options{TokenLife: tokenLife})
 	if err != nil {
 		return err
@@ -83,7 +80,7 @@ func (e *e2e) start(ctx context.Context) (err error) {
 	}
 	e.say("etcd, kube-apiserver, kube-controller-manager, kube-scheduler and the controller are up")
 	e.node, err = node.Start(ctx, node.Options{
-		Plane: e.lab.ControlPlane, Internet: e.lab.AWS.Internet(), Name: "node-1",
+		Plane: e.lab.ControlPlane, Internet: e.lab.Internet, Name: "node-1",
 		Pause: e.pause(), Verification: node.NeverVerifyPreloadedImages,
 	})
 	if err != nil {

@@ -44,7 +44,7 @@ var programme = [][]scenario{
 	{
 		{"pods through ten rotations", rotations},
 		{"namespace and first pod in one apply", firstPods},
-		{"one Secret for several registries", manyRegistries},
+		{"one Secret for the registries of five clouds", manyRegistries},
 	},
 	{{"pods through an outage of half a token's life", shortOutage}},
 	{{"pods through an outage longer than a token's life", longOutage}},

@@ -36,6 +36,8 @@ type Lab struct {
 	Root string
 	// Binary is the controller's.
 	Binary string
+	// ControllerEnv is added to the clouds' environment of the controllers started from now on.
+	ControllerEnv []string
 
 	controllers []*Controller
 }
@@ -100,7 +102,7 @@ func (l *Lab) Stop() error {
 		errs = append(errs, l.ControlPlane.Stop())
 	}
 	if l.Clouds != nil {
-		errs = append(errs, l.Clouds.Close())
+		errs = append(errs, l.Close())
 	}
 	return errors.Join(errs...)
 }
@@ -118,7 +120,7 @@ func (l *Lab) StartControllerAs(ctx context.Context, namespace, account string, 
 		return nil, err
 	}
 	args = append([]string{"--namespace=" + namespace}, args...)
-	c, err := startController(ctx, l.Binary, kubeconfig, l.Env(), log, args)
+	c, err := startController(ctx, l.Binary, kubeconfig, append(l.Env(), l.ControllerEnv...), log, args)
 	if err != nil {
 		return nil, fmt.Errorf("starting the controller: %w", err)
 	}

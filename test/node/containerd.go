@@ -14,6 +14,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
+// containerdNamespace is that of the kubelet's containers in containerd, and the name of the cgroup that they are in.
+const containerdNamespace = "k8s.io"
+
 // sandboxImage is never pulled: it is in containerd before the first pod is.
 const sandboxImage = "regcred.test/pause:1"
 
@@ -111,8 +114,8 @@ func (n *Node) load(ctx context.Context, ref string, image v1.Image) error {
 	if err := tarball.WriteToFile(file, tag, image); err != nil {
 		return err
 	}
-	defer os.Remove(file)
-	args := append(n.space.enter(), "ctr", "--address", n.socket(), "--namespace", "k8s.io", "images", "import", file)
+	defer func() { _ = os.Remove(file) }() // Stop removes it, too
+	args := append(n.space.enter(), "ctr", "--address", n.socket(), "--namespace", containerdNamespace, "images", "import", file)
 	out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("loading %s: %w: %s", ref, err, out)

@@ -46,7 +46,6 @@ authentication: {anonymous: {enabled: false}, webhook: {enabled: false}}
 authorization: {mode: AlwaysAllow} # nobody can authenticate
 containerRuntimeEndpoint: unix://%[2]s
 cgroupDriver: cgroupfs
-cgroupRoot: /%[3]s
 cgroupsPerQOS: false
 enforceNodeAllocatable: []
 failCgroupV1: false
@@ -56,8 +55,8 @@ evictionHard: {memory.available: 1Mi, nodefs.available: 0%%, imagefs.available: 
 imageGCHighThresholdPercent: 100
 imageMinimumGCAge: 24h
 makeIPTablesUtilChains: false
-podLogsDir: %[4]s/pods
-volumePluginDir: %[4]s/plugins
+podLogsDir: %[3]s/pods
+volumePluginDir: %[3]s/plugins
 resolvConf: ""
 maxPods: 500
 serializeImagePulls: false
@@ -67,7 +66,7 @@ kubeAPIQPS: 500
 kubeAPIBurst: 1000
 nodeStatusUpdateFrequency: 5s
 shutdownGracePeriod: 0s
-imagePullCredentialsVerificationPolicy: %[5]s
+imagePullCredentialsVerificationPolicy: %[4]s
 `
 
 // StartKubelet starts the kubelet, or starts it anew with another policy, and returns when the node is Ready. Pods keep running meanwhile.
@@ -83,7 +82,7 @@ func (n *Node) StartKubelet(ctx context.Context, policy Verification) error {
 	}
 	data := filepath.Join(n.disk, "kubelet")
 	config := filepath.Join(n.dir, "kubelet.yaml")
-	content := fmt.Sprintf(kubeletConfig, port, n.socket(), n.cgroup, n.disk, policy)
+	content := fmt.Sprintf(kubeletConfig, port, n.socket(), n.disk, policy)
 	if err := os.WriteFile(config, []byte(content), 0o600); err != nil {
 		return err
 	}

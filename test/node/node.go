@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 
 	"github.com/regcred/regcred/test/cloud"
@@ -48,17 +47,12 @@ type Node struct {
 	kubeconfig string
 	dir        string // of its files on the machine
 	disk       string // of its files in memory, which only its own processes see
-	cgroup     string
-	tunables   map[string][]byte
 	space      *space
 	kubelet    *process
 }
 
 // Missing says why this machine cannot run a node; nil if it can.
 func Missing() error {
-	if runtime.GOOS != "linux" {
-		return fmt.Errorf("a node needs Linux, and this is %s", runtime.GOOS)
-	}
 	if os.Geteuid() != 0 {
 		return errors.New("a node needs root, for containers, mounts and cgroups")
 	}
@@ -74,7 +68,7 @@ func Missing() error {
 	if points, err := cgroupHierarchies(); err != nil || len(points) == 0 {
 		return errors.Join(errors.New("a node needs cgroups, and none are mounted"), err)
 	}
-	return nil
+	return tryNamespaces()
 }
 
 // Start starts a node and returns when it is Ready. ctx bounds the start only.
@@ -94,12 +88,8 @@ func Start(ctx context.Context, opts Options) (node *Node, err error) {
 	if n.dir, err = os.MkdirTemp("", "regcred-node-"); err != nil {
 		return nil, err
 	}
-	n.cgroup = filepath.Base(n.dir)
 	n.disk = filepath.Join(n.dir, "disk")
-	if err = os.Mkdir(n.disk, 0o755); err != nil {
-		return nil, err
-	}
-	if n.tunables, err = readTunables(); err != nil {
+	if err := os.Mkdir(n.disk, 0o755); err != nil {
 		return nil, err
 	}
 	if n.space, err = startSpace(n.disk, opts.Pause); err != nil {
@@ -112,7 +102,7 @@ func Start(ctx context.Context, opts Options) (node *Node, err error) {
 	if _, n.kubeconfig, err = opts.Plane.AddUser("system:node:"+opts.Name, []string{"system:nodes"}); err != nil {
 		return nil, err
 	}
-	if err = n.StartKubelet(ctx, opts.Verification); err != nil {
+	if err := n.StartKubelet(ctx, opts.Verification); err != nil {
 		return nil, err
 	}
 	return n, nil
@@ -122,19 +112,26 @@ func Start(ctx context.Context, opts Options) (node *Node, err error) {
 func (n *Node) Stop() error {
 	var errs []error
 	if n.space != nil {
+		containers := n.containers()
 		n.space.close()
 		n.space = nil
-		errs = append(errs, removeCgroups(n.cgroup))
-	}
-	if n.tunables != nil {
-		errs = append(errs, restoreTunables(n.tunables))
-		n.tunables = nil
+		errs = append(errs, removeCgroups(containers))
 	}
 	if n.dir != "" {
 		errs = append(errs, os.RemoveAll(n.dir))
 		n.dir = ""
 	}
 	return errors.Join(errs...)
+}
+
+// containers are the IDs of those that are there, by the directories of their shims; a node that has not started has none.
+func (n *Node) containers() []string {
+	entries, _ := os.ReadDir(n.space.path(filepath.Join(n.disk, "containerd-state", "io.containerd.runtime.v2.task", containerdNamespace)))
+	var ids []string
+	for _, entry := range entries {
+		ids = append(ids, entry.Name())
+	}
+	return ids
 }
 
 func (n *Node) logFile(name string) string { return filepath.Join(n.dir, name+".log") }

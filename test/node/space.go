@@ -2,6 +2,7 @@ package node
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -20,16 +21,33 @@ type space struct {
 }
 
 // furnish keeps mounts from spreading to the machine and gives the node what else it would write to: containerd has its shims' sockets
-// below /run, and the kubelet links below /var/log, whatever their settings say.
+// below /run, and the kubelet links below /var/log, whatever their settings say. The files in /proc/sys are those that the kubelet sets
+// at its start, and nobody sets back (kubernetes pkg/kubelet/cm, setupKernelTunables); it finds copies there.
 const furnish = `set -e
 mount --make-rprivate /
-mount -t proc proc /proc
-mount -t tmpfs tmpfs /run
-mount -t tmpfs tmpfs /var/log
-mount -t tmpfs tmpfs "$1"
+mount -t proc none /proc
+mount -t tmpfs none /run
+mount -t tmpfs none /var/log
+mount -t tmpfs none "$1"
+for file in vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops kernel/keys/root_maxkeys kernel/keys/root_maxbytes; do
+	mkdir -p "/run/sys/$file"
+	cat "/proc/sys/$file" >"/run/sys/$file/copy"
+	mount --bind "/run/sys/$file/copy" "/proc/sys/$file"
+done
 echo furnished
 exec "$2"
 `
+
+// tryNamespaces finds out whether root may do here what root may do on a machine of its own.
+func tryNamespaces() error {
+	cmd := exec.Command("sh", "-c", "mount --make-rprivate / && mount -t proc none /proc && mount -t tmpfs none /run") //nolint:noctx // it ends at once
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("a node needs namespaces and mounts, which root may not make here (is this an unprivileged container?): %w: %s",
+			err, bytes.TrimSpace(out))
+	}
+	return nil
+}
 
 // startSpace starts the namespaces, with pause as the first process in them and an empty file system in memory at dir.
 func startSpace(dir, pause string) (*space, error) {
@@ -97,6 +115,11 @@ func (s *space) start(logFile string, env []string, command ...string) (*process
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.done
+}
+
+// path is where we find a file of the space.
+func (s *space) path(inside string) string {
+	return fmt.Sprintf("/proc/%d/root%s", s.init.Process.Pid, inside)
 }
 
 // close ends every process in the space.

@@ -71,6 +71,7 @@ func (noTokens) Token(providers.Request, time.Time, func()) (providers.Token, er
 }
 func (noTokens) Held(providers.Request) (providers.Token, bool) { return providers.Token{}, false }
 func (noTokens) Revoke(string, func(error))                     {}
+func (noTokens) RefusedAt(providers.Request) string             { return "" }
 
 func controller() *controllers.TargetReconciler {
 	return &controllers.TargetReconciler{
