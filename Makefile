@@ -71,7 +71,7 @@ chart: build ## Lint, render, install, upgrade and uninstall the chart, in every
 
 .PHONY: demo
 demo: build ## Show Regcred at work on this machine; KEEP=1 leaves it running.
-	assets=$(ASSETS); $(GO) build -o bin/demo ./test/demo; \
+	assets=$(ASSETS); $(TOOL) -n helm > /dev/null; $(GO) build -o bin/demo ./test/demo; \
 	KUBEBUILDER_ASSETS="$$assets" KEEP="$(KEEP)" exec bin/demo
 
 .PHONY: e2e

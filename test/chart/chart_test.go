@@ -3,22 +3,19 @@
 package chart
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/test/cloud"
@@ -33,11 +30,14 @@ var createOptions = metav1.CreateOptions{}
 
 var (
 	world *lab.Lab
-	// helmPath is the helm of tools/go.mod.
-	helmPath, helmHome string
+	// scratch is a directory of ours.
+	scratch string
 )
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) {
+	ctrl.SetLogger(logr.Discard())
+	os.Exit(run(m))
+}
 
 func run(m *testing.M) (code int) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
@@ -45,52 +45,27 @@ func run(m *testing.M) (code int) {
 	dir, err := os.MkdirTemp("", "regcred-chart-")
 	if err == nil {
 		defer func() { _ = os.RemoveAll(dir) }()
-		helmHome = filepath.Join(dir, "helm")
-		world, err = lab.StartEmpty(ctx, controlplane.Options{ControllerManager: true, AuditLog: dir + "/audit.log"}, cloud.Options{})
-	}
-	if err == nil {
-		defer func() {
-			if err := world.Stop(); err != nil {
-				fmt.Fprintln(os.Stderr, err)
-				code = 1
-			}
-		}()
-		helmPath, err = toolPath(ctx, "helm")
+		scratch = dir
+		world, err = lab.StartEmpty(ctx, controlplane.Options{
+			ControllerManager: true, MoreControllers: []string{"clusterrole-aggregation-controller"}, AuditLog: dir + "/audit.log",
+		}, cloud.Options{})
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	defer func() {
+		if err := world.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}()
 	return m.Run()
-}
-
-// toolPath builds a tool of tools/go.mod, if it is not in Go's cache yet, and says where it is.
-func toolPath(ctx context.Context, name string) (string, error) {
-	cmd := exec.CommandContext(ctx, "go", "tool", "-modfile=tools/go.mod", "-n", name)
-	cmd.Dir, cmd.Stderr = world.Root, os.Stderr
-	out, err := cmd.Output()
-	return strings.TrimSpace(string(out)), err
-}
-
-// helm runs it as the administrator.
-func helm(t *testing.T, args ...string) (string, error) {
-	t.Helper()
-	var stdout, stderr bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), helmPath, args...)
-	cmd.Dir = world.Root
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+world.Kubeconfig(), "HELM_CACHE_HOME="+helmHome+"/cache", "HELM_CONFIG_HOME="+helmHome+"/config", "HELM_DATA_HOME="+helmHome+"/data")
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	began := time.Now()
-	defer func() { t.Logf("helm %s took %s", args[0], time.Since(began).Round(time.Millisecond)) }()
-	if err := cmd.Run(); err != nil {
-		return stdout.String(), fmt.Errorf("helm %s: %w: %s", strings.Join(args, " "), err, stderr.String())
-	}
-	return stdout.String(), nil
 }
 
 func mustHelm(t *testing.T, args ...string) string {
 	t.Helper()
-	out, err := helm(t, args...)
+	out, err := world.Helm(t.Context(), args...)
 	must(t, err)
 	return out
 }
@@ -103,9 +78,7 @@ func kubectl(t *testing.T, stdin string, args ...string) string {
 		must(t, os.WriteFile(file, []byte(stdin), 0o600))
 		args = append(args, "-f", file)
 	}
-	began := time.Now()
 	out, err := world.Kubectl(t.Context(), args...)
-	t.Logf("kubectl %s took %s", strings.Join(args[:2], " "), time.Since(began).Round(time.Millisecond))
 	must(t, err)
 	return string(out)
 }
@@ -139,11 +112,14 @@ func namespace(t *testing.T, name string, labels map[string]string) {
 func install(t *testing.T, namespace string, args ...string) {
 	t.Helper()
 	mustHelm(t, append([]string{"install", "regcred", "charts/regcred", "--namespace", namespace, "--create-namespace"}, args...)...)
+	uninstallAfter(t, "regcred", namespace)
+}
+
+func uninstallAfter(t *testing.T, release, namespace string) {
+	t.Helper()
 	t.Cleanup(func() {
-		cmd := exec.Command(helmPath, "uninstall", "regcred", "--namespace", namespace, "--ignore-not-found") //nolint:noctx // the test's context is gone
-		cmd.Env = append(os.Environ(), "KUBECONFIG="+world.Kubeconfig())
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("helm uninstall: %v: %s", err, out)
+		if _, err := world.Helm(context.Background(), "uninstall", release, "--namespace", namespace, "--ignore-not-found"); err != nil {
+			t.Error(err)
 		}
 	})
 }
@@ -151,12 +127,7 @@ func install(t *testing.T, namespace string, args ...string) {
 // start runs bin/regcred as the Deployment of the release says: with its arguments, and the rights of its ServiceAccount.
 func start(t *testing.T, namespace string, log io.Writer) *lab.Controller {
 	t.Helper()
-	deployment := &appsv1.Deployment{}
-	must(t, world.Client.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: "regcred"}, deployment))
-	pod := deployment.Spec.Template.Spec
-	// The addresses are this machine's business.
-	args := slices.DeleteFunc(slices.Clone(pod.Containers[0].Args), func(arg string) bool { return strings.Contains(arg, "-bind-address=") })
-	c, err := world.StartControllerAs(t.Context(), namespace, pod.ServiceAccountName, log, args...)
+	c, err := world.StartDeployed(t.Context(), namespace, log)
 	must(t, err)
 	t.Cleanup(func() {
 		if err := c.Stop(); err != nil {

@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -27,13 +26,7 @@ import (
 func installCRDs(t *testing.T) {
 	t.Helper()
 	mustHelm(t, "upgrade", "--install", "regcred-crds", "charts/regcred-crds", "--namespace", "regcred-crds", "--create-namespace", "--take-ownership")
-	t.Cleanup(func() {
-		cmd := exec.Command(helmPath, "uninstall", "regcred-crds", "--namespace", "regcred-crds", "--ignore-not-found") //nolint:noctx // the test's context is gone
-		cmd.Env = append(os.Environ(), "KUBECONFIG="+world.Kubeconfig())
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("helm uninstall: %v: %s", err, out)
-		}
-	})
+	uninstallAfter(t, "regcred-crds", "regcred-crds")
 }
 
 // credentials are values with one cluster-wide credential for the namespaces with the label.
@@ -108,8 +101,8 @@ func TestOneInstallDoesEverythingAndAnUpgradeCostsNothing(t *testing.T) {
 	metricsAreGuarded(t, controller)
 
 	upgraded, calls := time.Now(), world.AWS.Calls().Of(cloud.ActionGetAuthorizationToken)
-	mustHelm(t, "package", "charts/regcred", "--version", "0.1.1", "--app-version", "0.1.1", "--destination", helmHome)
-	mustHelm(t, "upgrade", "regcred", helmHome+"/regcred-0.1.1.tgz", "--namespace", "regcred-system", "--values", file)
+	mustHelm(t, "package", "charts/regcred", "--version", "0.1.1", "--app-version", "0.1.1", "--destination", scratch)
+	mustHelm(t, "upgrade", "regcred", scratch+"/regcred-0.1.1.tgz", "--namespace", "regcred-system", "--values", file)
 	start(t, "regcred-system", t.Output())
 	must(t, controller.Stop())
 	// The new one works when it makes good what somebody has broken meanwhile.

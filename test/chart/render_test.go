@@ -138,7 +138,7 @@ func TestBadValuesAreRefusedWithTheCure(t *testing.T) {
 		{"credentials[0].name=a", "/credentials/0"},
 		{"logLevel=loud", "/logLevel"},
 	} {
-		_, err := helm(t, "template", "regcred", "charts/regcred", "--set", c.set)
+		_, err := world.Helm(t.Context(), "template", "regcred", "charts/regcred", "--set", c.set)
 		if err == nil || !strings.Contains(err.Error(), c.message) {
 			t.Errorf("%s: %v; want %q", c.set, err, c.message)
 		}
@@ -147,18 +147,18 @@ func TestBadValuesAreRefusedWithTheCure(t *testing.T) {
 
 // TestNothingIsTypedTwice runs what `make generate` runs, and finds nothing to change.
 func TestNothingIsTypedTwice(t *testing.T) {
-	scratch := t.TempDir()
+	copied := t.TempDir()
 	for _, dir := range []string{"charts", "config", "go.mod", "go.sum"} {
-		out, err := exec.CommandContext(t.Context(), "cp", "-r", filepath.Join(world.Root, dir), scratch).CombinedOutput()
+		out, err := exec.CommandContext(t.Context(), "cp", "-r", filepath.Join(world.Root, dir), copied).CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
 	}
-	out, err := exec.CommandContext(t.Context(), filepath.Join(scratch, "charts", "generate")).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), filepath.Join(copied, "charts", "generate")).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	if diff := cmp.Diff(tree(t, filepath.Join(world.Root, "charts")), tree(t, filepath.Join(scratch, "charts"))); diff != "" {
+	if diff := cmp.Diff(tree(t, filepath.Join(world.Root, "charts")), tree(t, filepath.Join(copied, "charts"))); diff != "" {
 		t.Errorf("charts/generate changes charts (-is +would be):\n%s", diff)
 	}
 	if !bytes.Contains(tree(t, filepath.Join(world.Root, "charts"))["regcred/README.md"], []byte("| `metrics.secure` | `true` |")) {
