@@ -23,6 +23,10 @@ type book struct {
 	// opened is when the credential was first heard of.
 	opened  time.Time
 	targets map[string]standing
+	// selected is how many targets there are to be, as the status was last summed up.
+	selected int
+	// writes counts why Secrets were written.
+	writes map[cause]int
 	// hosts are those of the entry's last known token, and latest is the last that was told of, by entry.
 	hosts  map[string][]string
 	latest map[string]token
@@ -74,6 +78,7 @@ func (l *Ledger) report(c *credential, t Target, out outcome, now time.Time) {
 		}
 	}
 	b.targets[t.Namespace] = after
+	b.count(out, before)
 	b.tell(t, out, before)
 	changed := !known || !after.equal(before) || len(b.news) > 0
 	l.mu.Unlock()
@@ -83,7 +88,7 @@ func (l *Ledger) report(c *credential, t Target, out outcome, now time.Time) {
 }
 
 func (l *Ledger) open(key Key, now time.Time) *book {
-	b := &book{opened: now, targets: map[string]standing{}, hosts: map[string][]string{}, latest: map[string]token{}}
+	b := &book{opened: now, targets: map[string]standing{}, writes: map[cause]int{}, hosts: map[string][]string{}, latest: map[string]token{}}
 	if l.books == nil {
 		l.books = map[Key]*book{}
 	}
@@ -154,7 +159,12 @@ func (s standing) current(names []string, now time.Time) bool {
 			return false
 		}
 	}
-	return s.failure == nil || s.failure.reason != v1alpha1.ReasonLinkFailed
+	return !s.unlinked()
+}
+
+// unlinked says whether the target's ServiceAccounts lack its Secret.
+func (s standing) unlinked() bool {
+	return s.failure != nil && s.failure.reason == v1alpha1.ReasonLinkFailed
 }
 
 // served says whether the target has held a token.
@@ -174,6 +184,8 @@ func (l *Ledger) forget(t Target) {
 	known := false
 	if b != nil {
 		_, known = b.targets[t.Namespace]
+		// One that was never heard of was selected all the same.
+		known = known || b.selected > len(b.targets)
 		delete(b.targets, t.Namespace)
 	}
 	l.mu.Unlock()

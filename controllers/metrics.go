@@ -10,72 +10,172 @@ import (
 	"github.com/regcred/regcred/providers"
 )
 
-// Metrics shows the Ledger at scrape time, so that no series outlives its credential.
+// Metrics shows the Ledger at scrape time, so that no value is stale and no series outlives its credential. There is none for a single
+// target: a credential may have thousands.
 type Metrics struct {
 	Ledger *Ledger
 	Clock  clock.PassiveClock
+	// Elected is closed when this replica begins to work.
+	Elected <-chan struct{}
 }
 
 var (
-	credentialLabels = []string{"kind", "namespace", "name", "registry"}
-	expiryMetric     = prometheus.NewDesc("regcred_token_expiry_timestamp_seconds",
-		"When the first published token of a registry entry expires, over all its namespaces; 0 when a namespace has none.", credentialLabels, nil)
+	credentialLabels = []string{"kind", "namespace", "name"}
+	registryLabels   = []string{"kind", "namespace", "name", "registry"}
+
+	activeMetric = prometheus.NewDesc("regcred_active",
+		"1 on the replica that works, 0 on one that waits for its turn.", nil, nil)
+	readyMetric = prometheus.NewDesc("regcred_credential_ready",
+		"1 while pods can pull from every registry of the credential in every namespace that it selects, else 0.", credentialLabels, nil)
+	expiryMetric = prometheus.NewDesc("regcred_token_expiry_timestamp_seconds",
+		"When the first published token of a registry entry expires, over all its namespaces; +Inf for what does not expire, and no series while no namespace has one.", registryLabels, nil)
 	refreshMetric = prometheus.NewDesc("regcred_token_refresh_timestamp_seconds",
-		"When the first published token of a registry entry is due to be refreshed, over all its namespaces; 0 when a namespace has none.", credentialLabels, nil)
-	targetsMetric = prometheus.NewDesc("regcred_targets",
-		"Secrets that a credential keeps, by whether pods can pull with them.", []string{"kind", "namespace", "name", "current"}, nil)
+		"When the first published token of a registry entry is due to be refreshed, over all its namespaces; +Inf for what is not refreshed by time.", registryLabels, nil)
+	selectedMetric = prometheus.NewDesc("regcred_targets_selected",
+		"Secrets that a credential has to keep: one in each namespace that it selects.", credentialLabels, nil)
+	currentMetric = prometheus.NewDesc("regcred_targets_current",
+		"Secrets of a credential with which pods can pull from every registry.", credentialLabels, nil)
+	failedMetric = prometheus.NewDesc("regcred_targets_failed",
+		"Secrets of a credential that cannot be brought up to date, by the first reason; pods may still pull while the published token lives. No series for a reason that does not occur.",
+		[]string{"kind", "namespace", "name", "reason"}, nil)
+	rotationsMetric = prometheus.NewDesc("regcred_rotations_total",
+		"Secrets into which a new token was written, by cause: `Due` at half of the token's life, `SourceChanged` with the entry or its identity, `RefreshRequested` by annotation, `New` for an entry that was added.",
+		[]string{"kind", "namespace", "name", "cause"}, nil)
+	repairsMetric = prometheus.NewDesc("regcred_repairs_total",
+		"Secrets that were restored after somebody else had changed them, by cause: `Deleted`, `Edited`, `Relabelled`, `OwnerChanged`.",
+		[]string{"kind", "namespace", "name", "cause"}, nil)
+
+	rotationCauses = []cause{causeDue, causeSourceChanged, causeRefreshRequested, causeNew}
+	repairCauses   = []cause{causeDeleted, causeEdited, causeRelabelled, causeOwnerChanged}
 )
 
 // Describe implements prometheus.Collector.
 func (m *Metrics) Describe(descriptions chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{expiryMetric, refreshMetric, targetsMetric} {
+	for _, d := range []*prometheus.Desc{
+		activeMetric, readyMetric, expiryMetric, refreshMetric, selectedMetric, currentMetric, failedMetric, rotationsMetric, repairsMetric,
+	} {
 		descriptions <- d
 	}
 }
 
 // Collect implements prometheus.Collector.
 func (m *Metrics) Collect(metrics chan<- prometheus.Metric) {
-	now := m.Clock.Now()
-	m.Ledger.mu.Lock()
-	defer m.Ledger.mu.Unlock()
-	for key, b := range m.Ledger.books {
-		expiry, refresh := map[string]float64{}, map[string]float64{}
-		current := 0
-		for _, t := range b.targets {
-			names := make([]string, 0, len(t.entries))
-			for _, e := range t.entries {
-				names = append(names, e.name)
-				soonest(expiry, e.name, unix(e.expiresAt))
-				soonest(refresh, e.name, unix(e.refreshAt))
-			}
-			if t.current(names, now) {
-				current++
-			}
-		}
-		for name := range expiry {
-			metrics <- prometheus.MustNewConstMetric(expiryMetric, prometheus.GaugeValue, expiry[name], key.Kind(), key.Namespace, key.Name, name)
-			metrics <- prometheus.MustNewConstMetric(refreshMetric, prometheus.GaugeValue, refresh[name], key.Kind(), key.Namespace, key.Name, name)
-		}
-		for label, count := range map[string]int{"true": current, "false": len(b.targets) - current} {
-			metrics <- prometheus.MustNewConstMetric(targetsMetric, prometheus.GaugeValue, float64(count), key.Kind(), key.Namespace, key.Name, label)
-		}
+	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
+		metrics <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
 	}
-}
-
-func soonest(of map[string]float64, name string, at float64) {
-	if known, ok := of[name]; !ok || at < known {
-		of[name] = at
-	}
-}
-
-// unix is 0 for no time and infinite for never.
-func unix(t time.Time) float64 {
-	switch {
-	case t.IsZero():
-		return 0
-	case t.Equal(providers.Never):
-		return math.Inf(1)
+	active := 0.
+	select {
+	case <-m.Elected:
+		active = 1
 	default:
-		return float64(t.Unix())
 	}
+	gauge(activeMetric, active)
+	for _, v := range m.Ledger.views(m.Clock.Now()) {
+		kind, namespace, name := v.key.Kind(), v.key.Namespace, v.key.Name
+		gauge(readyMetric, v.ready(), kind, namespace, name)
+		gauge(selectedMetric, float64(v.selected), kind, namespace, name)
+		gauge(currentMetric, float64(v.current), kind, namespace, name)
+		for reason, count := range v.failed {
+			gauge(failedMetric, float64(count), kind, namespace, name, reason)
+		}
+		for _, e := range v.entries {
+			gauge(expiryMetric, unix(e.expiresAt), kind, namespace, name, e.name)
+			gauge(refreshMetric, unix(e.refreshAt), kind, namespace, name, e.name)
+		}
+		for _, of := range []struct {
+			metric *prometheus.Desc
+			causes []cause
+		}{{rotationsMetric, rotationCauses}, {repairsMetric, repairCauses}} {
+			for _, c := range of.causes {
+				metrics <- prometheus.MustNewConstMetric(of.metric, prometheus.CounterValue, float64(v.writes[c]), kind, namespace, name, string(c))
+			}
+		}
+	}
+}
+
+// view is what metrics show of one credential.
+type view struct {
+	key               Key
+	selected, current int
+	// failed counts targets by the first reason of their failure.
+	failed map[string]int
+	// entries are those of which any target holds a token, with the first times that come.
+	entries []entryStanding
+	writes  map[cause]int
+}
+
+func (v view) ready() float64 {
+	if v.current < v.selected {
+		return 0
+	}
+	return 1
+}
+
+// views looks at every credential.
+func (l *Ledger) views(now time.Time) []view {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	views := make([]view, 0, len(l.books))
+	for key, b := range l.books {
+		v := view{key: key, selected: max(b.selected, len(b.targets)), failed: map[string]int{}, writes: map[cause]int{}}
+		for _, t := range b.targets {
+			v.add(t, now)
+		}
+		for c, count := range b.writes {
+			v.writes[c] = count
+		}
+		views = append(views, v)
+	}
+	return views
+}
+
+func (v *view) add(t standing, now time.Time) {
+	live, failing := true, t.failure
+	for _, e := range t.entries {
+		live = live && e.expiresAt.After(now)
+		if failing == nil {
+			failing = e.failure
+		}
+		if !e.expiresAt.IsZero() {
+			v.addEntry(e)
+		}
+	}
+	if live && !t.unlinked() {
+		v.current++
+	}
+	if failing != nil {
+		v.failed[failing.reason]++
+	}
+}
+
+func (v *view) addEntry(e entryStanding) {
+	for i := range v.entries {
+		if known := &v.entries[i]; known.name == e.name {
+			if e.expiresAt.Before(known.expiresAt) {
+				known.expiresAt = e.expiresAt
+			}
+			if e.refreshAt.Before(known.refreshAt) {
+				known.refreshAt = e.refreshAt
+			}
+			return
+		}
+	}
+	v.entries = append(v.entries, e)
+}
+
+// count notes why a Secret was written, for the causes that are counted.
+func (b *book) count(out outcome, before standing) {
+	if out.wrote == "" || out.wrote == causeDeleted && !before.served() {
+		// A Secret that was never there is issued, and not repaired.
+		return
+	}
+	b.writes[out.wrote]++
+}
+
+// unix is infinite for never.
+func unix(t time.Time) float64 {
+	if t.Equal(providers.Never) {
+		return math.Inf(1)
+	}
+	return float64(t.Unix())
 }

@@ -192,7 +192,11 @@ func refreshAt(c *credential, namespace string, token providers.Token) time.Time
 	case due.Equal(token.RenewableAt):
 		return due.Add(spread(name, token.ExpiresAt.Sub(due)/jitterShare))
 	}
-	return due.Add(-spread(name, token.ExpiresAt.Sub(token.IssuedAt)/jitterShare))
+	earlier := due.Add(-spread(name, token.ExpiresAt.Sub(token.IssuedAt)/jitterShare))
+	if earlier.Before(token.RenewableAt) {
+		return token.RenewableAt
+	}
+	return earlier
 }
 
 // spread maps a name to the same fraction of any window.

@@ -49,6 +49,8 @@ type TargetReconciler struct {
 	Namespace string
 	// Excluded namespaces never hold a target.
 	Excluded sets.Set[string]
+	// Scope is what may be read and written.
+	Scope Scope
 	// AllowAmbientIdentity lets a RegistryCredential use the controller's own identity.
 	AllowAmbientIdentity bool
 	// Wake brings a target back; a higher priority goes first.
@@ -103,6 +105,9 @@ func (r *TargetReconciler) Reconcile(ctx context.Context, t Target) (reconcile.R
 
 // serve is the straight line: link, observe, decide, obtain, write, report.
 func (r *TargetReconciler) serve(ctx context.Context, t Target, c *credential) (outcome, error) {
+	if f := r.Scope.refuses(t.Credential); f != nil {
+		return outcome{failure: f}, nil
+	}
 	unlinked, err := r.link(ctx, t.Credential, c, t.Namespace)
 	if err != nil {
 		return outcome{}, err

@@ -38,7 +38,7 @@ func NewMetrics(r prometheus.Registerer, c clock.PassiveClock) *Metrics {
 		}, []string{"provider"}),
 		trials: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "regcred_verifications_total",
-			Help: "Trials of new tokens at their registry, by how they ended: proven, refused or unknown.",
+			Help: "Trials of new tokens at their registry, for entries with `verify`, by how they ended: `proven`, `refused` or `unknown`.",
 		}, []string{"provider", "result"}),
 	}
 	r.MustRegister(m.calls, m.errors, m.seconds, m.trials)

@@ -11,7 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/test/cloud"
@@ -89,7 +88,7 @@ func (d *demo) pullMany(ctx context.Context) error {
 
 func (d *demo) deleteMany(ctx context.Context) error {
 	began := time.Now()
-	if err := d.lab.Client.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: lab.ManyNamespace}}); client.IgnoreNotFound(err) != nil {
+	if err := d.lab.Client.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: lab.ManyNamespace}}); err != nil {
 		return err
 	}
 	_, err := d.namespaces.first(ctx, "the end of namespace "+lab.ManyNamespace, began, func(s sighting[*corev1.Namespace]) bool {

@@ -36,13 +36,33 @@ type Lab struct {
 	Root string
 	// Binary is the controller's.
 	Binary string
+	// ControllerEnv is added to the clouds' environment of the controllers started from now on.
+	ControllerEnv []string
 
 	controllers []*Controller
-	kubeconfig  string
 }
 
-// Start starts a cluster with Regcred's CRDs, its RBAC rules and its namespace, and healthy clouds.
-func Start(ctx context.Context, plane controlplane.Options, aws cloud.Options) (lab *Lab, err error) {
+// Start starts a cluster with Regcred's CRDs, its namespace, its RBAC rules and the policies that bound it, and healthy clouds.
+func Start(ctx context.Context, plane controlplane.Options, aws cloud.Options) (*Lab, error) {
+	root, err := repository()
+	if err != nil {
+		return nil, err
+	}
+	plane.CRDDirectories = append(plane.CRDDirectories, filepath.Join(root, "config", "crd"))
+	lab, err := StartEmpty(ctx, plane, aws)
+	if err != nil {
+		return nil, err
+	}
+	for _, dir := range []string{"rbac", "policy"} {
+		if _, err := lab.Kubectl(ctx, "apply", "-k", filepath.Join(root, "config", dir)); err != nil {
+			return nil, errors.Join(err, lab.Stop())
+		}
+	}
+	return lab, nil
+}
+
+// StartEmpty starts a cluster without anything of Regcred, and healthy clouds.
+func StartEmpty(ctx context.Context, plane controlplane.Options, aws cloud.Options) (lab *Lab, err error) {
 	root, err := repository()
 	if err != nil {
 		return nil, err
@@ -56,26 +76,11 @@ func Start(ctx context.Context, plane controlplane.Options, aws cloud.Options) (
 	if lab.Clouds, err = StartClouds(aws); err != nil {
 		return nil, err
 	}
-	plane.CRDDirectories = append(plane.CRDDirectories, filepath.Join(root, "config", "crd"))
 	if lab.ControlPlane, err = controlplane.Start(ctx, plane); err != nil {
 		return nil, err
 	}
-	if lab.Client, err = newClient(lab.Config); err != nil {
-		return nil, err
-	}
-	if err := lab.install(ctx); err != nil {
-		return nil, err
-	}
-	// The controller acts as its ServiceAccount, with no right beyond its rules.
-	user := "system:serviceaccount:" + Namespace + ":regcred"
-	_, lab.kubeconfig, err = lab.AddUser(user, []string{"system:serviceaccounts", "system:serviceaccounts:" + Namespace, "system:authenticated"})
+	lab.Client, err = newClient(lab.Config)
 	return lab, err
-}
-
-// install gives the cluster what the controller needs beside the CRDs.
-func (l *Lab) install(ctx context.Context) error {
-	_, err := l.Kubectl(ctx, "apply", "-k", filepath.Join(l.Root, "config", "rbac"))
-	return err
 }
 
 func newClient(cfg *rest.Config) (client.WithWatch, error) {
@@ -97,14 +102,25 @@ func (l *Lab) Stop() error {
 		errs = append(errs, l.ControlPlane.Stop())
 	}
 	if l.Clouds != nil {
-		errs = append(errs, l.Clouds.Close())
+		errs = append(errs, l.Close())
 	}
 	return errors.Join(errs...)
 }
 
 // StartController starts the binary with the clouds' environment, and returns when it is ready.
 func (l *Lab) StartController(ctx context.Context, log io.Writer, args ...string) (*Controller, error) {
-	c, err := startController(ctx, l.Binary, l.kubeconfig, l.Env(), log, args)
+	return l.StartControllerAs(ctx, Namespace, "regcred", log, append([]string{"--leader-elect"}, args...)...)
+}
+
+// StartControllerAs does so as a ServiceAccount, with no right beyond its rules.
+func (l *Lab) StartControllerAs(ctx context.Context, namespace, account string, log io.Writer, args ...string) (*Controller, error) {
+	user := "system:serviceaccount:" + namespace + ":" + account
+	_, kubeconfig, err := l.AddUser(user, []string{"system:serviceaccounts", "system:serviceaccounts:" + namespace, "system:authenticated"})
+	if err != nil {
+		return nil, err
+	}
+	args = append([]string{"--namespace=" + namespace}, args...)
+	c, err := startController(ctx, l.Binary, kubeconfig, append(l.Env(), l.ControllerEnv...), log, args)
 	if err != nil {
 		return nil, fmt.Errorf("starting the controller: %w", err)
 	}
