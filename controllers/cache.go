@@ -35,8 +35,10 @@ func CacheOptions() cache.Options {
 	}
 }
 
-func secretMetadata() *metav1.PartialObjectMetadata    { return metadataOf("Secret") }
-func namespaceMetadata() *metav1.PartialObjectMetadata { return metadataOf("Namespace") }
+const kindSecret, kindNamespace = "Secret", "Namespace"
+
+func secretMetadata() *metav1.PartialObjectMetadata    { return metadataOf(kindSecret) }
+func namespaceMetadata() *metav1.PartialObjectMetadata { return metadataOf(kindNamespace) }
 
 func metadataOf(kind string) *metav1.PartialObjectMetadata {
 	m := &metav1.PartialObjectMetadata{}

@@ -93,6 +93,7 @@ func (b *book) tellTokens(out outcome, tell bool) {
 			causeNew:              "is new",
 			causeSourceChanged:    "or its identity has changed",
 			causeRefreshRequested: "was asked to be refreshed",
+			causeRefused:          "was refused by its registry",
 			causeDue:              "has reached half of its life",
 		}[e.cause]
 		n := news{reason: eventRotated, action: "Refresh " + e.name, note: fmt.Sprintf("%s %s: the new token for %s lives until %s",

@@ -61,6 +61,9 @@ func (r *TargetReconciler) request(ctx context.Context, c *credential, entry v1a
 	case ref.SecretRef != nil:
 		req.Identity.Secret, err = r.identitySecret(ctx, client.ObjectKey{Namespace: namespace, Name: ref.SecretRef.Name})
 	}
+	if err == nil {
+		req.RefusedAt = r.Tokens.RefusedAt(req)
+	}
 	return req, err
 }
 
@@ -103,6 +106,10 @@ func (r *TargetReconciler) requestToken(ctx context.Context, sa *corev1.ServiceA
 	err := r.Client.SubResource("token").Create(ctx, &corev1.ServiceAccount{
 		ObjectMeta: metav1.ObjectMeta{Namespace: sa.Namespace, Name: sa.Name},
 	}, req)
+	if apierrors.IsForbidden(err) {
+		return "", providers.Errorf(v1alpha1.ReasonInternal, "the controller may not ask for a token of ServiceAccount %s/%s with the audience %s: check its RBAC rules, "+
+			"and the audiences and namespaces that the admission policy regcred-tokens allows (policies.tokenAudiences in the chart)", sa.Namespace, sa.Name, audience)
+	}
 	if err != nil {
 		return "", notFound(err, "ServiceAccount", client.ObjectKeyFromObject(sa))
 	}
@@ -175,7 +182,7 @@ func notFound(err error, kind string, key client.ObjectKey) error {
 	case apierrors.IsNotFound(err):
 		return providers.Errorf(v1alpha1.ReasonIdentityNotFound, "%s %s does not exist: create it, or correct identity", kind, key)
 	case apierrors.IsForbidden(err):
-		return providers.Errorf(v1alpha1.ReasonInternal, "the controller may not use %s %s: check its RBAC rules", kind, key)
+		return providers.Errorf(v1alpha1.ReasonInternal, "the controller may not use %s %s: check its RBAC rules, and --secret-names if it is set", kind, key)
 	case apierrors.IsConflict(err):
 		return providers.Errorf(v1alpha1.ReasonUnavailable, "%s %s has been replaced just now; it is tried again", kind, key)
 	default:

@@ -111,7 +111,7 @@ func (b *book) stand(out outcome, before standing, now time.Time) standing {
 			stands.failure = before.entry(e.name).failure
 		}
 		s.pending = s.pending || e.pending()
-		if e.known {
+		if e.known && (e.cause != causeRefused || e.fresh) { // a token that was refused is none
 			stands.expiresAt, stands.refreshAt, stands.verified = e.record.ExpiresAt, e.record.RefreshAt, e.record.Verified
 			b.hosts[e.name] = e.record.Hosts
 		}

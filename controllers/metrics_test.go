@@ -63,8 +63,8 @@ func newBookkeeper() *bookkeeper {
 	}
 }
 
-// holding is an entry with a token that lives and is due after these times.
-func holding(name string, life, due time.Duration) *entry {
+// entryHolding is an entry with a token that lives and is due after these times.
+func entryHolding(name string, life, due time.Duration) *entry {
 	return &entry{name: name, known: true, record: record{
 		Name: name, ExpiresAt: metricsStart.Add(life), RefreshAt: metricsStart.Add(due)}}
 }
@@ -75,11 +75,11 @@ func (b *bookkeeper) report(namespace string, out outcome) {
 
 func TestMetricsShowTheFirstTimesThatCome(t *testing.T) {
 	b := newBookkeeper()
-	b.report("a", outcome{entries: []*entry{holding("prod", 12*time.Hour, 5*time.Hour)}})
-	b.report("b", outcome{entries: []*entry{holding("prod", 11*time.Hour, 6*time.Hour)}})
-	static := holding("hub", 0, 0)
+	b.report("a", outcome{entries: []*entry{entryHolding("prod", 12*time.Hour, 5*time.Hour)}})
+	b.report("b", outcome{entries: []*entry{entryHolding("prod", 11*time.Hour, 6*time.Hour)}})
+	static := entryHolding("hub", 0, 0)
 	static.record.ExpiresAt, static.record.RefreshAt = providers.Never, providers.Never
-	b.report("b", outcome{entries: []*entry{holding("prod", 11*time.Hour, 6*time.Hour), static}})
+	b.report("b", outcome{entries: []*entry{entryHolding("prod", 11*time.Hour, 6*time.Hour), static}})
 	// A namespace without a token says nothing of the tokens of others.
 	b.report("conflict", outcome{failure: &failure{reason: v1alpha1.ReasonSecretConflict}})
 	at := func(d time.Duration) float64 { return float64(metricsStart.Add(d).Unix()) }
@@ -101,7 +101,7 @@ func TestMetricsShowTheFirstTimesThatCome(t *testing.T) {
 
 func TestATokenThatDiesShowsWithoutAnybodySayingSo(t *testing.T) {
 	b := newBookkeeper()
-	failing := holding("prod", time.Hour, 0)
+	failing := entryHolding("prod", time.Hour, 0)
 	failing.failure = &failure{reason: v1alpha1.ReasonUnavailable}
 	b.report("a", outcome{entries: []*entry{failing}})
 	const ready, current = "regcred_credential_ready{ClusterRegistryCredential,c,}", "regcred_targets_current{ClusterRegistryCredential,c,}"
@@ -120,7 +120,7 @@ func TestATokenThatDiesShowsWithoutAnybodySayingSo(t *testing.T) {
 
 func TestATargetThatCannotBeWorkedOnIsMissed(t *testing.T) {
 	b := newBookkeeper()
-	b.report("a", outcome{entries: []*entry{holding("prod", time.Hour, time.Hour)}})
+	b.report("a", outcome{entries: []*entry{entryHolding("prod", time.Hour, time.Hour)}})
 	b.Ledger.sum(b.c, []string{"a", "unheard"}, b.clock.Now())
 	const selected, ready = "regcred_targets_selected{ClusterRegistryCredential,c,}", "regcred_credential_ready{ClusterRegistryCredential,c,}"
 	if got := scraped(t, b); got[selected] != 2 || got[ready] != 0 {
@@ -136,7 +136,7 @@ func TestATargetThatCannotBeWorkedOnIsMissed(t *testing.T) {
 	if got := scraped(t, b); got[selected] != 1 || got[ready] != 1 {
 		t.Errorf("a namespace that is gone is still missed: %v", got)
 	}
-	b.report("a", outcome{failure: &failure{reason: v1alpha1.ReasonLinkFailed}, entries: []*entry{holding("prod", time.Hour, time.Hour)}})
+	b.report("a", outcome{failure: &failure{reason: v1alpha1.ReasonLinkFailed}, entries: []*entry{entryHolding("prod", time.Hour, time.Hour)}})
 	if got := scraped(t, b); got[ready] != 0 {
 		t.Error("pods of an unlinked ServiceAccount pass for able to pull")
 	}
@@ -145,7 +145,7 @@ func TestATargetThatCannotBeWorkedOnIsMissed(t *testing.T) {
 func TestRotationsAndRepairsAreCountedByCause(t *testing.T) {
 	b := newBookkeeper()
 	for _, wrote := range []cause{causeDeleted, causeDue, "", causeDue, causeDeleted, causeEdited, causeNew, causeAdopted} {
-		b.report("a", outcome{wrote: wrote, entries: []*entry{holding("prod", time.Hour, time.Hour)}})
+		b.report("a", outcome{wrote: wrote, entries: []*entry{entryHolding("prod", time.Hour, time.Hour)}})
 	}
 	got := scraped(t, b)
 	for series, want := range map[string]float64{
@@ -171,7 +171,7 @@ func TestNoSeriesOutlivesItsCredential(t *testing.T) {
 	elected := make(chan struct{})
 	close(elected)
 	b.Elected = elected
-	b.report("a", outcome{wrote: causeEdited, entries: []*entry{holding("prod", time.Hour, time.Hour)}})
+	b.report("a", outcome{wrote: causeEdited, entries: []*entry{entryHolding("prod", time.Hour, time.Hour)}})
 	if got := scraped(t, b); len(got) < 5 {
 		t.Fatalf("only %v", got)
 	}
@@ -186,7 +186,7 @@ func TestSeriesDoNotGrowWithTargets(t *testing.T) {
 	for i := range 10_000 {
 		for _, b := range []*bookkeeper{few, many} {
 			if b == many || i < 10 {
-				b.report(fmt.Sprintf("n%d", i), outcome{entries: []*entry{holding("prod", time.Hour, time.Hour)}})
+				b.report(fmt.Sprintf("n%d", i), outcome{entries: []*entry{entryHolding("prod", time.Hour, time.Hour)}})
 			}
 		}
 	}

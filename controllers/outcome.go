@@ -61,7 +61,7 @@ func (e *entry) take(c *credential, namespace string, token providers.Token) {
 	e.auths = authsOf(token)
 	e.known = true
 	e.record = record{
-		Name: e.name, Source: e.req.Source(), Refresh: e.req.RefreshRequestedAt, Hosts: token.Hosts(),
+		Name: e.name, Source: e.req.Source(), Refresh: e.req.RefreshRequestedAt, RefusedAt: e.req.RefusedAt, Hosts: token.Hosts(),
 		ExpiresAt: token.ExpiresAt, RefreshAt: refreshAt(c, namespace, token).Truncate(time.Second),
 		ID: token.ID, Verified: token.Verified,
 	}

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -149,6 +150,35 @@ func TestATokenThatTheCloudRepeatsIsDueWhenItNoLongerDoes(t *testing.T) {
 	after := w.run(target).RequeueAfter
 	if at := w.time.Now().Add(after); at.Before(repeatedUntil) || at.After(repeatedUntil.Add(time.Hour/jitterShare)) {
 		t.Errorf("due at %s, want %s and up to a tenth of what is left", at, repeatedUntil)
+	}
+}
+
+// The jitter of a tenth of the life reaches back before the moment at which the cloud stops to repeat the token.
+func TestJitterAsksForNoTokenThatTheCloudWouldRepeat(t *testing.T) {
+	w, ns := newWorld(t)
+	renewable := w.time.Now().Add(life/2 - time.Minute)
+	w.mint.change = func(token *providers.Token) { token.RenewableAt, token.ID = renewable, "" }
+	target := w.apply(ns, nil, registry("prod", "eu-west-1"))
+	if at := w.time.Now().Add(w.run(target).RequeueAfter); at.Before(renewable) || at.After(renewable.Add(time.Minute)) {
+		t.Errorf("due at %s, want %s to a minute later", at, renewable)
+	}
+}
+
+func TestAStatusNamesNoMoreHostsThanItsSchemaHolds(t *testing.T) {
+	w, ns := newWorld(t)
+	w.mint.change = func(token *providers.Token) {
+		token.Logins[0].Hosts = nil
+		for i := range 100 {
+			token.Logins[0].Hosts = append(token.Logins[0].Hosts, fmt.Sprintf("r%d.example", i))
+		}
+	}
+	target := w.apply(ns, nil, registry("prod", "eu-west-1"))
+	w.run(target)
+	if got := len(w.report(target).Registries[0].Hosts); got != maxHosts {
+		t.Errorf("%d hosts in the status", got)
+	}
+	if got := len(tokens(t, w.secret(target))); got != 100 {
+		t.Errorf("%d hosts in the Secret", got)
 	}
 }
 

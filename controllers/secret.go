@@ -65,7 +65,7 @@ func (r *TargetReconciler) write(ctx context.Context, t Target, c *credential, o
 	}
 	if size := len(secret.Data[corev1.DockerConfigJsonKey]); size > corev1.MaxSecretSize {
 		return false, &failure{reason: v1alpha1.ReasonSecretRejected, terminal: true,
-			message: fmt.Sprintf("the tokens take %d bytes, and a Secret holds %d: use fewer entries or accounts", size, corev1.MaxSecretSize)}, nil
+			message: fmt.Sprintf("the tokens take %d bytes, and a Secret holds %d: use fewer entries or hosts", size, corev1.MaxSecretSize)}, nil
 	}
 	if o.secret == nil {
 		err = r.Client.Create(ctx, secret)

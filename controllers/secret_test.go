@@ -287,7 +287,7 @@ func TestTokensThatNoSecretCanHoldAreExplained(t *testing.T) {
 	w.mint.padding = strings.Repeat("x", corev1.MaxSecretSize)
 	target := w.apply(ns, nil, registry("prod", "eu-west-1"))
 	w.run(target)
-	if ready := w.ready(target); ready.Reason != v1alpha1.ReasonSecretRejected || !strings.Contains(ready.Message, "use fewer entries or accounts") {
+	if ready := w.ready(target); ready.Reason != v1alpha1.ReasonSecretRejected || !strings.Contains(ready.Message, "use fewer entries or hosts") {
 		t.Errorf("Ready: %s: %s", ready.Reason, ready.Message)
 	}
 }

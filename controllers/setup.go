@@ -17,8 +17,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/source"
-
-	"github.com/regcred/regcred/api/v1alpha1"
 )
 
 // +kubebuilder:rbac:groups=regcred.dev,resources=registrycredentials;clusterregistrycredentials,verbs=list;watch
@@ -28,15 +26,19 @@ import (
 // +kubebuilder:rbac:groups="",resources=serviceaccounts/token,verbs=create
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+// +kubebuilder:rbac:groups="",resources=events,verbs=list;watch
+// +kubebuilder:rbac:groups="",resources=pods,verbs=get
+// +kubebuilder:rbac:groups="",resources=pods/eviction,verbs=create
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=regcred-system,resources=leases,verbs=get;create;update
 // +kubebuilder:rbac:groups="",namespace=regcred-system,resources=events,verbs=create;patch
 
 // workers is how many targets are worked on at once. A worker waits for nothing but the API server.
 const workers = 32
 
-// Setup runs both controllers in the manager. It completes what the reconcilers leave open: who wakes whom.
-func Setup(ctx context.Context, mgr ctrl.Manager, targets *TargetReconciler, status *StatusReconciler) error {
-	if err := prepareCache(ctx, mgr); err != nil {
+// Setup runs both controllers in the manager. It completes what the reconcilers leave open: what they see, and who wakes whom.
+func Setup(ctx context.Context, mgr ctrl.Manager, view *View, targets *TargetReconciler, status *StatusReconciler) error {
+	targets.Cache, targets.Scope, status.Cache = view, view.Scope, view
+	if err := prepareCache(ctx, view); err != nil {
 		return err
 	}
 	woken := &queue[Target]{}
@@ -44,13 +46,19 @@ func Setup(ctx context.Context, mgr ctrl.Manager, targets *TargetReconciler, sta
 	changed := &queue[Key]{}
 	targets.Ledger.Changed = func(key Key) { changed.add(priorityqueue.AddOpts{After: debounce}, key) }
 
-	m := mapping{cache: mgr.GetCache(), namespace: targets.Namespace}
-	err := builder.TypedControllerManagedBy[Target](mgr).Named("target").
-		Watches(&v1alpha1.RegistryCredential{}, enqueue(m.fromCredential), builder.WithPredicates(specChanged)).
-		Watches(&v1alpha1.ClusterRegistryCredential{}, enqueue(m.fromCredential), builder.WithPredicates(specChanged)).
-		WatchesMetadata(&corev1.Namespace{}, enqueue(m.fromNamespace), builder.WithPredicates(namespaceChanged)).
-		WatchesMetadata(&corev1.Secret{}, forgetDeleted{enqueue(m.fromSecret), &targets.written}).
-		Watches(&corev1.ServiceAccount{}, enqueue(m.fromServiceAccount), builder.WithPredicates(serviceAccountChanged)).
+	m := mapping{cache: view, namespace: targets.Namespace}
+	b := builder.TypedControllerManagedBy[Target](mgr).Named("target")
+	for _, kind := range view.credentials() {
+		b = b.Watches(kind, enqueue(m.fromCredential), builder.WithPredicates(specChanged))
+	}
+	if !view.confined() {
+		b = b.WatchesMetadata(&corev1.Namespace{}, enqueue(m.fromNamespace), builder.WithPredicates(namespaceChanged))
+	}
+	for _, c := range view.secretCaches() {
+		handler := forgetDeleted{enqueue(view.only(m.fromSecret)), &targets.written}
+		b = b.WatchesRawSource(source.TypedKind[client.Object](c, secretMetadata(), handler))
+	}
+	err := b.Watches(&corev1.ServiceAccount{}, enqueue(view.only(m.fromServiceAccount)), builder.WithPredicates(serviceAccountChanged)).
 		WatchesRawSource(source.TypedFunc[Target](woken.attach)).
 		WithOptions(controller.TypedOptions[Target]{MaxConcurrentReconciles: workers, RateLimiter: rateLimiter[Target]()}).
 		WithLogConstructor(logger[Target](mgr, func(t Target) []any {
@@ -60,31 +68,39 @@ func Setup(ctx context.Context, mgr ctrl.Manager, targets *TargetReconciler, sta
 	if err != nil {
 		return err
 	}
-	return builder.TypedControllerManagedBy[Key](mgr).Named("status").
-		Watches(&v1alpha1.RegistryCredential{}, enqueue(itself), builder.WithPredicates(specChanged)).
-		Watches(&v1alpha1.ClusterRegistryCredential{}, enqueue(itself), builder.WithPredicates(specChanged)).
-		WatchesRawSource(source.TypedFunc[Key](changed.attach)).
+	reports := builder.TypedControllerManagedBy[Key](mgr).Named("status")
+	for _, kind := range view.credentials() {
+		reports = reports.Watches(kind, enqueue(itself), builder.WithPredicates(specChanged))
+	}
+	return reports.WatchesRawSource(source.TypedFunc[Key](changed.attach)).
 		WithOptions(controller.TypedOptions[Key]{RateLimiter: rateLimiter[Key]()}).
 		WithLogConstructor(logger[Key](mgr, func(key Key) []any { return []any{"credential", key.String()} })).
 		Complete(status)
 }
 
 // prepareCache asks for every informer before the manager starts, so that all of them are filled before the first reconcile.
-func prepareCache(ctx context.Context, mgr ctrl.Manager) error {
-	for _, o := range []client.Object{
-		&v1alpha1.RegistryCredential{}, &v1alpha1.ClusterRegistryCredential{}, namespaceMetadata(), secretMetadata(), &corev1.ServiceAccount{},
-	} {
-		if _, err := mgr.GetCache().GetInformer(ctx, o); err != nil {
+func prepareCache(ctx context.Context, view *View) error {
+	objects := append(view.credentials(), &corev1.ServiceAccount{})
+	if !view.confined() {
+		objects = append(objects, namespaceMetadata())
+	}
+	for _, o := range objects {
+		if _, err := view.GetInformer(ctx, o); err != nil {
 			return err
 		}
 	}
-	if err := mgr.GetFieldIndexer().IndexField(ctx, secretMetadata(), indexCredential, indexSecret); err != nil {
-		return err
+	for _, c := range view.secretCaches() {
+		if _, err := c.GetInformer(ctx, secretMetadata()); err != nil {
+			return err
+		}
+		if err := c.IndexField(ctx, secretMetadata(), indexCredential, indexSecret); err != nil {
+			return err
+		}
+		if err := c.IndexField(ctx, secretMetadata(), indexTokenID, tokenIDs); err != nil {
+			return err
+		}
 	}
-	if err := mgr.GetFieldIndexer().IndexField(ctx, secretMetadata(), indexTokenID, tokenIDs); err != nil {
-		return err
-	}
-	return mgr.GetFieldIndexer().IndexField(ctx, &corev1.ServiceAccount{}, indexCredential, indexServiceAccount)
+	return view.IndexField(ctx, &corev1.ServiceAccount{}, indexCredential, indexServiceAccount)
 }
 
 // rateLimiter is for errors of the API server; what clouds refuse is the Broker's to space out.

@@ -22,6 +22,7 @@ type record struct {
 	Name      string    `json:"name"`
 	Source    string    `json:"source"`
 	Refresh   string    `json:"refreshRequestedAt,omitempty"`
+	RefusedAt string    `json:"refusedAt,omitempty"`
 	Hosts     []string  `json:"hosts"`
 	ExpiresAt time.Time `json:"expiresAt"`
 	RefreshAt time.Time `json:"refreshAt"`
@@ -71,6 +72,7 @@ const (
 	causeNew              cause = "New"
 	causeSourceChanged    cause = "SourceChanged"
 	causeRefreshRequested cause = "RefreshRequested"
+	causeRefused          cause = "Refused"
 	causeDue              cause = "Due"
 )
 
@@ -105,6 +107,9 @@ var entryChecks = []struct {
 	{causeSourceChanged, func(r record, _ bool, req providers.Request, _ time.Time) bool { return r.Source != req.Source() }},
 	{causeRefreshRequested, func(r record, _ bool, req providers.Request, _ time.Time) bool {
 		return req.RefreshRequestedAt != "" && r.Refresh != req.RefreshRequestedAt
+	}},
+	{causeRefused, func(r record, _ bool, req providers.Request, _ time.Time) bool {
+		return req.RefusedAt != "" && r.RefusedAt != req.RefusedAt
 	}},
 	{causeDue, func(r record, _ bool, _ providers.Request, now time.Time) bool { return !now.Before(r.RefreshAt) }},
 }
@@ -192,7 +197,11 @@ func refreshAt(c *credential, namespace string, token providers.Token) time.Time
 	case due.Equal(token.RenewableAt):
 		return due.Add(spread(name, token.ExpiresAt.Sub(due)/jitterShare))
 	}
-	return due.Add(-spread(name, token.ExpiresAt.Sub(token.IssuedAt)/jitterShare))
+	earlier := due.Add(-spread(name, token.ExpiresAt.Sub(token.IssuedAt)/jitterShare))
+	if earlier.Before(token.RenewableAt) {
+		return token.RenewableAt
+	}
+	return earlier
 }
 
 // spread maps a name to the same fraction of any window.

@@ -115,9 +115,11 @@ func (w *hubWorld) start() {
 		Controller: config.Controller{SkipNameValidation: new(true)},
 	})
 	w.must(err)
-	w.Cache, w.Live, w.Client = mgr.GetCache(), mgr.GetAPIReader(), mgr.GetClient()
-	w.status.Cache, w.status.Client = mgr.GetCache(), mgr.GetClient()
-	w.must(Setup(ctx, mgr, w.TargetReconciler, w.status))
+	view, err := NewView(mgr, Scope{})
+	w.must(err)
+	w.Live, w.Client = mgr.GetAPIReader(), mgr.GetClient()
+	w.status.Client = mgr.GetClient()
+	w.must(Setup(ctx, mgr, view, w.TargetReconciler, w.status))
 	done := make(chan error, 1)
 	go func() { done <- mgr.Start(ctx) }()
 	w.Cleanup(func() {

@@ -49,7 +49,7 @@ func (l *Ledger) sum(c *credential, selected []string, now time.Time) summary {
 	s.registries, s.live = make([]v1alpha1.RegistryStatus, len(names)), make([]int, len(names))
 	for i, entry := range c.spec.Registries {
 		names[i] = entry.Name
-		s.registries[i] = v1alpha1.RegistryStatus{Name: entry.Name, Hosts: b.hosts[entry.Name]}
+		s.registries[i] = v1alpha1.RegistryStatus{Name: entry.Name, Hosts: firstHosts(b.hosts[entry.Name])}
 	}
 	type failing struct {
 		since time.Time
@@ -81,6 +81,11 @@ func (l *Ledger) sum(c *credential, selected []string, now time.Time) summary {
 	}
 	return s
 }
+
+// maxHosts is how many hosts of an entry a status names.
+const maxHosts = 64
+
+func firstHosts(hosts []string) []string { return hosts[:min(len(hosts), maxHosts)] }
 
 func (s *summary) addEntry(i int, e entryStanding, now time.Time) {
 	r := &s.registries[i]

@@ -29,6 +29,8 @@ type Tokens interface {
 	Token(req providers.Request, newerThan time.Time, wake func()) (providers.Token, error)
 	// Held returns the best live token from the source of req that is in memory.
 	Held(req providers.Request) (providers.Token, bool)
+	// RefusedAt is when a registry refused the token of the source of req; "" if that concerns nobody.
+	RefusedAt(req providers.Request) string
 	// Revoke ends a token that it has minted and no longer hands out, and calls done once.
 	Revoke(id string, done func(error))
 }
@@ -49,6 +51,8 @@ type TargetReconciler struct {
 	Namespace string
 	// Excluded namespaces never hold a target.
 	Excluded sets.Set[string]
+	// Scope is what may be read and written.
+	Scope Scope
 	// AllowAmbientIdentity lets a RegistryCredential use the controller's own identity.
 	AllowAmbientIdentity bool
 	// Wake brings a target back; a higher priority goes first.
@@ -103,6 +107,9 @@ func (r *TargetReconciler) Reconcile(ctx context.Context, t Target) (reconcile.R
 
 // serve is the straight line: link, observe, decide, obtain, write, report.
 func (r *TargetReconciler) serve(ctx context.Context, t Target, c *credential) (outcome, error) {
+	if f := r.Scope.refuses(t.Credential); f != nil {
+		return outcome{failure: f}, nil
+	}
 	unlinked, err := r.link(ctx, t.Credential, c, t.Namespace)
 	if err != nil {
 		return outcome{}, err

@@ -52,6 +52,10 @@ type mint struct {
 	ids string
 	// revoked are the IDs of the tokens that were revoked.
 	revoked []string
+	// verdict is the registry's on a login.
+	verdict func(password string) (providers.Verdict, error)
+	// tried are the repositories for which logins were tried.
+	tried []string
 }
 
 func (m *mint) Token(ctx context.Context, req providers.Request) (providers.Token, error) {

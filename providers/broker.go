@@ -2,6 +2,7 @@ package providers
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -48,6 +49,11 @@ type Broker struct {
 	held map[string]Token
 	// revocable are the live tokens that can be revoked, by their ID.
 	revocable map[string]revocable
+	// refusals are of the sources whose token a registry has refused.
+	refusals map[string]refusal
+	trials   map[[sha256.Size]byte]*trial
+	// trying is how many trials are under way.
+	trying int
 }
 
 // revocable is who can revoke a token.
@@ -58,6 +64,7 @@ type revocable struct {
 
 // slot is what the Broker knows of one request.
 type slot struct {
+	source  string
 	token   Token
 	askedAt time.Time
 
@@ -77,6 +84,7 @@ func NewBroker(ctx context.Context, c clock.PassiveClock, providers map[string]P
 	return &Broker{
 		base: ctx, providers: providers, clock: c,
 		slots: map[string]*slot{}, endpoints: map[string]*endpoint{}, held: map[string]Token{}, revocable: map[string]revocable{},
+		refusals: map[string]refusal{}, trials: map[[sha256.Size]byte]*trial{},
 	}
 }
 
@@ -100,7 +108,7 @@ func (b *Broker) Token(req Request, newerThan time.Time, wake func()) (Token, er
 	defer b.mu.Unlock()
 	s := b.slots[key]
 	if s == nil {
-		s = &slot{}
+		s = &slot{source: req.Source()}
 		b.slots[key] = s
 	}
 	s.askedAt = now
@@ -303,6 +311,7 @@ func (b *Broker) sweep(now time.Time) {
 			delete(b.revocable, id)
 		}
 	}
+	b.sweepRefusals(now)
 	for source, token := range b.held {
 		if !token.ExpiresAt.After(now) {
 			delete(b.held, source)

@@ -42,6 +42,8 @@ type Request struct {
 	Identity Identity `json:"identity"`
 	// RefreshRequestedAt is the credential's refresh request, so that a new one misses every remembered token.
 	RefreshRequestedAt string `json:"refreshRequestedAt,omitempty"`
+	// RefusedAt is when a registry refused the token of this source, so that what was minted before is remembered no longer.
+	RefusedAt string `json:"refusedAt,omitempty"`
 }
 
 // Key identifies the request. It is a hash, so it can be kept where the request itself should not be. The entry's name is no part of
@@ -62,10 +64,10 @@ func (r Request) Endpoint() string {
 	return strings.TrimSuffix(provider+"/"+endpoint, "/")
 }
 
-// Source identifies what the token is made from: the request without its refresh request. It is written beside the token,
+// Source identifies what the token is made from: the request without what only asks for a new one. It is written beside the token,
 // so that a change of the entry or of its identity is noticed after a restart too.
 func (r Request) Source() string {
-	r.RefreshRequestedAt = ""
+	r.RefreshRequestedAt, r.RefusedAt = "", ""
 	return r.Key()
 }
 

@@ -98,23 +98,32 @@ func (v *Verifier) try(ctx context.Context, req Request, token Token) (refusal *
 	if err != nil {
 		return Errorf(v1alpha1.ReasonInvalidRequest, "verify.repository is no repository of %s: correct it", host), nil
 	}
-	client := outbound.Client(v.Transport)
-	guarded := guard{client.Transport, repository.RegistryStr()}
-	auth := &authn.Basic{Username: login.Username, Password: login.Password.Reveal()}
-	authorized, err := transport.NewWithContext(ctx, repository.Registry, auth, guarded, []string{repository.Scope(transport.PullScope)})
-	if err != nil {
+	if err = v.pull(ctx, login, repository, verifyReference); err != nil {
 		return refusedBy(err, req, host)
 	}
-	url := fmt.Sprintf("https://%s/v2/%s/manifests/%s", repository.RegistryStr(), repository.RepositoryStr(), verifyReference)
+	return nil, nil
+}
+
+// pull asks for a manifest as a container runtime would.
+func (v *Verifier) pull(ctx context.Context, login Login, repository name.Repository, reference string) error {
+	authorized, err := v.logIn(ctx, login, repository.Registry, repository.Scope(transport.PullScope))
+	if err != nil {
+		return err
+	}
+	url := fmt.Sprintf("https://%s/v2/%s/manifests/%s", repository.RegistryStr(), repository.RepositoryStr(), reference)
 	err = manifest(ctx, authorized, http.MethodHead, url)
 	if isRefusal(err) {
 		// The answer to HEAD has no body, and so no code; that to GET has.
 		err = manifest(ctx, authorized, http.MethodGet, url)
 	}
-	if err != nil {
-		return refusedBy(err, req, host)
-	}
-	return nil, nil
+	return err
+}
+
+// logIn returns a transport that shows the login to the registry, or what its token endpoint gives for it.
+func (v *Verifier) logIn(ctx context.Context, login Login, registry name.Registry, scopes ...string) (http.RoundTripper, error) {
+	guarded := guard{outbound.Client(v.Transport).Transport, registry.RegistryStr()}
+	auth := &authn.Basic{Username: login.Username, Password: login.Password.Reveal()}
+	return transport.NewWithContext(ctx, registry, auth, guarded, scopes)
 }
 
 // verifiedHost is the host to try the token at, and what to show there.
@@ -171,15 +180,23 @@ func refusedBy(err error, req Request, host registryhost.Host) (*Error, error) {
 	if !isRefusal(err) {
 		return nil, err
 	}
-	answer, _ := errors.AsType[*transport.Error](err)
+	provider, _ := req.Registry.Provider()
+	return Errorf(v1alpha1.ReasonVerificationFailed, "the new token may not pull %s/%s (%s), so it is not published: %s",
+		host, req.Registry.Verify.Repository, answerOf(err), allow[provider]), nil
+}
+
+// answerOf is a refusal in short.
+func answerOf(err error) string {
+	answer, ok := errors.AsType[*transport.Error](err)
+	if !ok {
+		return "no answer"
+	}
 	why := fmt.Sprintf("HTTP status %d", answer.StatusCode)
 	known := func(d transport.Diagnostic) bool { return code.MatchString(string(d.Code)) }
 	if i := slices.IndexFunc(answer.Errors, known); i >= 0 {
 		why += ", " + string(answer.Errors[i].Code)
 	}
-	provider, _ := req.Registry.Provider()
-	return Errorf(v1alpha1.ReasonVerificationFailed, "the new token may not pull %s/%s (%s), so it is not published: %s",
-		host, req.Registry.Verify.Repository, why, allow[provider]), nil
+	return why
 }
 
 // allow is how a pull is allowed, by provider.

@@ -32,6 +32,8 @@ const (
 	ReasonLinkFailed = "LinkFailed"
 	// ReasonNamespaceExcluded: the administrator excludes the namespace.
 	ReasonNamespaceExcluded = "NamespaceExcluded"
+	// ReasonNameNotServed: the administrator limits the names of Secrets, and the credential's is not among them.
+	ReasonNameNotServed = "NameNotServed"
 	// ReasonAmbientIdentityNotAllowed: the entry names no identity and may not use the controller's own.
 	ReasonAmbientIdentityNotAllowed = "AmbientIdentityNotAllowed"
 	// ReasonDuplicateHost: two entries claim one registry host.

@@ -111,4 +111,17 @@ type ServiceAccounts struct {
 	// selector selects ServiceAccounts by their labels. {} selects all.
 	// +optional
 	Selector *Selector `json:"selector,omitempty"`
+
+	// recoverPods says what to do with a pod that fails to pull because it was created before its ServiceAccount was linked. Evict
+	// evicts it if it has a controller, which then creates it anew with the link; PodDisruptionBudgets hold. Absent: it is left alone.
+	// +optional
+	RecoverPods RecoverPods `json:"recoverPods,omitempty"`
 }
+
+// RecoverPods is what to do with pods that came too early.
+//
+// +kubebuilder:validation:Enum=Evict
+type RecoverPods string
+
+// RecoverPodsEvict evicts them.
+const RecoverPodsEvict RecoverPods = "Evict"

@@ -50,6 +50,8 @@ func goodSpecs() []goodCase {
 		{entry + ".identity", "{serviceAccountRef: {name: " + chars(253) + "}}"},
 		{entry + ".identity", "{secretRef: {name: my.keys-1}}"},
 		{"spec.serviceAccounts", ""},
+		{"spec.serviceAccounts", "{names: [default], recoverPods: Evict}"},
+		{"spec.serviceAccounts", "{selector: {}, recoverPods: Evict}"},
 		{names, "[" + numbered(64, "a%d") + "]"},
 		{names, "[a.b-0, " + chars(253) + "]"},
 	}
@@ -122,6 +124,8 @@ func badServiceAccounts() []badCase {
 		{"a name in upper case", names, "[default, Builder]", names + "[1]", accountNameMessage},
 		{"a wildcard", names, `["*"]`, names + "[0]", accountNameMessage},
 		{"a name too long", names, "[" + chars(254) + "]", names + "[0]", "Too long: may not be more than 253 bytes"},
+		{"another way to recover pods", field, "{selector: {}, recoverPods: Delete}", field + ".recoverPods", `supported values: "Evict"`},
+		{"recoverPods alone", field, "{recoverPods: Evict}", field, accountsOfMessage},
 	}
 }
 

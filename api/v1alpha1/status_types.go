@@ -56,7 +56,7 @@ type ClusterCredentialStatus struct {
 type RegistryStatus struct {
 	Name string `json:"name"`
 
-	// hosts are the registry hosts that the published token is for.
+	// hosts are the registry hosts that the published token is for: the first 64 of them.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64

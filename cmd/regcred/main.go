@@ -27,11 +27,17 @@ var version = "dev"
 type options struct {
 	leaderElect          bool
 	metricsAddress       string
+	metricsSecure        bool
+	metricsCertDir       string
 	probeAddress         string
 	namespace            string
 	excludedNamespaces   string
+	watchNamespaces      string
+	secretNames          string
 	allowAmbientIdentity bool
 	acrHostSuffixes      string
+	pluginConfig         string
+	pluginBinDir         string
 	printVersion         bool
 	log                  zap.Options
 }
@@ -39,15 +45,26 @@ type options struct {
 func (o *options) bind(f *flag.FlagSet) {
 	f.BoolVar(&o.leaderElect, "leader-elect", false, "Let only one of several replicas work, by a Lease in --namespace.")
 	f.StringVar(&o.metricsAddress, "metrics-bind-address", ":8080", "Address of the metrics endpoint; 0 turns it off.")
+	f.BoolVar(&o.metricsSecure, "metrics-secure", false,
+		"Serve metrics over HTTPS, and only to those whom RBAC lets get /metrics. Needs the right to create TokenReviews and SubjectAccessReviews.")
+	f.StringVar(&o.metricsCertDir, "metrics-cert-dir", "",
+		"Directory with tls.crt and tls.key for --metrics-secure, which are read anew when they change. Without it the certificate is self-signed.")
 	f.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "Address of /healthz and /readyz; 0 turns them off.")
 	f.StringVar(&o.namespace, "namespace", ownNamespace(),
 		"The controller's own namespace: that of the Lease and of the identities of ClusterRegistryCredentials.")
 	f.StringVar(&o.excludedNamespaces, "excluded-namespaces", "kube-system,kube-public,kube-node-lease",
 		"Namespaces that never get a Secret, separated by commas.")
+	f.StringVar(&o.watchNamespaces, "watch-namespaces", "",
+		"The only namespaces to serve, separated by commas. Nothing cluster-scoped is read then, and ClusterRegistryCredentials are not served. Empty: all.")
+	f.StringVar(&o.secretNames, "secret-names", "",
+		"The names of the only Secrets to read and write, separated by commas: those of credentials and of identities. Empty: any.")
 	f.BoolVar(&o.allowAmbientIdentity, "allow-ambient-identity", false,
 		"Let a RegistryCredential without identity use the controller's own. Whoever may create one can then pull what the controller can.")
 	f.StringVar(&o.acrHostSuffixes, "acr-host-suffixes", "",
 		"Suffixes of Azure container registries that are sent tokens of Microsoft Entra besides Azure's own, separated by commas.")
+	f.StringVar(&o.pluginConfig, "image-credential-provider-config", "",
+		"A CredentialProviderConfig, as of a kubelet, or a directory of them: the plugins that entries may name.")
+	f.StringVar(&o.pluginBinDir, "image-credential-provider-bin-dir", "", "The directory of the plugins' executables.")
 	f.BoolVar(&o.printVersion, "version", false, "Print the version and exit.")
 	o.log.TimeEncoder = zapcore.RFC3339TimeEncoder
 	o.log.StacktraceLevel = zapcore.PanicLevel
@@ -62,7 +79,7 @@ func main() {
 		fmt.Println(version)
 		return
 	}
-	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&o.log)))
+	ctrl.SetLogger(o.logger())
 	if os.Getenv("GOGC") == "" {
 		// Most of the heap is the cache, which stays: letting it double before a collection would only hold memory.
 		debug.SetGCPercent(50)
@@ -79,7 +96,11 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	cfg.UserAgent = "regcred/" + version
-	mgr, err := newManager(cfg, o)
+	scope := controllers.Scope{Namespaces: sets.New(splitList(o.watchNamespaces)...), SecretNames: sets.New(splitList(o.secretNames)...)}
+	if err := scope.Validate(); err != nil {
+		return err
+	}
+	mgr, view, err := newManager(cfg, o, scope)
 	if err != nil {
 		return err
 	}
@@ -93,19 +114,23 @@ func run(ctx context.Context, o options) error {
 	ledger := &controllers.Ledger{}
 	metrics.Registry.MustRegister(broker, &controllers.Metrics{Ledger: ledger, Clock: system, Elected: mgr.Elected()})
 	excluded := sets.New(splitList(o.excludedNamespaces)...)
-	err = controllers.Setup(ctx, mgr, &controllers.TargetReconciler{
-		Cache: mgr.GetCache(), Live: mgr.GetAPIReader(), Client: mgr.GetClient(),
+	targets := &controllers.TargetReconciler{
+		Live: mgr.GetAPIReader(), Client: mgr.GetClient(),
 		Tokens: broker, Clock: system, Ledger: ledger,
 		Namespace: o.namespace, Excluded: excluded, AllowAmbientIdentity: o.allowAmbientIdentity,
-	}, &controllers.StatusReconciler{
-		Cache: mgr.GetCache(), Client: mgr.GetClient(),
-		Clock: system, Ledger: ledger, Excluded: excluded,
+	}
+	err = controllers.Setup(ctx, mgr, view, targets, &controllers.StatusReconciler{
+		Client: mgr.GetClient(), Clock: system, Ledger: ledger, Excluded: excluded,
 		Events: mgr.GetEventRecorder("regcred"),
 	})
 	if meta.IsNoMatchError(err) {
 		return fmt.Errorf("the CustomResourceDefinitions are not installed: kubectl apply -f config/crd: %w", err)
 	}
 	if err != nil {
+		return err
+	}
+	pulls := controllers.NewPullReconciler(targets, broker, mgr.GetEventRecorder("regcred"), controllers.NewPullFailures(metrics.Registry))
+	if err := controllers.SetupPulls(mgr, pulls); err != nil {
 		return err
 	}
 	ctrl.Log.Info("Regcred starts", "version", version, "namespace", o.namespace)

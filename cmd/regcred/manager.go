@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net/http"
 	"time"
@@ -12,27 +13,37 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers"
 )
 
-func newManager(cfg *rest.Config, o options) (ctrl.Manager, error) {
+// The RBAC rules of --metrics-secure, which are in a role of their own: who does not serve metrics so does not need them.
+//
+// +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
+// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
+
+func newManager(cfg *rest.Config, o options, scope controllers.Scope) (ctrl.Manager, *controllers.View, error) {
 	scheme := runtime.NewScheme()
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	mgr, err := ctrl.NewManager(cfg, managerOptions(cfg, o, scheme))
+	mgr, err := ctrl.NewManager(cfg, managerOptions(cfg, o, scope, scheme))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return mgr, errors.Join(
+	view, err := controllers.NewView(mgr, scope)
+	if err != nil {
+		return nil, nil, err
+	}
+	return mgr, view, errors.Join(
 		mgr.AddHealthzCheck("ping", healthz.Ping),
 		mgr.AddReadyzCheck("caches", func(r *http.Request) error {
 			ctx, cancel := context.WithTimeout(r.Context(), time.Second)
 			defer cancel()
-			if !mgr.GetCache().WaitForCacheSync(ctx) {
+			if !view.WaitForCacheSync(ctx) {
 				return errors.New("the caches are not filled yet")
 			}
 			return nil
@@ -40,16 +51,16 @@ func newManager(cfg *rest.Config, o options) (ctrl.Manager, error) {
 	)
 }
 
-func managerOptions(cfg *rest.Config, o options, scheme *runtime.Scheme) ctrl.Options {
+func managerOptions(cfg *rest.Config, o options, scope controllers.Scope, scheme *runtime.Scheme) ctrl.Options {
 	// A client of its own, so that no burst of ours can cost us the Lease, and a deadline well below that of a renewal (10 s).
 	lease := rest.CopyConfig(cfg)
 	lease.RateLimiter = nil
 	lease.Timeout = 5 * time.Second
 	return ctrl.Options{
 		Scheme:                        scheme,
-		Cache:                         controllers.CacheOptions(),
+		Cache:                         scope.CacheOptions(),
 		NewClient:                     newClient,
-		Metrics:                       metricsserver.Options{BindAddress: o.metricsAddress},
+		Metrics:                       metricsOptions(o),
 		HealthProbeBindAddress:        o.probeAddress,
 		LeaderElection:                o.leaderElect,
 		LeaderElectionID:              "regcred.regcred.dev",
@@ -57,6 +68,17 @@ func managerOptions(cfg *rest.Config, o options, scheme *runtime.Scheme) ctrl.Op
 		LeaderElectionConfig:          lease,
 		LeaderElectionReleaseOnCancel: true,
 	}
+}
+
+func metricsOptions(o options) metricsserver.Options {
+	m := metricsserver.Options{BindAddress: o.metricsAddress}
+	if o.metricsSecure {
+		m.SecureServing, m.CertDir = true, o.metricsCertDir
+		m.FilterProvider = filters.WithAuthenticationAndAuthorization
+		// HTTP/2 lets one client open and abandon streams at our cost (CVE-2023-44487), and a scrape gains nothing by it.
+		m.TLSOpts = []func(*tls.Config){func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} }}
+	}
+	return m
 }
 
 // newClient writes under our field manager's name, by which our own writes are told from others'.

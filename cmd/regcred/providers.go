@@ -8,8 +8,10 @@ import (
 	"github.com/regcred/regcred/providers"
 	"github.com/regcred/regcred/providers/acr"
 	"github.com/regcred/regcred/providers/artifactory"
+	"github.com/regcred/regcred/providers/artifactregistry"
 	"github.com/regcred/regcred/providers/ecr"
 	"github.com/regcred/regcred/providers/ecrpublic"
+	"github.com/regcred/regcred/providers/plugin"
 	"github.com/regcred/regcred/providers/static"
 )
 
@@ -20,11 +22,19 @@ func newProviders(o options, metrics *providers.Metrics, c clock.PassiveClock) (
 		return nil, fmt.Errorf("--acr-host-suffixes: %w", err)
 	}
 	all := map[string]providers.Provider{
-		acr.Name:         azure,
-		artifactory.Name: artifactory.New(c, nil),
-		ecr.Name:         ecr.New(c),
-		ecrpublic.Name:   ecrpublic.New(c, nil),
-		static.Name:      static.New(c),
+		acr.Name:              azure,
+		artifactory.Name:      artifactory.New(c, nil),
+		artifactregistry.Name: artifactregistry.New(c, nil),
+		ecr.Name:              ecr.New(c),
+		ecrpublic.Name:        ecrpublic.New(c, nil),
+		static.Name:           static.New(c),
+	}
+	if o.pluginConfig != "" || o.pluginBinDir != "" {
+		plugins, err := plugin.New(o.pluginConfig, o.pluginBinDir, c)
+		if err != nil {
+			return nil, err
+		}
+		all[plugin.Name] = plugins
 	}
 	for name, p := range all {
 		all[name] = &providers.Verifier{Provider: metrics.Observe(name, p), Observe: metrics.ObserveTrials(name)}

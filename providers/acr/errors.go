@@ -1,13 +1,10 @@
 package acr
 
 import (
-	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/regcred/regcred/api/v1alpha1"
@@ -92,7 +89,7 @@ func explainExchange(a answer, reg registry, id identity) *providers.Error {
 func (a answer) explain(action, dnsCure string) *providers.Error {
 	switch {
 	case a.err != nil:
-		return providers.Errorf(v1alpha1.ReasonUnavailable, "%s got no answer: %s", action, unreachable(a.err, dnsCure))
+		return providers.Errorf(v1alpha1.ReasonUnavailable, "%s got no answer: %s", action, outbound.Cures{Name: dnsCure, Authorities: "SSL_CERT_FILE"}.NoAnswer(a.err))
 	case a.status == 0:
 		return providers.Errorf(v1alpha1.ReasonUnavailable, "%s could not be sent: check the AZURE_ variables of the controller", action)
 	case a.status == http.StatusTooManyRequests:
@@ -106,25 +103,6 @@ func (a answer) explain(action, dnsCure string) *providers.Error {
 	default:
 		return &providers.Error{Reason: v1alpha1.ReasonUnavailable, RetryAfter: a.retryAfter,
 			Err: fmt.Errorf("%s failed with HTTP status %d; it is tried again", action, a.status)}
-	}
-}
-
-func unreachable(err error, dnsCure string) string {
-	var dns *net.DNSError
-	var authority x509.UnknownAuthorityError
-	var hostname x509.HostnameError
-	var timeout net.Error
-	switch {
-	case errors.As(err, &dns):
-		return "the host " + strconv.Quote(dns.Name) + " does not resolve: " + dnsCure
-	case errors.Is(err, outbound.ErrForbiddenAddress):
-		return "the host resolves to a link-local or metadata address: " + dnsCure
-	case errors.As(err, &authority), errors.As(err, &hostname):
-		return "its certificate is not trusted; check SSL_CERT_FILE and any proxy in between"
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return "it timed out; check the proxy and the network policies of the controller"
-	default:
-		return "the connection failed; check the proxy and the network policies of the controller"
 	}
 }
 

@@ -146,7 +146,7 @@ func (p *Provider) ambient(s site, spec *v1alpha1.ACR) (identity, error) {
 		return p.federated(out, s, tenant, client, string(token))
 	}
 	out := identity{
-		wire: &wire{client: p.local, clock: p.clock}, explain: explainManagedIdentity, tenant: tenant, claims: "{}",
+		wire: &wire{client: p.local}, explain: explainManagedIdentity, tenant: tenant, claims: "{}",
 		name: "the managed identity of the controller's node",
 	}
 	options := azidentity.ManagedIdentityCredentialOptions{ClientOptions: out.wire.options("")}

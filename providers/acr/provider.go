@@ -138,4 +138,4 @@ func (p *Provider) ours(claims jwt.RegisteredClaims, date time.Time) time.Time {
 	return claims.ExpiresAt.Time
 }
 
-func (p *Provider) wire() *wire { return &wire{client: p.remote, clock: p.clock} }
+func (p *Provider) wire() *wire { return &wire{client: p.remote} }

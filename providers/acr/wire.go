@@ -5,20 +5,19 @@ import (
 	"io"
 	"net/http"
 	"regexp"
-	"strconv"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"k8s.io/utils/clock"
+
+	"github.com/regcred/regcred/providers/internal/outbound"
 )
 
 // wire carries the calls of one SDK client, one after the other, and notes how the last of them ended: the errors of the SDK keep
 // that to themselves, or quote more than may be shown.
 type wire struct {
 	client *http.Client
-	clock  clock.PassiveClock
 	last   answer
 }
 
@@ -67,23 +66,7 @@ func (w *wire) Do(r *http.Request) (*http.Response, error) {
 	}
 	if res.StatusCode >= http.StatusMultipleChoices {
 		w.last.code = string(entraCode.Find(body))
-		w.last.retryAfter = w.retryAfter(res.Header.Get("Retry-After"))
+		w.last.retryAfter = outbound.RetryAfter(res.Header)
 	}
 	return res, nil
-}
-
-// retryAfter reads both forms of the header (RFC 9110, 10.2.3).
-func (w *wire) retryAfter(value string) time.Duration {
-	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second
-	}
-	at, err := http.ParseTime(value)
-	if err != nil {
-		return 0
-	}
-	now := w.last.date
-	if now.IsZero() {
-		now = w.clock.Now()
-	}
-	return max(at.Sub(now), 0)
 }

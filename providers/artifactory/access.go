@@ -77,7 +77,7 @@ func (p *Provider) do(ctx context.Context, c call, out any) (time.Time, error) {
 		date, _ := http.ParseTime(res.Header.Get("Date"))
 		return date, c.decode(req.URL.Hostname(), res, out)
 	}
-	return time.Time{}, c.explain(res, p.clock.Now())
+	return time.Time{}, c.explain(res)
 }
 
 func (c call) decode(host string, res *http.Response, out any) error {

@@ -1,14 +1,9 @@
 package artifactory
 
 import (
-	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"strconv"
-	"time"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
@@ -68,8 +63,8 @@ func revokeCures(secret *providers.Secret) map[int]refusal {
 
 // explain turns an answer other than a success into an error that may be shown. It speaks of the status, never in JFrog's words: those
 // may quote the request.
-func (c call) explain(res *http.Response, now time.Time) *providers.Error {
-	after := retryAfter(res, now)
+func (c call) explain(res *http.Response) *providers.Error {
+	after := outbound.RetryAfter(res.Header)
 	switch {
 	case res.StatusCode == http.StatusTooManyRequests:
 		return &providers.Error{Reason: v1alpha1.ReasonThrottled, RetryAfter: after,
@@ -105,38 +100,9 @@ func (c call) unanswered(host string, err error) *providers.Error {
 		return providers.Errorf(v1alpha1.ReasonInvalidRequest, "%s is not sent: %s resolves to a link-local or metadata address; "+
 			"correct artifactory.url", c.action, host)
 	}
-	return providers.Errorf(v1alpha1.ReasonUnavailable, "%s got no answer from %s: %s", c.action, host, unreachable(err))
+	return providers.Errorf(v1alpha1.ReasonUnavailable, "%s got no answer from %s: %s", c.action, host, cures.NoAnswer(err))
 }
 
-func unreachable(err error) string {
-	var dns *net.DNSError
-	var authority x509.UnknownAuthorityError
-	var hostname x509.HostnameError
-	var timeout net.Error
-	switch {
-	case errors.As(err, &dns) && dns.IsNotFound:
-		return "the host does not resolve; check artifactory.url and the cluster's DNS"
-	case errors.As(err, &authority), errors.As(err, &hostname):
-		return "its certificate is not trusted; check the authorities of the controller (SSL_CERT_FILE) and any proxy in between"
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return "it timed out; check artifactory.url, the proxy and the network policies of the controller"
-	default:
-		return "the connection failed; check artifactory.url, the proxy and the network policies of the controller"
-	}
-}
-
-// retryAfter reads both forms of the header (RFC 9110, 10.2.3). A date is of the server's clock, which the answer's own date tells.
-func retryAfter(res *http.Response, now time.Time) time.Duration {
-	value := res.Header.Get("Retry-After")
-	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second
-	}
-	at, err := http.ParseTime(value)
-	if err != nil {
-		return 0
-	}
-	if date, err := http.ParseTime(res.Header.Get("Date")); err == nil {
-		now = date
-	}
-	return max(0, at.Sub(now))
+var cures = outbound.Cures{
+	Name: "check artifactory.url and the cluster's DNS", Authorities: "the authorities of the controller (SSL_CERT_FILE)", Endpoint: "artifactory.url",
 }

@@ -2,15 +2,13 @@ package artifactregistry
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"strconv"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/internal/outbound"
 )
 
 // refusals are the codes that call for something else than patience, and those that say which part of Google asks for it. Sources: RFC
@@ -34,7 +32,6 @@ var refusals = map[string]struct{ reason, cure string }{
 
 	"SERVICE_DISABLED":                {v1alpha1.ReasonAccessDenied, "enable this API in the project"},
 	"BILLING_DISABLED":                {v1alpha1.ReasonAccessDenied, "enable billing for the project"},
-	"VPC_SERVICE_CONTROLS":            {v1alpha1.ReasonAccessDenied, "let the controller in by the perimeter of VPC Service Controls"},
 	"SECURITY_POLICY_VIOLATED":        {v1alpha1.ReasonAccessDenied, "let the controller in by the perimeter of VPC Service Controls"},
 	"ACCESS_TOKEN_SCOPE_INSUFFICIENT": {v1alpha1.ReasonAccessDenied, "give the node or the identity the scope cloud-platform"},
 }
@@ -51,8 +48,8 @@ func explain(action, identity string, err error) *providers.Error {
 	if silent, ok := errors.AsType[*silence](err); ok {
 		return providers.Errorf(v1alpha1.ReasonUnavailable, "%s as %s got no answer: %s", action, identity, silent.cause)
 	}
-	if errors.Is(err, context.Canceled) || isTimeout(err) {
-		return providers.Errorf(v1alpha1.ReasonUnavailable, "%s as %s got no answer: %s", action, identity, unreachable(err))
+	if errors.Is(err, context.Canceled) || outbound.IsTimeout(err) {
+		return providers.Errorf(v1alpha1.ReasonUnavailable, "%s as %s got no answer: %s", action, identity, cures.NoAnswer(err))
 	}
 	return providers.Errorf(v1alpha1.ReasonInvalidResponse, "%s as %s was answered with something that makes no sense: check any proxy in between", action, identity)
 }
@@ -77,7 +74,7 @@ func explainRefusal(action, identity string, refused *refusal) *providers.Error 
 
 // with adds what helps against one code.
 func with(e *providers.Error, err error, code, format string, args ...any) *providers.Error {
-	if refused, ok := errors.AsType[*refusal](err); ok && refused.code == code && (refused.info == "") {
+	if refused, ok := errors.AsType[*refusal](err); ok && refused.code == code && refused.info == "" {
 		e.Err = fmt.Errorf("%w; "+format, append([]any{e.Err}, args...)...)
 	}
 	return e
@@ -103,9 +100,9 @@ func explainImpersonation(source accessToken, t target, err error) *providers.Er
 	if source.member == member(source.holder) || source.holder == controller {
 		grant = "grant roles/iam.serviceAccountTokenCreator on the service account to %s"
 	}
-	with(e, err, "PERMISSION_DENIED", grant+", and check that it exists", whom)
+	e = with(e, err, "PERMISSION_DENIED", grant+", and check that it exists", whom)
 	if t.lifetime > defaultLifetime {
-		with(e, err, "INVALID_ARGUMENT", "a tokenLifetime of more than 1h needs the service account in the organization policy constraints/iam.allowServiceAccountCredentialLifetimeExtension")
+		e = with(e, err, "INVALID_ARGUMENT", "a tokenLifetime of more than 1h needs the service account in the organization policy constraints/iam.allowServiceAccountCredentialLifetimeExtension")
 	}
 	return e
 }
@@ -130,7 +127,7 @@ func (c *call) explainFile(err error) *providers.Error {
 func heardOf(err error) bool {
 	_, refused := errors.AsType[*refusal](err)
 	_, silent := errors.AsType[*silence](err)
-	return refused || silent || errors.Is(err, context.Canceled) || isTimeout(err)
+	return refused || silent || errors.Is(err, context.Canceled) || outbound.IsTimeout(err)
 }
 
 func explainMetadata(err error) *providers.Error {
@@ -146,23 +143,4 @@ func noIdentity() *providers.Error {
 		"give it one (metadata server of GKE or Compute Engine, %s), or name one in identity", envCredentials)
 }
 
-func unreachable(err error) string {
-	var dns *net.DNSError
-	var authority x509.UnknownAuthorityError
-	var hostname x509.HostnameError
-	switch {
-	case errors.As(err, &dns):
-		return "the host " + strconv.Quote(dns.Name) + " does not resolve; check the cluster's DNS"
-	case errors.As(err, &authority), errors.As(err, &hostname):
-		return "its certificate is not trusted; check SSL_CERT_FILE and any proxy in between"
-	case isTimeout(err):
-		return "it timed out; check the proxy and the network policies of the controller"
-	default:
-		return "the connection failed; check the proxy and the network policies of the controller"
-	}
-}
-
-func isTimeout(err error) bool {
-	var timeout net.Error
-	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
-}
+var cures = outbound.Cures{Name: "check the cluster's DNS", Authorities: "SSL_CERT_FILE"}

@@ -1,6 +1,7 @@
 package artifactregistry_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"k8s.io/utils/clock"
@@ -210,6 +212,33 @@ func TestOddAnswersAreExplained(t *testing.T) {
 	}
 }
 
+// An API that accepts and never answers costs the token some seconds, and not its publication.
+func TestAHungPermissionCheckHoldsNoTokenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := artifactregistry.New(clock.RealClock{}, roundTripper(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Host == "artifactregistry.googleapis.com" {
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			}
+			return &http.Response{StatusCode: http.StatusOK, Request: r, Header: http.Header{"Content-Type": {"application/json"}},
+				Body: io.NopCloser(strings.NewReader(`{"access_token":"x","token_type":"Bearer","expires_in":3600}`))}, nil
+		}))
+		req := request(v1alpha1.ArtifactRegistry{WorkloadIdentityProvider: pool.Name, Project: "my-project", Repositories: []string{"apps", "tools"}},
+			serviceAccount(nil, new([]string)))
+		begin := time.Now()
+		if got, err := p.Token(t.Context(), req); err != nil || len(got.Logins) == 0 {
+			t.Errorf("no token: %v", err)
+		}
+		if took := time.Since(begin); took != 10*time.Second {
+			t.Errorf("the check took %s of the 30s of a call", took)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		_, err := p.Token(ctx, req)
+		wantFailure(t, err, v1alpha1.ReasonUnavailable, "testIamPermissions on "+apps, "timed out")
+	})
+}
+
 // The SDK's own logger writes requests with everything in them, once a variable of the environment is set.
 func TestTheSDKDoesNotLog(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "stderr")
@@ -217,11 +246,11 @@ func TestTheSDKDoesNotLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	real := os.Stderr
+	standard := os.Stderr
 	os.Stderr = file
 	t.Cleanup(func() {
-		os.Stderr = real
-		file.Close()
+		os.Stderr = standard
+		_ = file.Close()
 	})
 	t.Setenv("GOOGLE_SDK_GO_LOGGING_LEVEL", "debug")
 	google := startGoogle(t)

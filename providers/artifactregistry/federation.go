@@ -96,6 +96,9 @@ func (c *call) exchange(ctx context.Context) (exchange, error) {
 // ownCluster is the name of the GKE cluster that the controller runs in.
 func (c *call) ownCluster(ctx context.Context) (string, error) {
 	if !c.metadata().OnGCEWithContext(ctx) {
+		if ctx.Err() != nil {
+			return "", explainMetadata(ctx.Err())
+		}
 		return "", noCluster()
 	}
 	var parts []any

@@ -115,6 +115,9 @@ func (c *call) file(ctx context.Context) (accessToken, error) {
 // metadata.OnGCE, which remembers for ever that the server did not answer: on GKE it is late in a new pod.
 func (c *call) instance(ctx context.Context) (accessToken, error) {
 	if !c.metadata().OnGCEWithContext(ctx) {
+		if ctx.Err() != nil {
+			return accessToken{}, explainMetadata(ctx.Err())
+		}
 		return accessToken{}, noIdentity()
 	}
 	before := c.clock.Now()

@@ -1,6 +1,7 @@
 package artifactregistry_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -231,4 +232,12 @@ func TestAControllerWithoutAnIdentityIsToldSo(t *testing.T) {
 	t.Setenv("GCE_METADATA_HOST", "")
 	_, err := token(t, google, request(v1alpha1.ArtifactRegistry{}, providers.Identity{}))
 	wantFailure(t, err, v1alpha1.ReasonIdentityNotFound, "give it one")
+	_, err = token(t, google, request(v1alpha1.ArtifactRegistry{}, serviceAccount(nil, new([]string))))
+	wantFailure(t, err, v1alpha1.ReasonInvalidRequest, "does not run on GKE")
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, id := range []providers.Identity{{}, serviceAccount(nil, new([]string))} {
+		_, err = artifactregistry.New(clock.RealClock{}, google.Transport()).Token(ended, request(v1alpha1.ArtifactRegistry{}, id))
+		wantFailure(t, err, v1alpha1.ReasonUnavailable, "metadata server")
+	}
 }

@@ -41,7 +41,7 @@ func (c *call) checkRepositories(ctx context.Context, token accessToken) error {
 		return providers.Errorf(v1alpha1.ReasonInternal, "the client of the Artifact Registry API cannot be set up: "+
 			"check the GOOGLE_ variables of the controller")
 	}
-	defer client.Close()
+	defer func() { _ = client.Close() }() // over REST there is nothing to close
 	for _, resource := range resources {
 		answer, err := client.TestIamPermissions(checking, &iampb.TestIamPermissionsRequest{Resource: resource, Permissions: []string{permission}})
 		if err != nil {

@@ -156,7 +156,7 @@ func (c *call) ownTargets(conf configuration) ([]target, error) {
 		return nil, nil
 	}
 	match := impersonation.FindStringSubmatch(conf.ImpersonationURL)
-	if match == nil || !email.MatchString(match[1]) {
+	if len(match) != 2 || !email.MatchString(match[1]) {
 		return nil, c.unfit("has a service_account_impersonation_url that is not generateAccessToken at iamcredentials.googleapis.com: correct it, or remove it and set artifactRegistry.serviceAccount")
 	}
 	lifetime := time.Duration(conf.Impersonation.Seconds) * time.Second

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/regcred/regcred/providers/internal/outbound"
@@ -52,14 +51,14 @@ type listener struct {
 func (l *listener) RoundTrip(r *http.Request) (*http.Response, error) {
 	res, err := l.next.RoundTrip(r)
 	if err != nil {
-		return nil, &silence{cause: unreachable(err)}
+		return nil, &silence{cause: cures.NoAnswer(err)}
 	}
 	l.heard.date, _ = http.ParseTime(res.Header.Get("Date"))
 	if res.StatusCode >= http.StatusOK && res.StatusCode < http.StatusMultipleChoices {
 		return res, nil
 	}
 	defer res.Body.Close()
-	refused := &refusal{status: res.StatusCode, retryAfter: retryAfter(res.Header)}
+	refused := &refusal{status: res.StatusCode, retryAfter: outbound.RetryAfter(res.Header)}
 	if body, err := io.ReadAll(res.Body); err == nil {
 		refused.code, refused.info = errorCode(body)
 	}
@@ -101,14 +100,6 @@ func known(code string) string {
 		return code
 	}
 	return ""
-}
-
-func retryAfter(h http.Header) time.Duration {
-	seconds, err := strconv.Atoi(h.Get("Retry-After"))
-	if err != nil || seconds < 0 {
-		return 0
-	}
-	return time.Duration(seconds) * time.Second
 }
 
 // bearer adds an access token to each request.

@@ -35,7 +35,9 @@ type bench struct {
 	options
 	*lab.Lab
 	controller *lab.Controller
-	report     report
+	// flags are those of the controller besides what every one gets.
+	flags  []string
+	report report
 
 	log     *os.File
 	scratch string
@@ -76,7 +78,7 @@ func (b *bench) close() error {
 func (b *bench) startController(ctx context.Context) (time.Duration, error) {
 	start := time.Now()
 	var err error
-	b.controller, err = b.StartController(ctx, b.log, "--allow-ambient-identity")
+	b.controller, err = b.StartController(ctx, b.log, append([]string{"--allow-ambient-identity"}, b.flags...)...)
 	return time.Since(start), err
 }
 

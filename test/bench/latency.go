@@ -26,39 +26,49 @@ const (
 // credentialLatency measures from just before a RegistryCredential is applied to its Secret. Each names an account of its own, so that no
 // two share a token and each costs one call.
 func (b *bench) credentialLatency(ctx context.Context) error {
-	const name, group = "arrival", "arrival"
 	progress("%d credentials arrive", b.arrivals)
-	namespace := func(i int) string { return fmt.Sprintf("%s-%03d", group, i) }
-	if err := forEach(ctx, b.arrivals, func(ctx context.Context, i int) error { return b.createNamespace(ctx, namespace(i), group) }); err != nil {
-		return err
-	}
-	secrets, err := b.watchNamed(ctx, secretsMetadata(), name)
-	if err != nil {
-		return err
-	}
-	defer secrets.stop()
 	b.AWS.ResetCalls()
 	b.AWS.ECR.Set(cloud.Fault{Latency: cloudLatency})
 	defer b.AWS.ECR.Reset()
-	all := secrets.expect(ctx, b.arrivals, anything)
-	began, err := b.arrive(ctx, namespace, func(namespace string, i int) error {
-		c := &v1alpha1.RegistryCredential{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
-		c.Spec.Registries = []v1alpha1.Registry{ecrOf(fmt.Sprintf("%012d", 200000000000+i))}
-		return b.Client.Create(ctx, c)
+	took, err := b.credentialsArrive(ctx, "arrival", b.arrivals, func(i int) []v1alpha1.Registry {
+		return []v1alpha1.Registry{ecrOf(fmt.Sprintf("%012d", 200000000000+i))}
 	})
 	if err != nil {
 		return err
 	}
-	seen, err := all()
-	if err != nil {
-		return fmt.Errorf("credentials that arrive: %w", err)
-	}
-	took := between(began, seen)
 	s := b.report.section(fmt.Sprintf("Credential applied → Secret seen by a watch, beyond the cloud's %s: %d arrivals, 5 a second", cloudLatency, b.arrivals))
 	s.add(figure{ID: "credential-p50", Name: "p50", Value: milliseconds(percentile(took, 50) - cloudLatency), Unit: " ms", Digits: 1, Target: atMost(12)})
 	s.add(figure{ID: "credential-p99", Name: "p99", Value: milliseconds(percentile(took, 99) - cloudLatency), Unit: " ms", Digits: 1, Target: atMost(30)})
 	s.add(figure{ID: "credential-calls", Name: "cloud calls", Value: float64(b.AWS.Calls().Of(mintAction)), Target: exactly(float64(b.arrivals))})
 	return nil
+}
+
+// credentialsArrive applies n RegistryCredentials of this name, each in a namespace of its own, and says how long their Secrets took,
+// shortest first.
+func (b *bench) credentialsArrive(ctx context.Context, name string, n int, registries func(int) []v1alpha1.Registry) ([]time.Duration, error) {
+	namespace := func(i int) string { return fmt.Sprintf("%s-%03d", name, i) }
+	if err := forEach(ctx, n, func(ctx context.Context, i int) error { return b.createNamespace(ctx, namespace(i), name) }); err != nil {
+		return nil, err
+	}
+	secrets, err := b.watchNamed(ctx, secretsMetadata(), name)
+	if err != nil {
+		return nil, err
+	}
+	defer secrets.stop()
+	all := secrets.expect(ctx, n, anything)
+	began, err := arrive(ctx, n, namespace, func(namespace string, i int) error {
+		c := &v1alpha1.RegistryCredential{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+		c.Spec.Registries = registries(i)
+		return b.Client.Create(ctx, c)
+	})
+	if err != nil {
+		return nil, err
+	}
+	seen, err := all()
+	if err != nil {
+		return nil, fmt.Errorf("credentials that arrive: %w", err)
+	}
+	return between(began, seen), nil
 }
 
 // namespaceLatency measures from just before a namespace is created to its Secret and its link, with the token in memory.
@@ -95,7 +105,7 @@ func (b *bench) namespaceLatency(ctx context.Context) (err error) {
 	allSecrets := secrets.expect(ctx, b.arrivals, later)
 	allLinks := accounts.expect(ctx, b.arrivals, func(o client.Object) bool { return later(o) && links(name)(o) })
 	namespace := func(i int) string { return fmt.Sprintf("%s-%03d", group, i) }
-	began, err := b.arrive(ctx, namespace, func(namespace string, _ int) error { return b.Client.Create(ctx, namespaceOf(namespace, group)) })
+	began, err := arrive(ctx, b.arrivals, namespace, func(namespace string, _ int) error { return b.Client.Create(ctx, namespaceOf(namespace, group)) })
 	if err != nil {
 		return err
 	}
@@ -139,11 +149,11 @@ func (b *bench) follow(ctx context.Context, group string) (stop func() error, er
 }
 
 // arrive lets one thing after the other come, and says when each began to.
-func (b *bench) arrive(ctx context.Context, namespace func(int) string, come func(namespace string, i int) error) (sightings, error) {
-	began := make(sightings, b.arrivals)
+func arrive(ctx context.Context, n int, namespace func(int) string, come func(namespace string, i int) error) (sightings, error) {
+	began := make(sightings, n)
 	period := time.NewTicker(arrivalPeriod)
 	defer period.Stop()
-	for i := range b.arrivals {
+	for i := range n {
 		select {
 		case <-period.C:
 		case <-ctx.Done():

@@ -11,9 +11,11 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 )
 
+const linkedName = "linked"
+
 // links fans out a second credential that also links every default ServiceAccount.
 func (b *bench) links(ctx context.Context, raw *ceiling) error {
-	const name = "linked"
+	const name = linkedName
 	ceiling, err := raw.measure(ctx)
 	if err != nil {
 		return err

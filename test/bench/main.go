@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -19,6 +20,7 @@ type options struct {
 	arrivals   int
 	memory     bool
 	targets    int
+	providers  bool
 	strict     bool
 	json       string
 	log        string
@@ -30,6 +32,7 @@ func (o *options) bind(f *flag.FlagSet) {
 	f.IntVar(&o.arrivals, "arrivals", 100, "Arrivals of each kind whose latency is measured, five a second.")
 	f.BoolVar(&o.memory, "memory", false, "Measure only the memory, over -targets namespaces.")
 	f.IntVar(&o.targets, "targets", 10000, "Namespaces of the -memory run.")
+	f.BoolVar(&o.providers, "providers", false, "Measure only every provider.")
 	f.BoolVar(&o.strict, "strict", false, "Fail if a target is missed.")
 	f.StringVar(&o.json, "json", "", "File to write the figures to as JSON, too.")
 	f.StringVar(&o.log, "log", os.DevNull, "File for the controller's log.")
@@ -44,7 +47,9 @@ func main() {
 	stop()
 	switch {
 	case err != nil:
-		fmt.Fprintln(os.Stderr, "bench:", err)
+		for line := range strings.Lines(err.Error()) {
+			fmt.Fprintln(os.Stderr, "bench:", strings.TrimSpace(line))
+		}
 		os.Exit(1)
 	case missed > 0 && o.strict:
 		os.Exit(2)
@@ -54,24 +59,24 @@ func main() {
 // run measures, prints and returns how many targets were missed.
 func run(ctx context.Context, o options) (missed int, err error) {
 	measure := (*bench).all
-	if o.memory {
+	switch {
+	case o.memory:
 		o.namespaces, o.rounds, measure = o.targets, 1, (*bench).memory
+	case o.providers:
+		measure = (*bench).providersOnly
 	}
 	b, err := newBench(ctx, o)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
-	if err := measure(b, ctx); err != nil {
-		return 0, err
-	}
+	// What was measured before a failure is printed, too.
+	err = errors.Join(measure(b, ctx), b.report.broken())
 	b.report.print(os.Stdout)
 	if o.json != "" {
-		if err := b.report.write(o.json); err != nil {
-			return 0, err
-		}
+		err = errors.Join(err, b.report.write(o.json))
 	}
-	return b.report.missed(), nil
+	return b.report.missed(), err
 }
 
 // all measures everything.
@@ -98,5 +103,25 @@ func (b *bench) all(ctx context.Context) error {
 	if err := b.credentialLatency(ctx); err != nil {
 		return err
 	}
-	return b.namespaceLatency(ctx)
+	if err := b.namespaceLatency(ctx); err != nil {
+		return err
+	}
+	// What follows is to find a controller and a cluster as empty as the first fan-out did.
+	for _, name := range []string{s.last().credential, linkedName} {
+		if err := b.clear(ctx, name); err != nil {
+			return err
+		}
+	}
+	if err := b.controller.Stop(); err != nil {
+		return err
+	}
+	return b.everyProvider(ctx)
+}
+
+// providersOnly measures every provider and nothing else.
+func (b *bench) providersOnly(ctx context.Context) error {
+	if err := b.prepareNamespaces(ctx); err != nil {
+		return err
+	}
+	return b.everyProvider(ctx)
 }

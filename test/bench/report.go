@@ -2,23 +2,33 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
 // report is what was measured, in the order of measuring.
 type report struct {
 	Sections []*section `json:"sections"`
+	// Broken are the sentences of what must hold on any machine and does not.
+	Broken []string `json:"broken,omitempty"`
 }
 
 type section struct {
 	Title   string   `json:"title"`
 	Figures []figure `json:"figures"`
+	Table   *table   `json:"table,omitempty"`
 	// Lists are what a figure counts, item by item.
 	Lists []list `json:"lists,omitempty"`
+}
+
+type table struct {
+	Columns []string   `json:"columns"`
+	Rows    [][]string `json:"rows"`
 }
 
 type list struct {
@@ -70,6 +80,22 @@ func (s *section) list(title string, t tally) {
 	s.Lists = append(s.Lists, list{Title: title, Items: t.lines()})
 }
 
+// must takes note of what does not hold.
+func (r *report) must(holds bool, format string, args ...any) {
+	if !holds {
+		r.Broken = append(r.Broken, fmt.Sprintf(format, args...))
+	}
+}
+
+// broken is the error of what must hold and does not.
+func (r *report) broken() error {
+	errs := make([]error, len(r.Broken))
+	for i, sentence := range r.Broken {
+		errs[i] = errors.New(sentence)
+	}
+	return errors.Join(errs...)
+}
+
 func (r *report) missed() int {
 	missed := 0
 	for _, s := range r.Sections {
@@ -99,6 +125,9 @@ func (r *report) print(w io.Writer) {
 			}
 			row(f.Name, strconv.FormatFloat(f.Value, 'f', f.Digits, 64)+f.Unit, goal, verdict, f.Note)
 		}
+		if s.Table != nil {
+			s.Table.print(w)
+		}
 		for _, l := range s.Lists {
 			fmt.Fprintf(w, "  %s:\n", l.Title)
 			for _, item := range l.Items {
@@ -111,6 +140,24 @@ func (r *report) print(w io.Writer) {
 		row(q.name, q.value, "", "", "")
 	}
 	fmt.Fprintf(w, "\n%d targets missed\n", r.missed())
+}
+
+// print gives every column the width of its widest cell.
+func (t *table) print(w io.Writer) {
+	rows := append([][]string{t.Columns}, t.Rows...)
+	widths := make([]int, len(t.Columns))
+	for _, row := range rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	for _, row := range rows {
+		cells := make([]string, len(row))
+		for i, cell := range row {
+			cells[i] = padded(cell, -widths[i])
+		}
+		fmt.Fprintln(w, strings.TrimRight("  "+strings.Join(cells, "  "), " "))
+	}
 }
 
 // padded fills with blanks on the left, or on the right if width is negative; fmt counts bytes of what is not ASCII.

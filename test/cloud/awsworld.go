@@ -1,5 +1,7 @@
 package cloud
 
+import v1 "github.com/google/go-containerregistry/pkg/v1"
+
 // AddUser adds a user or replaces the one with the same ARN.
 func (a *AWS) AddUser(u User) { a.iam.addUser(u) }
 
@@ -20,6 +22,11 @@ func (a *AWS) SeedImage(host, repository, tag string) (digest string, err error)
 		return a.publicRegistry.seed(host, repository, tag)
 	}
 	return a.registry.seed(host, repository, tag)
+}
+
+// StoreImage stores an image in the registry of host and returns its digest.
+func (a *AWS) StoreImage(host, repository, tag string, image v1.Image) (digest string, err error) {
+	return a.registry.storeImage(host, repository, tag, image)
 }
 
 // Calls counts what was called since the start or the last ResetCalls.

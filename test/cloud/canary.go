@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/url"
+	"slices"
 	"sync"
 )
 
@@ -23,18 +24,37 @@ const (
 
 // ContainsCanary reports whether text holds a secret of an emulated cloud: bare, escaped for a URL, or in base64 up to three times over,
 // as a JWT in the `auth` of a docker config in a Secret is.
-func ContainsCanary(text []byte) bool {
-	for _, form := range canaryForms() {
-		if bytes.Contains(text, form) {
-			return true
-		}
-	}
-	return false
+func ContainsCanary(text []byte) bool { return containsAny(text, canaryForms()) }
+
+// ContainsCredential reports whether text holds a canary or what gives access without one: the JSON Web Token of a ServiceAccount or of
+// anybody else, or a private key. It sees through the disguises of ContainsCanary, and knows a ServiceAccount's token by its claims, too.
+func ContainsCredential(text []byte) bool {
+	return ContainsCanary(text) || containsAny(text, credentialForms())
 }
 
-var canaryForms = sync.OnceValue(func() [][]byte {
-	forms := [][]byte{[]byte(canaryPrefix), []byte(url.QueryEscape(canaryPrefix))}
-	level := [][]byte{[]byte(canaryPrefix)}
+func containsAny(text []byte, forms [][]byte) bool {
+	return slices.ContainsFunc(forms, func(form []byte) bool { return bytes.Contains(text, form) })
+}
+
+var canaryForms = sync.OnceValue(func() [][]byte { return append(bare(canaryPrefix), disguised(canaryPrefix)...) })
+
+var credentialForms = sync.OnceValue(func() [][]byte {
+	const (
+		jwtHeader  = "eyJhbGciOi"             // {"alg": in base64
+		privateKey = "PRIVATE KEY-----"       // the end of the first line of PEM
+		subject    = "system:serviceaccount:" // in the claims; bare it is no secret
+	)
+	forms := append(bare(jwtHeader), disguised(jwtHeader)...)
+	forms = append(append(forms, bare(privateKey)...), disguised(privateKey)...)
+	return append(forms, disguised(subject)...)
+})
+
+func bare(secret string) [][]byte { return [][]byte{[]byte(secret), []byte(url.QueryEscape(secret))} }
+
+// disguised is a secret in base64 up to three times over.
+func disguised(secret string) [][]byte {
+	var forms [][]byte
+	level := [][]byte{[]byte(secret)}
 	for range 3 {
 		var next [][]byte
 		for _, form := range level {
@@ -44,7 +64,7 @@ var canaryForms = sync.OnceValue(func() [][]byte {
 		level = next
 	}
 	return forms
-})
+}
 
 // inBase64 is what stands for text in the base64 of something that contains it, whatever comes before and after: of the three
 // alignments, the characters that depend on nothing else.

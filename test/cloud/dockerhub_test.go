@@ -1,8 +1,10 @@
 package cloud
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -161,5 +163,63 @@ func TestDockerHubsChallengeAndRealm(t *testing.T) {
 	defer refused.Body.Close()
 	if refused.StatusCode != http.StatusUnauthorized {
 		t.Errorf("Basic was answered with %d", refused.StatusCode)
+	}
+}
+
+func TestDockerHubTakesALoginFromAForm(t *testing.T) {
+	h := startHub(t, DockerHubOptions{})
+	password := h.AddUser(HubUser{Name: "ci", Pull: []string{"team/*"}})
+	if _, err := h.SeedImage("team/app", "v1"); err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: h.Transport()}
+	defer client.CloseIdleConnections()
+	for what, c := range map[string]struct {
+		grant, password string
+		status          int
+	}{
+		"good":           {"password", password, http.StatusOK},
+		"wrong password": {"password", "dckr_pat_guess", http.StatusUnauthorized},
+		"another grant":  {"refresh_token", password, http.StatusBadRequest},
+	} {
+		t.Run(what, func(t *testing.T) {
+			form := url.Values{
+				"grant_type": {c.grant}, "service": {"registry.docker.io"}, "scope": {"repository:other/app:pull repository:team/app:pull"},
+				"username": {"ci"}, "password": {c.password},
+			}
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://auth.docker.io/token", strings.NewReader(form.Encode()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			res, err := client.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			var answer struct {
+				AccessToken string `json:"access_token"`
+			}
+			if err := json.NewDecoder(res.Body).Decode(&answer); err != nil || res.StatusCode != c.status {
+				t.Fatalf("status %d, %v, want %d", res.StatusCode, err, c.status)
+			}
+			if c.status != http.StatusOK {
+				return
+			}
+			for repository, want := range map[string]int{"team/app": http.StatusOK, "other/app": http.StatusUnauthorized} {
+				req, err := http.NewRequestWithContext(t.Context(), http.MethodHead, "https://registry-1.docker.io/v2/"+repository+"/manifests/v1", http.NoBody)
+				if err != nil {
+					t.Fatal(err)
+				}
+				req.Header.Set("Authorization", "Bearer "+answer.AccessToken)
+				res, err := client.Do(req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = res.Body.Close()
+				if res.StatusCode != want {
+					t.Errorf("%s: status %d, want %d", repository, res.StatusCode, want)
+				}
+			}
+		})
 	}
 }

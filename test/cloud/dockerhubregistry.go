@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -49,10 +50,27 @@ func (h *DockerHub) hubToken(r *request) (http.HandlerFunc, *failure) {
 	if !h.realm.is(r.Request) {
 		return nil, &failure{status: http.StatusNotFound, code: codeUnknown, message: "not found"}
 	}
-	if r.Header.Get("Authorization") == "" {
+	switch {
+	case r.Method == http.MethodPost:
+		if failed := readForm(r); failed != nil {
+			return nil, failed
+		}
+	case r.Header.Get("Authorization") == "":
 		r.SetBasicAuth(hubAnonymous, "")
 	}
 	return h.realm.answer(r.URL.Query().Get("service"), r.Request)
+}
+
+// readForm takes a login from a form, in which OAuth 2 clients such as containerd send it, as from a header and a query (distribution
+// specification, auth/oauth.md).
+func readForm(r *request) *failure {
+	form, err := url.ParseQuery(string(r.body))
+	if err != nil || form.Get("grant_type") != "password" {
+		return &failure{status: http.StatusBadRequest, code: codeUnknown, message: "unsupported grant type"}
+	}
+	r.SetBasicAuth(form.Get("username"), form.Get("password"))
+	r.URL.RawQuery = url.Values{"service": form["service"], "scope": strings.Fields(form.Get("scope"))}.Encode()
+	return nil
 }
 
 func (h *DockerHub) hubGuardedRegistry() *guardedRegistry {

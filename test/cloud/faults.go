@@ -3,6 +3,7 @@ package cloud
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -35,6 +36,7 @@ type Faults struct {
 	mu      sync.Mutex
 	fault   Fault
 	changed chan struct{}
+	hanging atomic.Int32
 }
 
 func newFaults(initial Fault) *Faults {
@@ -52,6 +54,9 @@ func (f *Faults) Set(fault Fault) {
 
 // Reset makes the service healthy.
 func (f *Faults) Reset() { f.Set(Fault{}) }
+
+// Hanging is how many calls are open in OutageHang at this moment.
+func (f *Faults) Hanging() int { return int(f.hanging.Load()) }
 
 // strike is what the fault does to one call.
 type strike struct {

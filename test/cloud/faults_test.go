@@ -100,7 +100,9 @@ func hang(ctx context.Context, t *testing.T, a *AWS) <-chan error {
 func TestHang(t *testing.T) {
 	t.Run("until the client gives up", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		done := hang(ctx, t, startAWS(t, Options{}))
+		a := startAWS(t, Options{})
+		done := hang(ctx, t, a)
+		wantCount(t, "open calls", a.ECR.Hanging(), 1)
 		cancel()
 		if err := <-done; !errors.Is(err, context.Canceled) {
 			t.Errorf("error %v, want the cancellation", err)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -240,9 +241,7 @@ func TestGoogleKeys(t *testing.T) {
 	now := time.Now()
 	grant := func(changes jwt.MapClaims) googleAnswer {
 		claims := jwt.MapClaims{"iss": googlePuller, "scope": googleScope, "aud": googleOAuthURL, "iat": now.Unix(), "exp": now.Add(time.Hour).Unix()}
-		for k, v := range changes {
-			claims[k] = v
-		}
+		maps.Copy(claims, changes)
 		assertion := jwt.NewWithClaims(jwt.SigningMethodRS256, claims)
 		assertion.Header["kid"] = file["private_key_id"]
 		signed, err := assertion.SignedString(key)

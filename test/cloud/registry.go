@@ -16,6 +16,7 @@ import (
 	_ "github.com/distribution/distribution/v3/registry/storage/driver/inmemory" // the storage driver that newStore names
 	"github.com/google/go-containerregistry/pkg/crane"
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/sirupsen/logrus"
 )
@@ -165,6 +166,15 @@ func newStore() http.Handler {
 
 // seed stores a tiny image that is the same for the same name, past the guard and the network.
 func (g *guardedRegistry) seed(host, repository, tag string) (string, error) {
+	image, err := crane.Image(map[string][]byte{"image": []byte(fmt.Sprintf("%s/%s:%s", host, repository, tag))})
+	if err != nil {
+		return "", fmt.Errorf("building %s/%s:%s: %w", host, repository, tag, err)
+	}
+	return g.storeImage(host, repository, tag, image)
+}
+
+// storeImage stores an image past the guard and the network.
+func (g *guardedRegistry) storeImage(host, repository, tag string, image v1.Image) (string, error) {
 	namespace, ok := g.namespace(host)
 	if !ok {
 		return "", fmt.Errorf("%s is no registry of this cloud", host)
@@ -172,10 +182,6 @@ func (g *guardedRegistry) seed(host, repository, tag string) (string, error) {
 	ref, err := name.NewTag(fmt.Sprintf("%s/%s:%s", host, repository, tag), name.StrictValidation)
 	if err != nil {
 		return "", err
-	}
-	image, err := crane.Image(map[string][]byte{"image": []byte(ref.Name())})
-	if err != nil {
-		return "", fmt.Errorf("building %s: %w", ref, err)
 	}
 	if err := remote.Write(ref, image, remote.WithTransport(inProcess{g.store(namespace)})); err != nil {
 		return "", fmt.Errorf("storing %s: %w", ref, err)

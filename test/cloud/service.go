@@ -80,6 +80,8 @@ func (s *service) struck(req *request, action string) *failure {
 	}
 	switch {
 	case strike.outage == OutageHang:
+		s.faults.hanging.Add(1)
+		defer s.faults.hanging.Add(-1)
 		s.calls.add(action, CodeHung)
 		strike.hang(req.Context())
 		panic(http.ErrAbortHandler)

@@ -1,4 +1,4 @@
-// Package controlplane runs a real etcd, kube-apiserver and, if asked, kube-controller-manager for tests, the demo and the
+// Package controlplane runs a real etcd, kube-apiserver and, if asked, kube-controller-manager and kube-scheduler for tests, the demo and the
 // benchmark. It needs neither root nor a container engine.
 package controlplane
 
@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
@@ -25,6 +26,10 @@ type Options struct {
 	// ControllerManager adds default ServiceAccounts, garbage collection, namespace deletion and the root CA publisher,
 	// and with them the ServiceAccount admission plugin, which copies imagePullSecrets into pods.
 	ControllerManager bool
+	// MoreControllers are started in the kube-controller-manager beside those.
+	MoreControllers []string
+	// Scheduler gives pods a node, if there is one.
+	Scheduler bool
 	// APIServerFlags are named without dashes and replace the defaults of the same name.
 	APIServerFlags map[string][]string
 }
@@ -38,7 +43,7 @@ type ControlPlane struct {
 	binaries   string
 	auditLog   string
 	env        *envtest.Environment
-	manager    *manager
+	components []*component
 	kubeconfig string
 	logs       []io.Closer
 }
@@ -49,6 +54,9 @@ func Start(ctx context.Context, opts Options) (*ControlPlane, error) {
 	names := []string{assets.Etcd, assets.APIServer, assets.Kubectl}
 	if opts.ControllerManager {
 		names = append(names, assets.ControllerManager)
+	}
+	if opts.Scheduler {
+		names = append(names, assets.Scheduler)
 	}
 	binaries, err := assets.Find(ctx, names...)
 	if err != nil {
@@ -79,8 +87,13 @@ func (cp *ControlPlane) start(ctx context.Context, opts Options) error {
 		return err
 	}
 	if opts.ControllerManager {
-		if err := cp.startManager(ctx); err != nil {
+		if err := cp.startManager(ctx, opts.MoreControllers); err != nil {
 			return fmt.Errorf("%w%s", err, cp.lastWords(assets.ControllerManager))
+		}
+	}
+	if opts.Scheduler {
+		if err := cp.startScheduler(ctx); err != nil {
+			return err
 		}
 	}
 	return ctx.Err()
@@ -126,10 +139,10 @@ func (cp *ControlPlane) prepare(ctx context.Context, opts Options) error {
 // Stop ends every process that Start began and removes their files. It may be called more than once.
 func (cp *ControlPlane) Stop() error {
 	var errs []error
-	if cp.manager != nil {
-		errs = append(errs, cp.manager.stop())
-		cp.manager = nil
+	for _, c := range slices.Backward(cp.components) {
+		errs = append(errs, c.stop())
 	}
+	cp.components = nil
 	if cp.env != nil {
 		errs = append(errs, cp.env.Stop())
 		cp.env = nil

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"syscall"
+	"slices"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -18,18 +18,15 @@ import (
 	"github.com/regcred/regcred/test/controlplane/assets"
 )
 
-const (
-	managerStartTimeout = 60 * time.Second
-	managerStopTimeout  = 10 * time.Second
-)
+const managerStartTimeout = 60 * time.Second
 
-// manager is a running kube-controller-manager.
-type manager struct {
-	cmd  *exec.Cmd
-	done chan struct{} // closed when the process has ended
+// usualControllers are those that Regcred's own objects need: ServiceAccounts, owner references and namespaces that end.
+var usualControllers = []string{
+	"serviceaccount-controller", "serviceaccount-token-controller", "root-ca-certificate-publisher-controller",
+	"garbage-collector-controller", "namespace-controller",
 }
 
-func (cp *ControlPlane) startManager(ctx context.Context) error {
+func (cp *ControlPlane) startManager(ctx context.Context, more []string) error {
 	_, kubeconfig, err := cp.AddUser("system:kube-controller-manager", []string{"system:masters"})
 	if err != nil {
 		return err
@@ -39,36 +36,23 @@ func (cp *ControlPlane) startManager(ctx context.Context) error {
 	if err := os.WriteFile(rootCA, server.CA, 0o600); err != nil {
 		return err
 	}
-	path, log, err := cp.child(ctx, assets.ControllerManager)
-	if err != nil {
-		return err
-	}
-
-	cmd := exec.Command(path, //nolint:noctx // ctx bounds the start, the process lives until Stop
+	manager, err := cp.startComponent(ctx, assets.ControllerManager,
 		"--kubeconfig="+kubeconfig,
-		"--controllers=serviceaccount-controller,serviceaccount-token-controller,root-ca-certificate-publisher-controller,"+
-			"garbage-collector-controller,namespace-controller",
+		"--controllers="+strings.Join(slices.Concat(usualControllers, more), ","),
 		"--service-account-private-key-file="+filepath.Join(server.CertDir, "sa-signer.key"),
 		"--root-ca-file="+rootCA,
 		"--leader-elect=false",
 		"--kube-api-qps=2000", "--kube-api-burst=4000",
 		"--secure-port=0", // no port that another process could take first
 	)
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C at the terminal is for the parent, which then stops it
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("starting kube-controller-manager: %w", err)
+	if err != nil {
+		return err
 	}
-	cp.manager = &manager{cmd: cmd, done: make(chan struct{})}
-	go func() {
-		_ = cmd.Wait()
-		close(cp.manager.done)
-	}()
-	return cp.waitForManager(ctx)
+	return cp.waitForManager(ctx, manager)
 }
 
 // waitForManager waits for the first thing that only a working kube-controller-manager brings: a default ServiceAccount.
-func (cp *ControlPlane) waitForManager(ctx context.Context) error {
+func (cp *ControlPlane) waitForManager(ctx context.Context, manager *component) error {
 	ctx, cancel := context.WithTimeout(ctx, managerStartTimeout)
 	defer cancel()
 	clients, err := kubernetes.NewForConfig(cp.Config)
@@ -91,24 +75,10 @@ func (cp *ControlPlane) waitForManager(ctx context.Context) error {
 			if !open {
 				return errors.New("waiting for kube-controller-manager: no default ServiceAccount before the watch ended")
 			}
-		case <-cp.manager.done:
-			return fmt.Errorf("kube-controller-manager ended at once: %s", cp.manager.cmd.ProcessState)
+		case <-manager.done:
+			return fmt.Errorf("kube-controller-manager ended at once: %s", manager.cmd.ProcessState)
 		case <-ctx.Done():
 			return fmt.Errorf("waiting for kube-controller-manager: %w", ctx.Err())
 		}
 	}
-}
-
-func (m *manager) stop() error {
-	if err := m.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("stopping kube-controller-manager: %w", err)
-	}
-	select {
-	case <-m.done:
-		return nil
-	case <-time.After(managerStopTimeout):
-	}
-	err := m.cmd.Process.Kill()
-	<-m.done
-	return err
 }

@@ -28,7 +28,9 @@ func (d *demo) apply(ctx context.Context) error {
 		return err
 	}
 	d.done("namespaces %s and %s have the label %s=true; ServiceAccount %s/%s links %s already", shop, web, pullLabel, shop, account, foreign)
-	if err := d.kubectl(ctx, "apply", "-f", filepath.Join(d.lab.Root, "config", "samples")); err != nil {
+	samples := filepath.Join(d.lab.Root, "config", "samples")
+	err := d.kubectl(ctx, "apply", "-f", filepath.Join(samples, "clusterregistrycredential.yaml"), "-f", filepath.Join(samples, "registrycredential.yaml"))
+	if err != nil {
 		return err
 	}
 	applied, err := d.clusterCRs.first(ctx, "the ClusterRegistryCredential", time.Time{}, func(s sighting[*v1alpha1.ClusterRegistryCredential]) bool {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -131,15 +132,12 @@ func (d *demo) secretWith(
 	})
 }
 
-// ambientTokens lists the tokens that the cloud has issued to the controller itself: those of the ClusterRegistryCredential.
-func (d *demo) ambientTokens() []cloud.Token {
-	var tokens []cloud.Token
-	for _, t := range d.lab.AWS.Tokens() {
-		if t.Principal == d.lab.AWS.Ambient().ARN() {
-			tokens = append(tokens, t)
-		}
-	}
-	return tokens
+// ambientTokens lists the tokens that AWS has issued to the controller itself: those of the ClusterRegistryCredential.
+func (d *demo) ambientTokens() []cloud.Token { return d.tokensOf(d.lab.AWS.Ambient().ARN()) }
+
+// tokensOf lists the tokens that AWS has issued to the principals whose names hold this.
+func (d *demo) tokensOf(principal string) []cloud.Token {
+	return slices.DeleteFunc(d.lab.AWS.Tokens(), func(t cloud.Token) bool { return !strings.Contains(t.Principal, principal) })
 }
 
 // cloudCalls counts the calls of the cloud's APIs. The registry's do not count: pulls are not Regcred's.

@@ -35,6 +35,7 @@ var story = []step{
 	{"Rotate at half life", tokenLife, (*demo).rotate},
 	{"Survive an outage of the cloud", time.Minute, (*demo).surviveOutage},
 	{"Outlive the first token", tokenLife + 30*time.Second, (*demo).outliveFirstToken},
+	{"One Secret, three clouds and Docker Hub", time.Minute, (*demo).manyRegistries},
 }
 
 var ending = []step{

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -40,10 +41,12 @@ func startController(ctx context.Context, binary, kubeconfig string, env []strin
 		return nil, err
 	}
 	args = append([]string{
-		"--kubeconfig=" + kubeconfig, "--namespace=" + Namespace, "--leader-elect",
-		"--metrics-bind-address=" + metrics, "--health-probe-bind-address=" + probes,
+		"--kubeconfig=" + kubeconfig, "--metrics-bind-address=" + metrics, "--health-probe-bind-address=" + probes,
 	}, args...)
 	c := &Controller{Metrics: "http://" + metrics + "/metrics", done: make(chan struct{})}
+	if slices.Contains(args, "--metrics-secure=true") {
+		c.Metrics = "https://" + metrics + "/metrics"
+	}
 	c.cmd = exec.Command(binary, args...) //nolint:noctx // it is stopped by a signal, as in a cluster
 	c.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent"}, env...)
 	c.cmd.Stdout, c.cmd.Stderr = log, log
@@ -126,6 +129,8 @@ func (c *Controller) Kill() error {
 type Usage struct {
 	CPU time.Duration
 	RSS int64
+	// FileRSS is the part of RSS that the kernel can read again from the executable, and so takes back when memory is short.
+	FileRSS int64
 	// PeakRSS is the largest RSS so far.
 	PeakRSS int64
 }
@@ -143,21 +148,35 @@ func (c *Controller) Usage() (Usage, error) {
 	system, err2 := strconv.ParseInt(fields[12], 10, 64)
 	pages, err3 := strconv.ParseInt(fields[21], 10, 64)
 	const clockTick = 10 * time.Millisecond // USER_HZ is 100 on every Linux
-	peak, err4 := peakRSS(dir)
-	usage := Usage{CPU: time.Duration(user+system) * clockTick, RSS: pages * int64(os.Getpagesize()), PeakRSS: peak}
-	return usage, errors.Join(err1, err2, err3, err4)
+	status, err4 := os.ReadFile(dir + "/status")
+	peak, err5 := memoryIn(status, "VmHWM")
+	file, err6 := memoryIn(status, "RssFile")
+	usage := Usage{CPU: time.Duration(user+system) * clockTick, RSS: pages * int64(os.Getpagesize()), FileRSS: file, PeakRSS: peak}
+	return usage, errors.Join(err1, err2, err3, err4, err5, err6)
 }
 
-func peakRSS(dir string) (int64, error) {
-	status, err := os.ReadFile(dir + "/status")
-	if err != nil {
-		return 0, err
-	}
+// memoryIn reads a size from /proc/<pid>/status.
+func memoryIn(status []byte, field string) (int64, error) {
 	for line := range strings.Lines(string(status)) {
-		if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+		if value, ok := strings.CutPrefix(line, field+":"); ok {
 			kibibytes, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
 			return kibibytes << 10, err
 		}
 	}
-	return 0, fmt.Errorf("%s/status says nothing of VmHWM", dir)
+	return 0, fmt.Errorf("/proc says nothing of %s", field)
+}
+
+// ReadMetrics reads the controller's metrics, in Prometheus' text format.
+func (c *Controller) ReadMetrics(ctx context.Context) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Metrics, http.NoBody)
+	if err != nil {
+		return "", err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(res.Body)
+	return string(body), err
 }

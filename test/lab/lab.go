@@ -3,6 +3,7 @@
 package lab
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -26,47 +27,87 @@ import (
 // Namespace is the controller's own.
 const Namespace = "regcred-system"
 
-// Lab is a cluster and a cloud.
+// Lab is a cluster and all clouds.
 type Lab struct {
 	*controlplane.ControlPlane
-	AWS *cloud.AWS
+	*Clouds
 	// Client is the administrator's, and reads past any cache.
 	Client client.WithWatch
 	// Root is the top of the repository.
 	Root string
+	// Binary is the controller's.
+	Binary string
+	// ControllerEnv is added to the clouds' environment of the controllers started from now on.
+	ControllerEnv []string
 
 	controllers []*Controller
-	kubeconfig  string
 }
 
-// Start starts a cluster with Regcred's CRDs, its RBAC rules and its namespace, and a healthy cloud.
-func Start(ctx context.Context, plane controlplane.Options, aws cloud.Options) (lab *Lab, err error) {
+// Start starts a cluster with Regcred's CRDs, its namespace, its RBAC rules and the policies that bound it, and healthy clouds.
+func Start(ctx context.Context, plane controlplane.Options, aws cloud.Options) (*Lab, error) {
 	root, err := repository()
 	if err != nil {
 		return nil, err
 	}
-	lab = &Lab{Root: root}
+	plane.CRDDirectories = append(plane.CRDDirectories, filepath.Join(root, "config", "crd"))
+	lab, err := StartEmpty(ctx, plane, aws)
+	if err != nil {
+		return nil, err
+	}
+	if err := lab.install(ctx); err != nil {
+		return nil, errors.Join(err, lab.Stop())
+	}
+	return lab, nil
+}
+
+// install applies rules and policies. The policy on tokens knows the audience of the JFrog platform, as an administrator would add it.
+func (l *Lab) install(ctx context.Context) error {
+	if _, err := l.Kubectl(ctx, "apply", "-k", filepath.Join(l.Root, "config", "rbac")); err != nil {
+		return err
+	}
+	policies, err := l.Kubectl(ctx, "kustomize", filepath.Join(l.Root, "config", "policy"))
+	if err != nil {
+		return err
+	}
+	const none = "- expression: '[]'\n    name: moreAudiences"
+	if !bytes.Contains(policies, []byte(none)) {
+		return errors.New("config/policy has no place for more audiences of tokens")
+	}
+	policies = bytes.Replace(policies, []byte(none), fmt.Appendf(nil, "- expression: \"['%s']\"\n    name: moreAudiences", l.JFrog.URL()), 1)
+	file, err := os.CreateTemp("", "regcred-policies-*.yaml")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name()) //nolint:errcheck // a temporary file
+	if _, err := file.Write(policies); err != nil {
+		return errors.Join(err, file.Close())
+	}
+	if err := file.Close(); err != nil {
+		return err
+	}
+	_, err = l.Kubectl(ctx, "apply", "-f", file.Name())
+	return err
+}
+
+// StartEmpty starts a cluster without anything of Regcred, and healthy clouds.
+func StartEmpty(ctx context.Context, plane controlplane.Options, aws cloud.Options) (lab *Lab, err error) {
+	root, err := repository()
+	if err != nil {
+		return nil, err
+	}
+	lab = &Lab{Root: root, Binary: filepath.Join(root, "bin", "regcred")}
 	defer func(started *Lab) { // a return of nil, err has set lab to nil by then
 		if err != nil {
 			err = errors.Join(err, started.Stop())
 		}
 	}(lab)
-	if lab.AWS, err = cloud.StartAWS(aws); err != nil {
+	if lab.Clouds, err = StartClouds(aws); err != nil {
 		return nil, err
 	}
-	plane.CRDDirectories = append(plane.CRDDirectories, filepath.Join(root, "config", "crd"))
 	if lab.ControlPlane, err = controlplane.Start(ctx, plane); err != nil {
 		return nil, err
 	}
-	if lab.Client, err = newClient(lab.Config); err != nil {
-		return nil, err
-	}
-	if _, err = lab.Kubectl(ctx, "apply", "-k", filepath.Join(root, "config", "rbac")); err != nil {
-		return nil, err
-	}
-	// The controller acts as its ServiceAccount, with no right beyond its rules.
-	user := "system:serviceaccount:" + Namespace + ":regcred"
-	_, lab.kubeconfig, err = lab.AddUser(user, []string{"system:serviceaccounts", "system:serviceaccounts:" + Namespace, "system:authenticated"})
+	lab.Client, err = newClient(lab.Config)
 	return lab, err
 }
 
@@ -88,15 +129,26 @@ func (l *Lab) Stop() error {
 	if l.ControlPlane != nil {
 		errs = append(errs, l.ControlPlane.Stop())
 	}
-	if l.AWS != nil {
-		errs = append(errs, l.AWS.Close())
+	if l.Clouds != nil {
+		errs = append(errs, l.Close())
 	}
 	return errors.Join(errs...)
 }
 
-// StartController starts bin/regcred with the cloud's environment, and returns when it is ready.
+// StartController starts the binary with the clouds' environment, and returns when it is ready.
 func (l *Lab) StartController(ctx context.Context, log io.Writer, args ...string) (*Controller, error) {
-	c, err := startController(ctx, filepath.Join(l.Root, "bin", "regcred"), l.kubeconfig, l.AWS.Env(), log, args)
+	return l.StartControllerAs(ctx, Namespace, "regcred", log, append([]string{"--leader-elect"}, args...)...)
+}
+
+// StartControllerAs does so as a ServiceAccount, with no right beyond its rules.
+func (l *Lab) StartControllerAs(ctx context.Context, namespace, account string, log io.Writer, args ...string) (*Controller, error) {
+	user := "system:serviceaccount:" + namespace + ":" + account
+	_, kubeconfig, err := l.AddUser(user, []string{"system:serviceaccounts", "system:serviceaccounts:" + namespace, "system:authenticated"})
+	if err != nil {
+		return nil, err
+	}
+	args = append([]string{"--namespace=" + namespace}, args...)
+	c, err := startController(ctx, l.Binary, kubeconfig, append(l.Env(), l.ControllerEnv...), log, args)
 	if err != nil {
 		return nil, fmt.Errorf("starting the controller: %w", err)
 	}

@@ -6,8 +6,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -31,6 +33,10 @@ var (
 	world      *lab.Lab
 	controller *lab.Controller
 	logged     syncBuffer
+	witness    *observer
+	// pluginCloud is the plugins' own, so that what is done to it concerns nobody else.
+	pluginCloud *cloud.AWS
+	flags       = []string{"--zap-log-level=10", "--allow-ambient-identity"}
 )
 
 type controlplaneRequest = controlplane.AuditRequest
@@ -38,27 +44,65 @@ type controlplaneRequest = controlplane.AuditRequest
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) (code int) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute) // a plugin that is not in the build cache takes a minute
 	defer cancel()
-	dir, err := os.MkdirTemp("", "regcred-wiring-")
-	if err == nil {
-		defer func() { _ = os.RemoveAll(dir) }()
-		world, err = lab.Start(ctx, controlplane.Options{ControllerManager: true, AuditLog: dir + "/audit.log"}, cloud.Options{})
-	}
-	if err == nil {
-		defer func() {
-			if err := world.Stop(); err != nil {
-				fmt.Fprintln(os.Stderr, err)
-				code = 1
-			}
-		}()
-		controller, err = world.StartController(ctx, &logged, "--zap-log-level=debug", "--allow-ambient-identity")
-	}
+	stop, err := start(ctx)
+	defer func() {
+		if err := stop(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	return m.Run()
+	code = m.Run()
+	// Whatever the tests have made the controller say.
+	leaks, err := leaked(ctx)
+	if err != nil || len(leaks) > 0 {
+		fmt.Fprintln(os.Stderr, "after all tests, credentials are shown by:", leaks, err)
+		code = 1
+	}
+	return code
+}
+
+func start(ctx context.Context) (stop func() error, err error) {
+	var stops []func() error
+	stop = func() error {
+		var errs []error
+		for _, stop := range slices.Backward(stops) {
+			errs = append(errs, stop())
+		}
+		return errors.Join(errs...)
+	}
+	dir, err := os.MkdirTemp("", "regcred-wiring-")
+	if err != nil {
+		return stop, err
+	}
+	stops = append(stops, func() error { return os.RemoveAll(dir) })
+	if pluginCloud, err = cloud.StartAWS(cloud.Options{}); err != nil {
+		return stop, err
+	}
+	stops = append(stops, pluginCloud.Close)
+	pluginFlags, err := installPlugins(ctx, dir)
+	if err != nil {
+		return stop, err
+	}
+	flags = append(flags, pluginFlags...)
+	world, err = lab.Start(ctx, controlplane.Options{ControllerManager: true, AuditLog: dir + "/audit.log"}, cloud.Options{})
+	if err != nil {
+		return stop, err
+	}
+	stops = append(stops, world.Stop)
+	if witness, err = observe(ctx, world.Config); err != nil {
+		return stop, err
+	}
+	stops = append(stops, witness.stop)
+	// The clouds' SDKs are made to log all they can, too.
+	world.ControllerEnv = []string{"GOOGLE_SDK_GO_LOGGING_LEVEL=debug", "AZURE_SDK_GO_LOGGING=all"}
+	controller, err = world.StartController(ctx, &logged, flags...)
+	return stop, err
 }
 
 // syncBuffer takes the controller's log while it runs.

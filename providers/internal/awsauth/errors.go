@@ -2,12 +2,9 @@ package awsauth
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"strconv"
 	"time"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -16,6 +13,7 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/internal/outbound"
 )
 
 // refusals are the error codes of STS, ECR and ECR Public that call for something else than patience. Sources: the API references of
@@ -71,14 +69,14 @@ func Explain(call Call, err error) *providers.Error {
 		return &providers.Error{Reason: reason, RetryAfter: after,
 			Err: fmt.Errorf("%s as %s failed with HTTP status %d; it is tried again", call.Action, call.As, response.HTTPStatusCode())}
 	}
-	if _, sent := errors.AsType[*smithyhttp.RequestSendError](err); !sent && !isTimeout(err) && !errors.Is(err, context.Canceled) {
+	if _, sent := errors.AsType[*smithyhttp.RequestSendError](err); !sent && !outbound.IsTimeout(err) && !errors.Is(err, context.Canceled) {
 		cure := "check the region and the AWS_ variables of the controller"
 		if call.Conflict != "" {
 			cure = call.Conflict + "; " + cure
 		}
 		return providers.Errorf(v1alpha1.ReasonInvalidRequest, "%s as %s could not be sent: %s", call.Action, call.As, cure)
 	}
-	return providers.Errorf(v1alpha1.ReasonUnavailable, "%s as %s got no answer: %s", call.Action, call.As, unreachable(err))
+	return providers.Errorf(v1alpha1.ReasonUnavailable, "%s as %s got no answer: %s", call.Action, call.As, cures.NoAnswer(err))
 }
 
 func explainWebIdentity(role, audience string, sa *providers.ServiceAccount, err error) *providers.Error {
@@ -104,35 +102,12 @@ func noAmbientIdentity() *providers.Error {
 		"give it one (IAM roles for service accounts, EKS Pod Identity, instance profile, environment), or name one in identity")
 }
 
+var cures = outbound.Cures{Name: "check the region and the cluster's DNS", Authorities: "AWS_CA_BUNDLE", Endpoint: "the endpoint"}
+
 func retryAfter(err error) time.Duration {
 	var response *awshttp.ResponseError
 	if !errors.As(err, &response) || response.Response == nil {
 		return 0
 	}
-	seconds, err := strconv.Atoi(response.Response.Header.Get("Retry-After"))
-	if err != nil || seconds < 0 {
-		return 0
-	}
-	return time.Duration(seconds) * time.Second
-}
-
-func unreachable(err error) string {
-	var dns *net.DNSError
-	var authority x509.UnknownAuthorityError
-	var hostname x509.HostnameError
-	switch {
-	case errors.As(err, &dns):
-		return "the host " + strconv.Quote(dns.Name) + " does not resolve; check the region and the cluster's DNS"
-	case errors.As(err, &authority), errors.As(err, &hostname):
-		return "its certificate is not trusted; check AWS_CA_BUNDLE and any proxy in between"
-	case isTimeout(err):
-		return "it timed out; check the endpoint, the proxy and the network policies of the controller"
-	default:
-		return "the connection failed; check the endpoint, the proxy and the network policies of the controller"
-	}
-}
-
-func isTimeout(err error) bool {
-	var timeout net.Error
-	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
+	return outbound.RetryAfter(response.Response.Header)
 }

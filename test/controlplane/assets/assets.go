@@ -19,6 +19,8 @@ const (
 	APIServer         = "kube-apiserver"
 	Kubectl           = "kubectl"
 	ControllerManager = "kube-controller-manager"
+	Scheduler         = "kube-scheduler"
+	Kubelet           = "kubelet"
 )
 
 // Find returns the directory that holds all the named binaries. It makes nothing: what is missing is an error that says

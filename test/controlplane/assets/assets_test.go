@@ -15,7 +15,7 @@ func TestReleaseComesFromTheModFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := slices.Sorted(maps.Keys(r.packages)), []string{Etcd, APIServer, ControllerManager, Kubectl}; !slices.Equal(got, want) {
+	if got, want := slices.Sorted(maps.Keys(r.packages)), []string{Etcd, APIServer, ControllerManager, Scheduler, Kubectl, Kubelet}; !slices.Equal(got, want) {
 		t.Errorf("binaries %v, want %v", got, want)
 	}
 	if !strings.HasPrefix(r.version, "v"+r.minor()+".") {

@@ -25,7 +25,7 @@ const (
 )
 
 // published tells whether setup-envtest offers the binary.
-func published(name string) bool { return name != ControllerManager }
+func published(name string) bool { return name == Etcd || name == APIServer || name == Kubectl }
 
 // download takes the missing binaries from setup-envtest.
 func (r release) download(ctx context.Context, progress io.Writer, dir string, missing []string) error {

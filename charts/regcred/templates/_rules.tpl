@@ -1,0 +1,65 @@
+{{/*
+The documents of a copied file, as the list "documents".
+*/}}
+{{- define "regcred.documents" -}}
+{{- $documents := list }}
+{{- range splitList "\n---\n" (printf "\n%s" .) }}
+{{- $document := fromYaml . }}
+{{- if $document }}
+{{- $documents = append $documents $document }}
+{{- end }}
+{{- end }}
+{{- toYaml (dict "documents" $documents) }}
+{{- end }}
+
+{{/*
+The controller's rules for a mode, from the generated ones: "rules"; with "namespaced", without what is cluster-scoped; with "names", rules
+for Secrets by resourceNames. A creation has no name yet when RBAC looks at it: the policy regcred-secrets bounds it.
+*/}}
+{{- define "regcred.rules" -}}
+{{- $rules := list }}
+{{- $names := .names }}
+{{- $namespaced := .namespaced }}
+{{- range .rules }}
+{{- $resources := list }}
+{{- range .resources }}
+{{- if not (and $namespaced (or (eq . "namespaces") (hasPrefix "clusterregistrycredentials" .))) }}
+{{- $resources = append $resources . }}
+{{- end }}
+{{- end }}
+{{- if and $names (has "secrets" $resources) }}
+{{- if ne (len $resources) 1 }}
+{{- fail "config/rbac/role.yaml: secrets must have a rule of their own" }}
+{{- end }}
+{{- $named := without .verbs "create" }}
+{{- $rules = append $rules (dict "apiGroups" .apiGroups "resources" $resources "verbs" $named "resourceNames" $names) }}
+{{- $rules = append $rules (dict "apiGroups" .apiGroups "resources" $resources "verbs" (list "create")) }}
+{{- else if $resources }}
+{{- $rules = append $rules (dict "apiGroups" .apiGroups "resources" $resources "verbs" .verbs) }}
+{{- end }}
+{{- end }}
+{{- toYaml $rules }}
+{{- end }}
+
+{{/*
+Binds the controller: "kind" and "name" of the role, "namespace" of a RoleBinding.
+*/}}
+{{- define "regcred.binding" -}}
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ if .namespace }}RoleBinding{{ else }}ClusterRoleBinding{{ end }}
+metadata:
+  name: {{ .name }}
+  {{- with .namespace }}
+  namespace: {{ . }}
+  {{- end }}
+  labels:
+    {{- include "regcred.labels" .context | nindent 4 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: {{ if .namespace }}Role{{ else }}ClusterRole{{ end }}
+  name: {{ .name }}
+subjects:
+- kind: ServiceAccount
+  name: {{ include "regcred.serviceAccountName" .context }}
+  namespace: {{ .context.Release.Namespace }}
+{{- end }}

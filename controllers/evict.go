@@ -1,0 +1,93 @@
+package controllers
+
+import (
+	"context"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+)
+
+// evictTimeout bounds an eviction: the client waits by itself where the API server asks it to.
+const evictTimeout = 5 * time.Second
+
+// evict has a pod that came before the link created anew by its owner. A pod without a controller is left alone.
+func (r *PullReconciler) evict(ctx context.Context, p FailedPull, l *look, e evidence) (next, error) {
+	owner, now := e.pod.owner, r.Targets.Clock.Now()
+	if owner == nil {
+		return next{}, nil
+	}
+	if l.evict.IsZero() {
+		recently, err := r.evictedBefore(ctx, p.Namespace, owner.UID)
+		if err != nil || recently {
+			return next{}, err
+		}
+		at, ok := r.evictions.claim(owner.UID, now)
+		if !ok {
+			return next{}, nil
+		}
+		if l.evict = at; at.After(now) {
+			return next{after: at.Sub(now)}, nil
+		}
+	}
+	evicted, err := r.evictNow(ctx, e.pod)
+	r.evictions.settle(owner.UID, evicted, r.Targets.Clock.Now())
+	return next{}, err
+}
+
+// evictNow asks for the eviction, so that PodDisruptionBudgets hold.
+func (r *PullReconciler) evictNow(ctx context.Context, pod puller) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, evictTimeout)
+	defer cancel()
+	err := r.Targets.Client.SubResource("eviction").Create(ctx, pod.object(), &policyv1.Eviction{
+		ObjectMeta:    metav1.ObjectMeta{Namespace: pod.namespace, Name: pod.name},
+		DeleteOptions: &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &pod.uid}},
+	})
+	switch {
+	case apierrors.IsNotFound(err), apierrors.IsConflict(err):
+		return false, nil
+	case apierrors.IsTooManyRequests(err):
+		if r.failing.tell(pod.uid, v1alpha1.EventEvictionHeld, r.Targets.Clock.Now()) {
+			r.Events.Eventf(pod.object(), nil, corev1.EventTypeNormal, v1alpha1.EventEvictionHeld, "Evict",
+				"a PodDisruptionBudget does not let the pod be evicted now: it is tried again at its next failed pull")
+		}
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	r.Events.Eventf(pod.object(), pod.ownerObject(), corev1.EventTypeNormal, v1alpha1.EventEvicted, "Evict",
+		"the pod was created before its ServiceAccount was linked: it is evicted, so that %s %s creates it anew", pod.owner.Kind, pod.owner.Name)
+	log.FromContext(ctx).Info(v1alpha1.EventEvicted, "owner", pod.owner.Kind+" "+pod.owner.Name)
+	return true, nil
+}
+
+func (p puller) ownerObject() *metav1.PartialObjectMetadata {
+	return &metav1.PartialObjectMetadata{
+		TypeMeta:   metav1.TypeMeta{APIVersion: p.owner.APIVersion, Kind: p.owner.Kind},
+		ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: p.owner.Name, UID: p.owner.UID},
+	}
+}
+
+// evictedBefore asks the events of a namespace whether a leader before us has evicted a pod of the owner. After ten minutes, our own
+// memory is enough.
+func (r *PullReconciler) evictedBefore(ctx context.Context, namespace string, owner types.UID) (bool, error) {
+	now := r.Targets.Clock.Now()
+	if now.Sub(r.startedAt) >= evictAgain {
+		return false, nil
+	}
+	var list corev1.EventList
+	err := r.Targets.Live.List(ctx, &list, client.InNamespace(namespace), client.MatchingFields{"reason": v1alpha1.EventEvicted})
+	for _, e := range list.Items {
+		if e.Related != nil && e.Related.UID == owner && now.Sub(e.EventTime.Time) < evictAgain {
+			return true, err
+		}
+	}
+	return false, err
+}
