@@ -37,9 +37,9 @@ var (
 	everySecret = []string{"create secrets", "delete secrets", "get secrets", "list secrets", "update secrets", "watch secrets"}
 	oneSecret   = []string{"create secrets", "delete secrets regcred", "get secrets regcred", "list secrets regcred", "update secrets regcred", "watch secrets regcred"}
 	served      = []string{
-		"create events.events.k8s.io", "create serviceaccounts/token", "list registrycredentials.regcred.dev", "list serviceaccounts",
+		"create events.events.k8s.io", "create pods/eviction", "create serviceaccounts/token", "get pods", "list events", "list registrycredentials.regcred.dev", "list serviceaccounts",
 		"patch events.events.k8s.io", "patch registrycredentials/status.regcred.dev", "patch serviceaccounts",
-		"watch registrycredentials.regcred.dev", "watch serviceaccounts",
+		"watch events", "watch registrycredentials.regcred.dev", "watch serviceaccounts",
 	}
 	metrics = []string{"create subjectaccessreviews.authorization.k8s.io", "create tokenreviews.authentication.k8s.io"}
 	leader  = []string{
