@@ -210,7 +210,7 @@ func TestNothingIsStuckInWhateverOrderItIsUninstalled(t *testing.T) {
 		t.Fatalf("%d orders", len(all))
 	}
 	for i, order := range all {
-		if i%5 != 0 && !*everyOrder {
+		if !slices.Contains([]int{0, 10, 15, 20}, i) && !*everyOrder {
 			continue
 		}
 		var names []string

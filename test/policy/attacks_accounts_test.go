@@ -5,6 +5,7 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -97,6 +98,39 @@ var tokenAttacks = []attack{
 		must(t, admin.Create(t.Context(), sa))
 		return thief.SubResource("token").Create(t.Context(), sa, token("sts.amazonaws.com"))
 	}},
+}
+
+// pod is one of somebody else.
+func pod(t *testing.T, ns string) *corev1.Pod {
+	t.Helper()
+	p := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, GenerateName: "theirs-"},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "theirs", Image: "theirs"}}},
+	}
+	must(t, admin.Create(t.Context(), p))
+	return p
+}
+
+// evicting tries to evict a pod; change makes the request another than the controller's.
+func evicting(in string, change func(*metav1.DeleteOptions)) func(*testing.T, string) error {
+	return func(t *testing.T, ns string) error {
+		t.Helper()
+		if in != "" {
+			ns = in
+		}
+		p := pod(t, ns)
+		options := &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &p.UID}}
+		change(options)
+		return thief.SubResource("eviction").Create(t.Context(), p, &policyv1.Eviction{DeleteOptions: options})
+	}
+}
+
+const evictions = "regcred-evictions"
+
+var evictionAttacks = []attack{
+	{"evict a pod of kube-system", evictions, nil, evicting("kube-system", func(*metav1.DeleteOptions) {})},
+	{"evict pods by name alone", evictions, nil, evicting("", func(o *metav1.DeleteOptions) { o.Preconditions = nil })},
+	{"end a pod without giving it time", evictions, nil, evicting("", func(o *metav1.DeleteOptions) { o.GracePeriodSeconds = new(int64(0)) })},
 }
 
 var attacksBeyondRBAC = []attack{

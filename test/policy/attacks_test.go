@@ -21,6 +21,7 @@ func attacks() []attack {
 	all = append(all, secretAttacks...)
 	all = append(all, accountAttacks...)
 	all = append(all, tokenAttacks...)
+	all = append(all, evictionAttacks...)
 	return append(all, attacksBeyondRBAC...)
 }
 

@@ -61,6 +61,8 @@ var duties = []attack{
 		return deleting(t, metav1.NamespacePublic)
 	}},
 
+	{"evict a pod that it has looked at", "", nil, evicting("", func(*metav1.DeleteOptions) {})},
+
 	{"log in to AWS", "", puller, asking(audience("sts.amazonaws.com"))},
 	{"log in to AWS in China", "", puller, asking(audience("sts.amazonaws.com.cn"))},
 	{"log in to Azure", "", puller, asking(audience("api://AzureADTokenExchange"))},

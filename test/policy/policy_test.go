@@ -13,6 +13,7 @@ import (
 	"github.com/go-logr/logr"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -129,6 +130,9 @@ func withPolicies(t *testing.T, on bool) {
 		},
 		"regcred-tokens": func() error {
 			return thief.SubResource("token").Create(t.Context(), account(ns, "probe"), token("probe"))
+		},
+		"regcred-evictions": func() error {
+			return thief.SubResource("eviction").Create(t.Context(), pod(t, ns), &policyv1.Eviction{DeleteOptions: &metav1.DeleteOptions{DryRun: []string{metav1.DryRunAll}}})
 		},
 		"regcred-ambient-identity": func() error {
 			return nobody(t).Create(t.Context(), ambient(ns, "probe"), client.DryRunAll)
