@@ -72,7 +72,7 @@ func (f *failing) admit(p FailedPull, now time.Time) bool {
 
 func within(memory *lru.Cache, key any, window time.Duration, now time.Time) bool {
 	at, ok := memory.Get(key)
-	return ok && now.Sub(at.(time.Time)) < window //nolint:errcheck // nothing else is put in
+	return ok && now.Sub(at.(time.Time)) < window
 }
 
 // look returns what is known of an open failure; nil if it is not open.
