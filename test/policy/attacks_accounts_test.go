@@ -76,6 +76,7 @@ var tokenAttacks = []attack{
 	{"act as another ServiceAccount", tokens, puller, asking(audience())},
 	{"act as another ServiceAccount by name of the API server", tokens, puller, asking(audience("https://kubernetes.default.svc.cluster.local"))},
 	{"act as another ServiceAccount and in AWS", tokens, puller, asking(audience("sts.amazonaws.com", "https://kubernetes.default.svc.cluster.local"))},
+	{"act in AWS and in Azure at once", tokens, puller, asking(audience("sts.amazonaws.com", "api://AzureADTokenExchange"))},
 	{"log in to Vault as another ServiceAccount", tokens, puller, asking(audience("vault"))},
 	{"ask for an audience that begins like AWS", tokens, puller, asking(audience("sts.amazonaws.com.evil.example"))},
 	{"ask for an audience that ends like GKE", tokens, puller, asking(audience("https://evil.example/my-project.svc.id.goog"))},

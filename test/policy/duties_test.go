@@ -1,11 +1,15 @@
 package policy
 
 import (
+	"context"
+	"strings"
 	"testing"
 
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 )
@@ -77,5 +81,30 @@ func TestTheControllerCanDoItsDuties(t *testing.T) {
 				t.Errorf("refused: %v", err)
 			}
 		})
+	}
+}
+
+// TestNobodyCanAddTheAPIServer: an audience of one's own is added to the policy, one of the API server is not.
+func TestNobodyCanAddTheAPIServer(t *testing.T) {
+	withPolicies(t, true)
+	t.Cleanup(func() {
+		if _, err := cluster.Kubectl(context.Background(), "apply", "-f", root+"/config/policy/tokens.yaml"); err != nil {
+			t.Error(err)
+		}
+	})
+	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{}
+	must(t, admin.Get(t.Context(), client.ObjectKey{Name: "regcred-tokens"}, policy))
+	for i := range policy.Spec.Variables {
+		if policy.Spec.Variables[i].Name == "moreAudiences" {
+			policy.Spec.Variables[i].Expression = "['vault', 'https://kubernetes.default.svc.cluster.local']"
+		}
+	}
+	must(t, admin.Update(t.Context(), policy))
+	ns := namespace(t)
+	puller(t, ns)
+	await(t, "an audience that was added", func() bool { return asking(audience("vault"))(t, ns) == nil })
+	err := asking(audience("https://kubernetes.default.svc.cluster.local"))(t, ns)
+	if !denies(tokens, err) || !strings.Contains(err.Error(), "an audience of the API server") {
+		t.Errorf("not refused: %v", err)
 	}
 }
