@@ -62,6 +62,8 @@ type finding struct {
 	try bool
 	// evict is whether the pod's owner would create one that can pull.
 	evict bool
+	// wait is whether what lacks is on its way, as far as is known, so that it is too early to speak of it.
+	wait bool
 	// good is whether nothing needs to be done.
 	good bool
 }
@@ -92,7 +94,7 @@ func pointers(holdings []holding) []*holding {
 func (e evidence) uncovered() finding {
 	for i := range e.holdings {
 		if h := &e.holdings[i]; h.missing != "" {
-			return finding{cause: v1alpha1.CauseTokenMissing, about: h, note: fmt.Sprintf(
+			return finding{cause: v1alpha1.CauseTokenMissing, about: h, wait: h.failure == nil, note: fmt.Sprintf(
 				"Secret %s holds no token of the entry %s yet, and none for registry %s: %s", h.credential.Name, h.missing, e.image.host, h.why("it is being minted"))}
 		}
 	}
@@ -108,7 +110,7 @@ func (e evidence) uncovered() finding {
 // named is of a pod that has the Secret.
 func (e evidence) named(h *holding) finding {
 	if !h.covering.ExpiresAt.After(e.now) {
-		return finding{cause: v1alpha1.CauseTokenExpired, about: h, note: fmt.Sprintf("the token for %s in Secret %s has expired at %s: %s",
+		return finding{cause: v1alpha1.CauseTokenExpired, about: h, wait: h.failure == nil, note: fmt.Sprintf("the token for %s in Secret %s has expired at %s: %s",
 			e.image.host, h.credential.Name, h.covering.ExpiresAt.UTC().Format(time.RFC3339), h.why("a new one is being minted"))}
 	}
 	return finding{about: h, try: true}
@@ -137,7 +139,7 @@ func (e evidence) unnamed(covering []*holding) finding {
 		}
 		return f
 	case h.wanted:
-		return finding{cause: v1alpha1.CauseNotLinked, about: h, note: fmt.Sprintf(
+		return finding{cause: v1alpha1.CauseNotLinked, about: h, wait: h.failure == nil, note: fmt.Sprintf(
 			"ServiceAccount %s is not linked to Secret %s yet: %s", e.pod.account, secret, h.why("recreate the pod when it is"))}
 	default:
 		return finding{cause: v1alpha1.CauseNotLinked, about: h, note: fmt.Sprintf(

@@ -38,6 +38,7 @@ func TestTheCauseOfAFailedPull(t *testing.T) {
 		cause           string
 		says            string
 		try, evict      bool
+		wait            bool
 		about           string
 	}{
 		"no credential covers the registry": {holdings: []holding{heldBy("a", uncovers), heldBy("b", uncovers)}, secrets: []string{"a"},
@@ -45,7 +46,7 @@ func TestTheCauseOfAFailedPull(t *testing.T) {
 		"a Secret is not complete": {holdings: []holding{heldBy("a", uncovers), heldBy("b", func(h *holding, _ accounts) { h.covering, h.missing, h.failure = nil, "prod", refused })},
 			cause: v1alpha1.CauseTokenMissing, says: "Secret b holds no token of the entry prod yet, and none for registry 123456789012.dkr.ecr.eu-west-1.amazonaws.com: the role may not get a token", about: "b"},
 		"a Secret is on its way": {holdings: []holding{heldBy("b", func(h *holding, _ accounts) { h.covering, h.missing = nil, "prod" })},
-			cause: v1alpha1.CauseTokenMissing, says: "it is being minted", about: "b"},
+			cause: v1alpha1.CauseTokenMissing, says: "it is being minted", wait: true, about: "b"},
 		"another entry of the covering Secret is missing": {holdings: []holding{heldBy("a", func(h *holding, _ accounts) { h.missing = "other" })}, secrets: []string{"a"}, try: true, about: "a"},
 		"the token has expired": {holdings: []holding{heldBy("a", func(h *holding, _ accounts) { h.covering.ExpiresAt, h.failure = noon, refused })}, secrets: []string{"a"},
 			cause: v1alpha1.CauseTokenExpired, says: "in Secret a has expired at 2026-11-24T12:00:00Z: the role may not get a token", about: "a"},
@@ -69,6 +70,7 @@ func TestTheCauseOfAFailedPull(t *testing.T) {
 			h.failure = &failure{message: "the API server refuses to change ServiceAccount team/default"}
 			evicts(h, s)
 		})}, cause: v1alpha1.CauseNotLinked, says: "ServiceAccount default is not linked to Secret a yet: the API server refuses", about: "a"},
+		"a link that is on its way": {holdings: []holding{heldBy("a", nil)}, cause: v1alpha1.CauseNotLinked, says: "recreate the pod when it is", wait: true, about: "a"},
 		"no link": {holdings: []holding{heldBy("a", func(h *holding, s accounts) { h.wanted = false; evicts(h, s) })},
 			cause: v1alpha1.CauseNotLinked, says: "ServiceAccount default is not among serviceAccounts of RegistryCredential team/a, and the pod does not name Secret a: add one or the other", about: "a"},
 	} {
@@ -76,7 +78,7 @@ func TestTheCauseOfAFailedPull(t *testing.T) {
 			i, _ := parseImage(ecrImage)
 			f := diagnose(evidence{image: i, pod: puller{name: "app", account: "default", secrets: c.secrets}, linked: c.linked,
 				recreated: c.recreated, holdings: c.holdings, now: noon})
-			if f.cause != c.cause || f.try != c.try || f.evict != c.evict || f.good {
+			if f.cause != c.cause || f.try != c.try || f.evict != c.evict || f.wait != c.wait || f.good {
 				t.Errorf("got %+v", f)
 			}
 			if !strings.Contains(f.note, c.says) || (f.note == "") != c.try {

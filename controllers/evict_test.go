@@ -121,7 +121,7 @@ func TestOnePodOfAnOwnerIsEvictedInTenMinutes(t *testing.T) {
 		t.Fatalf("a is there: %t, b is there: %t, want one of them", p.there(first), p.there(second))
 	}
 	if p.there(first) {
-		first, second = second, first
+		second = first
 	}
 	p.step(evictAgain - 2*time.Second)
 	p.fail(second, unauthorized)

@@ -20,6 +20,8 @@ const (
 	lookAgain = time.Minute
 	// tellAgain is how long the same is not told again.
 	tellAgain = 10 * time.Minute
+	// waitMost is how often a failure is looked into again, every expectFor, while what lacks is on its way.
+	waitMost = 3
 	// podsPerSecond bounds the reads of pods, and podBurst how many are read at once.
 	podsPerSecond, podBurst = 20, 20
 )
@@ -40,6 +42,8 @@ type look struct {
 	turn, evict time.Time
 	pod         *puller
 	counted     bool
+	// waits is how often it was too early to speak.
+	waits int
 }
 
 // teller is what was told of a pod or a credential.
@@ -68,7 +72,7 @@ func (f *failing) admit(p FailedPull, now time.Time) bool {
 
 func within(memory *lru.Cache, key any, window time.Duration, now time.Time) bool {
 	at, ok := memory.Get(key)
-	return ok && now.Sub(at.(time.Time)) < window //nolint:errcheck // nothing else is put in
+	return ok && now.Sub(at.(time.Time)) < window
 }
 
 // look returns what is known of an open failure; nil if it is not open.

@@ -109,7 +109,7 @@ func (b broken) Watch(ctx context.Context, options metav1.ListOptions) (watch.In
 
 func TestAWatchThatIsLostBeginsAnew(t *testing.T) {
 	p, ns := newPulls(t)
-	errs := []error{apierrors.NewResourceExpired("too old"), apierrors.NewGone("gone"), io.EOF}
+	errs := []error{apierrors.NewResourceExpired("too old"), io.EOF}
 	taken := watching(t, ns, func(e corev1client.EventInterface) corev1client.EventInterface { return broken{e, &errs} })
 	e := kubeletEvent("x")
 	e.Namespace, e.Name, e.InvolvedObject.Namespace = ns, "first", ns

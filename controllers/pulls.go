@@ -123,6 +123,10 @@ func (r *PullReconciler) look(ctx context.Context, p FailedPull, l *look) (next,
 		return next{}, err
 	}
 	f := diagnose(e)
+	if f.wait && l.waits < waitMost {
+		*l = look{waits: l.waits + 1}
+		return next{after: expectFor}, nil
+	}
 	if f.try {
 		var n next
 		if f, n = r.try(ctx, p, e, f); n != (next{}) {

@@ -411,6 +411,36 @@ func TestATokenIsShownOnlyWhereItBelongs(t *testing.T) {
 	}
 }
 
+func TestWhatIsOnItsWayIsWaitedFor(t *testing.T) {
+	p, ns := newPulls(t)
+	target := p.apply(ns, nil, registry("prod", "eu-west-1"))
+	pod := p.pod(ns, "app", imageIn("eu-west-1"), names(ns))
+	p.fail(pod, unauthorized)
+	f := <-p.queue
+	result, err := p.r.Reconcile(t.Context(), f)
+	p.must(err)
+	if result.RequeueAfter != expectFor || p.told() != "" {
+		t.Fatalf("looked at again after %s", result.RequeueAfter)
+	}
+	p.run(target)
+	p.told()
+	p.step(result.RequeueAfter)
+	p.queue <- f
+	p.settle()
+	if told := p.told(); !strings.HasPrefix(told, "Normal "+v1alpha1.CausePullAllowed) || strings.Contains(told, v1alpha1.CauseTokenMissing) {
+		t.Errorf("told: %s", told)
+	}
+
+	// What never comes is told of in the end.
+	late, ns := newPulls(t)
+	late.apply(ns, nil, registry("prod", "eu-west-1"))
+	late.fail(late.pod(ns, "app", imageIn("eu-west-1"), names(ns)), unauthorized)
+	late.settle()
+	if told := late.told(); !strings.Contains(told, "Warning "+v1alpha1.CauseTokenMissing) {
+		t.Errorf("told: %s", told)
+	}
+}
+
 func TestAFailureThatCannotBeLookedIntoIsForgotten(t *testing.T) {
 	p, ns := newPulls(t)
 	p.run(p.apply(ns, nil, registry("prod", "eu-west-1")))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/regcred/regcred/api/v1alpha1"
@@ -64,10 +65,8 @@ func (r *PullReconciler) login(ctx context.Context, e evidence, h *holding, req 
 	token, ok := r.Targets.Tokens.Held(req)
 	if ok && h.covering.Source == req.Source() && token.ExpiresAt.Equal(h.covering.ExpiresAt) {
 		for _, l := range token.Logins {
-			for _, host := range l.Hosts {
-				if e.image.under(host) {
-					return l, nil
-				}
+			if slices.ContainsFunc(l.Hosts, e.image.under) {
+				return l, nil
 			}
 		}
 	}

@@ -203,7 +203,7 @@ func TestAStormOfRefusedTokensMintsOnceAMinute(t *testing.T) {
 	s.mint.verdicts(providers.Verdict{Result: providers.LoginRefused, Answer: "HTTP status 401"}, nil)
 	start, minted := s.time.Now(), s.mint.count()
 	s.Wake = func(target Target, _ int) {
-		if _, err := s.TargetReconciler.Reconcile(t.Context(), target); err != nil {
+		if _, err := s.Reconcile(t.Context(), target); err != nil {
 			t.Error(err)
 		}
 	}

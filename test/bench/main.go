@@ -21,6 +21,7 @@ type options struct {
 	memory     bool
 	targets    int
 	providers  bool
+	storm      bool
 	strict     bool
 	json       string
 	log        string
@@ -33,6 +34,7 @@ func (o *options) bind(f *flag.FlagSet) {
 	f.BoolVar(&o.memory, "memory", false, "Measure only the memory, over -targets namespaces.")
 	f.IntVar(&o.targets, "targets", 10000, "Namespaces of the -memory run.")
 	f.BoolVar(&o.providers, "providers", false, "Measure only every provider.")
+	f.BoolVar(&o.storm, "storm", false, "Measure only the failure of 5,000 pods at once.")
 	f.BoolVar(&o.strict, "strict", false, "Fail if a target is missed.")
 	f.StringVar(&o.json, "json", "", "File to write the figures to as JSON, too.")
 	f.StringVar(&o.log, "log", os.DevNull, "File for the controller's log.")
@@ -62,6 +64,8 @@ func run(ctx context.Context, o options) (missed int, err error) {
 	switch {
 	case o.memory:
 		o.namespaces, o.rounds, measure = o.targets, 1, (*bench).memory
+	case o.storm:
+		measure = (*bench).stormOnly
 	case o.providers:
 		measure = (*bench).providersOnly
 	}
@@ -104,6 +108,9 @@ func (b *bench) all(ctx context.Context) error {
 		return err
 	}
 	if err := b.namespaceLatency(ctx); err != nil {
+		return err
+	}
+	if err := b.storm(ctx); err != nil {
 		return err
 	}
 	// What follows is to find a controller and a cluster as empty as the first fan-out did.

@@ -27,7 +27,7 @@ import (
 
 // labels says of every label what it holds, and what bounds its values.
 var labels = map[string]string{
-	"cause":     "why a Secret was written, one of those that the metric names; or why a pull failed, one of [these](../api/v1alpha1/pullcauses.go)",
+	"cause":     "why a Secret was written, one of those that the metric names; or why a pull failed, one of [these](troubleshooting.md#a-pod-does-not-pull)",
 	"kind":      "`RegistryCredential` or `ClusterRegistryCredential`",
 	"name":      "of the credential, and so of its Secrets",
 	"namespace": "of the credential; empty for a ClusterRegistryCredential",
