@@ -172,7 +172,13 @@ func (e *entry) next(now time.Time) time.Duration {
 	switch {
 	case e.failure != nil:
 		return e.failure.retryAfter
-	case e.pending(), e.withheld:
+	case e.pending():
+		if grace := pendingGrace - now.Sub(e.pendingSince); grace > 0 {
+			return grace
+		}
+		// The end of the call brings the target back: thousands that wait for a cloud that hangs need not look every few seconds.
+		return retryAfter
+	case e.withheld:
 		return pendingGrace
 	case e.record.RefreshAt.Equal(providers.Never):
 		return 0

@@ -310,6 +310,25 @@ func TestACallUnderWayMendsNothingYet(t *testing.T) {
 	}
 }
 
+func TestATargetWaitsForACloudThatHangsWithoutLookingAgainAndAgain(t *testing.T) {
+	w, ns := newWorld(t)
+	w.mint.hang["eu-west-1"] = true
+	target := w.apply(ns, nil, registry("prod", "eu-west-1"), registry("east", "us-east-1"))
+	w.run(target)
+	<-w.woken // by the other entry's token
+	if again := w.run(target).RequeueAfter; again > pendingGrace {
+		t.Errorf("the other entry's token waits for %s, and should for %s at most", again, pendingGrace)
+	}
+	w.step(pendingGrace)
+	again := w.run(target).RequeueAfter
+	if published := tokens(t, w.secret(target)); len(published) != 1 {
+		t.Errorf("%d entries are published", len(published))
+	}
+	if again < retryAfter {
+		t.Errorf("it is looked at again after %s, though the end of the call brings it back", again)
+	}
+}
+
 func TestATokenThatIsDueItselfOnlyStandsIn(t *testing.T) {
 	w, ns := newWorld(t)
 	target := w.apply(ns, nil, registry("prod", "eu-west-1"))

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 )
@@ -72,10 +73,20 @@ func healthy(first int) func(int) []v1alpha1.Registry {
 	return func(i int) []v1alpha1.Registry { return []v1alpha1.Registry{ecrOf(fmt.Sprintf("%012d", first+i))} }
 }
 
-// waitForHung lets credentials ask the provider that hangs, and returns when a burst of calls is under way.
+// waitForHung lets credentials ask the provider that hangs, and returns when a burst of calls is under way and the statuses say so: what
+// a hundred credentials at once cost the API server is not to be charged to the hung provider.
 func (b *bench) waitForHung(ctx context.Context, entry v1alpha1.Registry, asked <-chan struct{}) error {
 	const name, burst = "hung", 20
-	err := forEach(ctx, hungCredentials, func(ctx context.Context, i int) error {
+	statuses, err := b.watchNamed(ctx, &v1alpha1.RegistryCredentialList{}, name)
+	if err != nil {
+		return err
+	}
+	defer statuses.stop()
+	told := statuses.expect(ctx, hungCredentials, func(o client.Object) bool {
+		c, ok := o.(*v1alpha1.RegistryCredential)
+		return ok && c.Status.ObservedGeneration == c.Generation
+	})
+	err = forEach(ctx, hungCredentials, func(ctx context.Context, i int) error {
 		namespace := fmt.Sprintf("%s-%03d", name, i)
 		if err := b.createNamespace(ctx, namespace, name); err != nil {
 			return err
@@ -98,5 +109,6 @@ func (b *bench) waitForHung(ctx context.Context, entry v1alpha1.Registry, asked 
 			return ctx.Err()
 		}
 	}
-	return nil
+	_, err = told()
+	return err
 }
