@@ -154,11 +154,11 @@ func condition(t *testing.T, c *v1alpha1.RegistryCredential, reason, says string
 	})
 }
 
-// current waits until so many namespaces of the cluster-wide credential are reported to be current.
-func current(t *testing.T, name string, namespaces int32) {
+// current waits until the one namespace of the cluster-wide credential is reported to be current.
+func current(t *testing.T, name string) {
 	t.Helper()
 	until(t, &v1alpha1.ClusterRegistryCredentialList{}, "", name, "its status", func(c *v1alpha1.ClusterRegistryCredential, _ bool) bool {
-		return c.Status.Namespaces != nil && c.Status.Namespaces.Current == namespaces
+		return c.Status.Namespaces != nil && c.Status.Namespaces.Current == 1
 	})
 }
 
@@ -182,7 +182,7 @@ func TestAnIdentitysSecretWithTheWatchLabelIsWatched(t *testing.T) {
 func TestMetricsSayWhenTokensExpireAndWhatWasCalled(t *testing.T) {
 	create(t, namespace("metrics-1", map[string]string{"team": "metrics"}))
 	create(t, credential("metrics", "sa-east-1"))
-	current(t, "metrics", 1)
+	current(t, "metrics")
 	raw, err := scrape(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -205,8 +205,8 @@ func TestARestartAndAQuietClusterCostNoRequest(t *testing.T) {
 	every := prepareEveryProvider(t, "quiet-every")
 	create(t, every.credential)
 	quiet := []*corev1.Secret{secret(t, "quiet-1", "quiet", "the Secret", anySecret), every.published(t, "quiet-every", every.entries()...)}
-	current(t, "quiet", 1)
-	current(t, "quiet-every", 1)
+	current(t, "quiet")
+	current(t, "quiet-every")
 	if leaks, err := leaked(t.Context()); err != nil || len(leaks) > 0 { // the metrics end with the controller
 		t.Errorf("credentials are shown by %v: %v", leaks, err)
 	}

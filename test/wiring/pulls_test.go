@@ -181,7 +181,7 @@ func TestPodsThatPullCostNoRequest(t *testing.T) {
 	create(t, namespace("calm-1", map[string]string{"team": "calm"}))
 	secret(t, "calm-1", "calm", "the Secret", anySecret)
 	linked(t, "calm-1", "default", "calm", true)
-	current(t, "calm", 1)
+	current(t, "calm")
 	eventOf(t, "default", "calm", "Issued")
 	start := time.Now()
 	for n := range 20 {
