@@ -59,6 +59,12 @@ func (r *PullReconciler) evictNow(ctx context.Context, pod puller) (bool, error)
 				"a PodDisruptionBudget does not let the pod be evicted now: it is tried again at its next failed pull")
 		}
 		return false, nil
+	case apierrors.IsForbidden(err):
+		if r.failing.tell(pod.uid, v1alpha1.EventEvictionHeld, r.Targets.Clock.Now()) {
+			r.Events.Eventf(pod.object(), nil, corev1.EventTypeNormal, v1alpha1.EventEvictionHeld, "Evict",
+				"the controller may not evict pods: recreate the pod, or ask the administrator for the right (recoverPods in the chart)")
+		}
+		return false, nil
 	case err != nil:
 		return false, err
 	}

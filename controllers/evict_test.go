@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 )
@@ -230,5 +232,22 @@ func TestPodDisruptionBudgetsHold(t *testing.T) {
 	p.settle()
 	if p.there(pod) {
 		t.Error("the pod is still there, although the budget allows it to go")
+	}
+}
+
+func TestAControllerThatMayNotEvictSaysSo(t *testing.T) {
+	p, ns := evicting(t)
+	ours, err := client.NewWithWatch(cluster.Config, client.Options{Scheme: p.admin.Scheme()})
+	p.must(err)
+	p.Client = interceptor.NewClient(ours, interceptor.Funcs{
+		SubResourceCreate: func(_ context.Context, _ client.Client, _ string, o, _ client.Object, _ ...client.SubResourceCreateOption) error {
+			return apierrors.NewForbidden(corev1.Resource("pods/eviction"), o.GetName(), nil)
+		},
+	})
+	pod := p.pod(ns, "app", imageIn("eu-west-1"), ownedBy("1"))
+	p.fail(pod, unauthorized)
+	p.settle()
+	if told := p.told(); !p.there(pod) || !containsAll(told, v1alpha1.EventEvictionHeld, "recoverPods in the chart") {
+		t.Errorf("told: %s", told)
 	}
 }

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"maps"
 	"math"
 	"time"
 
@@ -117,12 +118,9 @@ func (l *Ledger) views(now time.Time) []view {
 	defer l.mu.Unlock()
 	views := make([]view, 0, len(l.books))
 	for key, b := range l.books {
-		v := view{key: key, selected: max(b.selected, len(b.targets)), failed: map[string]int{}, writes: map[cause]int{}}
+		v := view{key: key, selected: max(b.selected, len(b.targets)), failed: map[string]int{}, writes: maps.Clone(b.writes)}
 		for _, t := range b.targets {
 			v.add(t, now)
-		}
-		for c, count := range b.writes {
-			v.writes[c] = count
 		}
 		views = append(views, v)
 	}

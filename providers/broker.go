@@ -253,17 +253,17 @@ func (s *slot) fail(key string, err error, now time.Time) {
 	case s.failure.Terminal:
 		s.retryAt = now.Add(terminalRetry)
 	default:
-		s.retryAt = now.Add(max(backoff(key, s.failures, s.ceiling()), min(s.failure.RetryAfter, maxRetryAfter)))
+		s.retryAt = now.Add(max(backoff(key, s.failures, longest(s.life)), min(s.failure.RetryAfter, maxRetryAfter)))
 	}
 }
 
-// ceiling is how long a request waits at most between two tries: a small part of what its token lives, so that a token of 30 seconds is
-// not awaited for minutes.
-func (s *slot) ceiling() time.Duration {
-	if s.life == 0 {
+// longest is how long a token is waited for between two tries at most: a small part of what the last one lived, so that a token of 30
+// seconds is not awaited for minutes. 0 is no token yet.
+func longest(life time.Duration) time.Duration {
+	if life == 0 {
 		return maxBackoff
 	}
-	return max(minBackoff, min(maxBackoff, s.life/8))
+	return max(minBackoff, min(maxBackoff, life/8))
 }
 
 // asError is the *Error in err; nil for nil.

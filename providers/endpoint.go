@@ -36,6 +36,8 @@ type endpoint struct {
 	cause     *Error
 	// trial is open while a single call finds out whether the endpoint is back.
 	trial chan struct{}
+	// life is how long the last token was to live.
+	life time.Duration
 	// usedAt is when the last call was asked for, or ended.
 	usedAt time.Time
 }
@@ -71,7 +73,7 @@ func (e *endpoint) do(ctx context.Context, now func() time.Time, call func() (To
 		return Token{}, err
 	}
 	token, err := call()
-	e.settle(err, now(), trial)
+	e.settle(token, err, now(), trial)
 	return token, err
 }
 
@@ -109,7 +111,7 @@ func (e *endpoint) resting(left time.Duration) *restingError {
 }
 
 // settle takes the end of a call.
-func (e *endpoint) settle(err error, now time.Time, trial bool) {
+func (e *endpoint) settle(token Token, err error, now time.Time, trial bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.usedAt = now
@@ -118,6 +120,9 @@ func (e *endpoint) settle(err error, now time.Time, trial bool) {
 		e.trial = nil
 	}
 	failure := asError(err)
+	if failure == nil && !token.ExpiresAt.IsZero() {
+		e.life = token.ExpiresAt.Sub(now)
+	}
 	switch {
 	case failure == nil || !ownFault(failure):
 		e.failures, e.restUntil, e.cause = 0, time.Time{}, nil
@@ -130,7 +135,7 @@ func (e *endpoint) settle(err error, now time.Time, trial bool) {
 	e.cause = failure
 	rest := min(failure.RetryAfter, maxRetryAfter)
 	if e.failures >= restAfter {
-		rest = max(rest, backoff(e.name, e.failures-restAfter+2, maxBackoff))
+		rest = max(rest, backoff(e.name, e.failures-restAfter+2, longest(e.life)))
 	}
 	e.restUntil = now.Add(rest)
 }

@@ -114,6 +114,30 @@ func TestARestGrowsWhileTheTrialsFail(t *testing.T) {
 	})
 }
 
+func TestAnEndpointOfShortLivedTokensRestsShortly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fake{life: 40 * time.Second}
+		b := broker(t, p)
+		for i := range 10 {
+			if _, err := ask(b, tenant("eu-west-1", i), time.Time{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.err = providers.Errorf(v1alpha1.ReasonUnavailable, "down")
+		for start := time.Now(); time.Since(start) < 10*time.Minute; pass(time.Second) {
+			for i := range 10 {
+				_, _ = b.Token(tenant("eu-west-1", i), time.Now().Add(time.Hour), func() {})
+			}
+			synctest.Wait()
+		}
+		p.err = nil
+		pass(6 * time.Second) // an eighth of 40 s, and the second over which requests are spread
+		if _, err := ask(b, tenant("eu-west-1", 3), time.Time{}); err != nil {
+			t.Errorf("6 s after the end of a long outage: %v", err)
+		}
+	})
+}
+
 func TestARetryAfterSilencesTheWholeEndpoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fake{life: time.Hour, err: &providers.Error{Reason: v1alpha1.ReasonThrottled, RetryAfter: 5 * time.Minute, Err: errors.New("slow down")}}

@@ -45,6 +45,6 @@ const (
 const (
 	// EventEvicted: a pod was evicted, so that its owner creates it anew with the link.
 	EventEvicted = "EvictedToPull"
-	// EventEvictionHeld: a PodDisruptionBudget does not let the pod be evicted.
+	// EventEvictionHeld: a PodDisruptionBudget, or the controller's own RBAC rules, do not let the pod be evicted.
 	EventEvictionHeld = "EvictionHeld"
 )

@@ -37,10 +37,12 @@ var (
 	everySecret = []string{"create secrets", "delete secrets", "get secrets", "list secrets", "update secrets", "watch secrets"}
 	oneSecret   = []string{"create secrets", "delete secrets regcred", "get secrets regcred", "list secrets regcred", "update secrets regcred", "watch secrets regcred"}
 	served      = []string{
-		"create events.events.k8s.io", "create pods/eviction", "create serviceaccounts/token", "get pods", "list events", "list registrycredentials.regcred.dev", "list serviceaccounts",
+		"create events.events.k8s.io", "create serviceaccounts/token", "get pods", "list events",
+		"list registrycredentials.regcred.dev", "list serviceaccounts",
 		"patch events.events.k8s.io", "patch registrycredentials/status.regcred.dev", "patch serviceaccounts",
 		"watch events", "watch registrycredentials.regcred.dev", "watch serviceaccounts",
 	}
+	evict   = []string{"create pods/eviction"}
 	metrics = []string{"create subjectaccessreviews.authorization.k8s.io", "create tokenreviews.authentication.k8s.io"}
 	leader  = []string{
 		"create events", "create leases.coordination.k8s.io", "get leases.coordination.k8s.io", "patch events", "update leases.coordination.k8s.io",
@@ -61,6 +63,7 @@ func TestTheControllerHasTheRightsOfItsModeAndNoOthers(t *testing.T) {
 	}{
 		{"rights-cluster", nil, slices.Concat(clusterScoped, everySecret, served, metrics), nil},
 		{"rights-plain-metrics", []string{"metrics.secure=false"}, slices.Concat(clusterScoped, everySecret, served), nil},
+		{"rights-recovery", []string{"recoverPods=true"}, slices.Concat(clusterScoped, everySecret, served, metrics, evict), nil},
 		{"rights-secrets", []string{"secretNames={regcred}"}, slices.Concat(clusterScoped, oneSecret, served, metrics), nil},
 		{"rights-namespaces", []string{"watchNamespaces={rights-watched}", "metrics.secure=false"}, nil, slices.Concat(everySecret, served)},
 		{"rights-both", []string{"watchNamespaces={rights-watched}", "metrics.secure=false", "secretNames={regcred}"}, nil, slices.Concat(oneSecret, served)},

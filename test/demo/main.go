@@ -49,8 +49,9 @@ var verdict = []step{
 func main() { os.Exit(run()) }
 
 func run() int {
-	// SIGPIPE, too: whoever stops reading ends the demo, and it cleans up all the same.
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	// Whoever stops reading does not end the demo before it has cleaned up. The signal also comes from the emulators' closed connections.
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer cancel()
 	keep := !slices.Contains([]string{"", "0"}, os.Getenv("KEEP"))
 	d := &demo{printer: newPrinter(os.Stdout)}

@@ -62,7 +62,7 @@ func (e *e2e) start(ctx context.Context) (err error) {
 	if e.log, err = os.Create(filepath.Join(e.dir, "controller.log")); err != nil {
 		return err
 	}
-	e.lab, err = lab.Start(ctx, controlplane.Options{
+	e.lab, err = lab.StartEmpty(ctx, controlplane.Options{
 		ControllerManager: true, MoreControllers: node.Controllers, Scheduler: true, APIServerFlags: node.APIServerFlags,
 	}, cloud.Options{TokenLife: tokenLife})
 	if err != nil {
@@ -72,13 +72,16 @@ func (e *e2e) start(ctx context.Context) (err error) {
 		return err
 	}
 	e.addOperator()
-	if e.controller, err = e.lab.StartController(ctx, e.log); err != nil {
+	if err := e.install(ctx, false); err != nil {
+		return err
+	}
+	if err := e.startController(ctx); err != nil {
 		return err
 	}
 	if err := e.lab.Client.Create(ctx, sharedCredential()); err != nil {
 		return err
 	}
-	e.say("etcd, kube-apiserver, kube-controller-manager, kube-scheduler and the controller are up")
+	e.say("etcd, kube-apiserver, kube-controller-manager, kube-scheduler and the controller are up, installed from the chart")
 	e.node, err = node.Start(ctx, node.Options{
 		Plane: e.lab.ControlPlane, Internet: e.lab.Internet, Name: "node-1",
 		Pause: e.pause(), Verification: node.NeverVerifyPreloadedImages,

@@ -82,7 +82,7 @@ const (
 
 // installLinkPolicy returns when the policy is at work, which the API server does not tell.
 func (e *e2e) installLinkPolicy(ctx context.Context) error {
-	if _, err := e.lab.Kubectl(ctx, "apply", "-k", filepath.Join(e.lab.Root, "config", "policy", "link")); err != nil {
+	if err := e.install(ctx, true); err != nil {
 		return err
 	}
 	if err := e.createNamespace(ctx, probes, true); err != nil {

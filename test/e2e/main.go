@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -63,6 +64,10 @@ func run() int {
 	wanted, err := regexp.Compile(*only)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 2
+	}
+	if !slices.ContainsFunc(slices.Concat(programme...), func(s scenario) bool { return wanted.MatchString(s.name) }) {
+		fmt.Fprintf(os.Stderr, "e2e: no scenario has a name that matches %q\n", *only)
 		return 2
 	}
 	if err := node.Missing(); err != nil {

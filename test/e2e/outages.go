@@ -154,12 +154,12 @@ func (e *e2e) outage(ctx context.Context, job *cronJob, seen *sideBySide) error 
 
 // awaitOutage waits for a moment at which Regcred's token is between a sixth and a third of its life old. So the outage meets the next
 // refresh, and its end leaves time for what is real here and not of the token's scale: between two tries after a failure there are up to
-// 16 s here and up to 2 min for tokens of 12 h. The job's next run must fall into the outage, too.
+// 16 s here and up to 2 min for tokens of 12 h. The job's next run must fall into the outage, too, and its own repetitions with it.
 func (e *e2e) awaitOutage(ctx context.Context, job *cronJob, length time.Duration) error {
 	for tick := time.NewTicker(100 * time.Millisecond); ; {
 		age := time.Since(e.lastToken().IssuedAt)
 		next := time.Until(job.next())
-		if age > tokenLife/6 && age < tokenLife/3 && next > time.Second && next < length-time.Second {
+		if age > tokenLife/6 && age < tokenLife/3 && next > time.Second && next < length-tokenLife/6 {
 			tick.Stop()
 			return nil
 		}

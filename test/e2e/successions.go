@@ -73,17 +73,14 @@ func (e *e2e) restart(ctx context.Context, o *outcome) error {
 		if err := before.Kill(); err != nil {
 			return err
 		}
-		var err error
-		e.controller, err = e.lab.StartController(ctx, e.log)
-		return err
+		return e.startController(ctx)
 	})
 }
 
 // takeOver kills the controller while a second replica waits for the Lease.
 func (e *e2e) takeOver(ctx context.Context, o *outcome) error {
 	return e.succeed(ctx, o, "killed beside a standby", func(before *lab.Controller) error {
-		var err error
-		if e.controller, err = e.lab.StartController(ctx, e.log); err != nil {
+		if err := e.startController(ctx); err != nil {
 			return err
 		}
 		return before.Kill()
@@ -94,8 +91,7 @@ func (e *e2e) takeOver(ctx context.Context, o *outcome) error {
 func (e *e2e) upgrade(ctx context.Context, o *outcome) error {
 	return e.succeed(ctx, o, "upgraded", func(before *lab.Controller) error {
 		e.lab.Binary = filepath.Join(e.lab.Root, "bin", "regcred-next")
-		var err error
-		if e.controller, err = e.lab.StartController(ctx, e.log); err != nil {
+		if err := e.startController(ctx); err != nil {
 			return err
 		}
 		return before.Stop()

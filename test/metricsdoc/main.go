@@ -27,7 +27,7 @@ import (
 
 // labels says of every label what it holds, and what bounds its values.
 var labels = map[string]string{
-	"cause":     "why a Secret was written; one of those that the metric names",
+	"cause":     "why a Secret was written, one of those that the metric names; or why a pull failed, one of [these](../api/v1alpha1/pullcauses.go)",
 	"kind":      "`RegistryCredential` or `ClusterRegistryCredential`",
 	"name":      "of the credential, and so of its Secrets",
 	"namespace": "of the credential; empty for a ClusterRegistryCredential",
@@ -131,6 +131,7 @@ func alertsIn(path string) ([]alert, error) {
 func all() ([]metric, error) {
 	own := &described{}
 	providers.NewMetrics(own, clock.RealClock{})
+	controllers.NewPullFailures(own)
 	own.MustRegister(providers.NewBroker(context.Background(), clock.RealClock{}, nil), &controllers.Metrics{})
 	var metrics []metric
 	for _, d := range own.descriptions {

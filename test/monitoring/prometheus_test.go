@@ -113,8 +113,11 @@ func freeAddress(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	address := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return address
 }
 
 func (p *prometheus) get(path string) (*http.Response, error) {
@@ -176,9 +179,9 @@ func (p *prometheus) until(what string, done func() (ok bool, seen string)) {
 	defer cancel()
 	tick := time.NewTicker(interval / 2)
 	defer tick.Stop()
-	for seen := ""; ; {
-		var ok bool
-		if ok, seen = done(); ok {
+	for {
+		ok, seen := done()
+		if ok {
 			return
 		}
 		select {

@@ -14,7 +14,7 @@ import (
 )
 
 // space is a PID and a mount namespace. All processes of a node live in it, containers included, and so do its mounts: the kernel ends
-// the ones and undoes the others when the first process dies, and that dies with us. Nothing can be left behind, not even by SIGKILL.
+// the ones and undoes the others when the first process dies, and that dies with us, even of SIGKILL.
 type space struct {
 	init      *exec.Cmd
 	processes []*process

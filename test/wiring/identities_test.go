@@ -26,12 +26,14 @@ func (e *everyProvider) prepareAWS(t *testing.T, issuer string) {
 	e.add(ecr, v1alpha1.Registry{ECR: &v1alpha1.ECR{Region: "eu-west-1"}, Identity: e.byServiceAccount()}, "team/app", host)
 	keys := map[string]string{"AWS_ACCESS_KEY_ID": e.user.AccessKeyID, "AWS_SECRET_ACCESS_KEY": e.user.SecretAccessKey}
 	e.add(ecrPublic, v1alpha1.Registry{ECRPublic: &v1alpha1.ECRPublic{}, Identity: e.bySecret(t, ecrPublic, keys)}, "team/app", "public.ecr.aws")
-	e.add(kubeletECR, v1alpha1.Registry{Plugin: &v1alpha1.Plugin{Name: plugins.ECR, Image: pluginHost + "/team/app"}}, "team/app", pluginHost)
+	// The plugin's identity is everybody's; an image of its own makes the token this credential's own.
+	e.add(kubeletECR, v1alpha1.Registry{Plugin: &v1alpha1.Plugin{Name: plugins.ECR, Image: pluginHost + "/" + e.name + "/app"}}, e.name+"/app", pluginHost)
 	e.add(kubeletTenant, v1alpha1.Registry{Plugin: &v1alpha1.Plugin{Name: tenantsPlugin, Image: tenantHost + "/team/app"}, Identity: e.byServiceAccount()},
 		"team/app", tenantHost)
-	for host, aws := range map[string]*cloud.AWS{host: world.AWS, "public.ecr.aws": world.AWS, pluginHost: pluginCloud, tenantHost: pluginCloud} {
+	for host, aws := range map[string]*cloud.AWS{host: world.AWS, "public.ecr.aws": world.AWS, tenantHost: pluginCloud} {
 		must(t)(aws.SeedImage(host, "team/app", "v1"))
 	}
+	must(t)(pluginCloud.SeedImage(pluginHost, e.name+"/app", "v1"))
 }
 
 // mendAWS gives the identities in AWS all that they need.

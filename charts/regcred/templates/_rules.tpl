@@ -14,16 +14,17 @@ The documents of a copied file, as the list "documents".
 
 {{/*
 The controller's rules for a mode, from the generated ones: "rules"; with "namespaced", without what is cluster-scoped; with "names", rules
-for Secrets by resourceNames. A creation has no name yet when RBAC looks at it: the policy regcred-secrets bounds it.
+for Secrets by resourceNames; without "evict", without the eviction of pods. A creation has no name yet when RBAC looks at it: the policy regcred-secrets bounds it.
 */}}
 {{- define "regcred.rules" -}}
 {{- $rules := list }}
 {{- $names := .names }}
 {{- $namespaced := .namespaced }}
+{{- $evict := .evict }}
 {{- range .rules }}
 {{- $resources := list }}
 {{- range .resources }}
-{{- if not (and $namespaced (or (eq . "namespaces") (hasPrefix "clusterregistrycredentials" .))) }}
+{{- if not (or (and $namespaced (or (eq . "namespaces") (hasPrefix "clusterregistrycredentials" .))) (and (eq . "pods/eviction") (not $evict))) }}
 {{- $resources = append $resources . }}
 {{- end }}
 {{- end }}
