@@ -3,6 +3,8 @@ package controllers
 import (
 	"context"
 	"slices"
+	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -16,10 +18,7 @@ func (r *PullReconciler) holdings(ctx context.Context, namespace string, i image
 		return nil, err
 	}
 	var all []holding
-	for _, c := range (mapping{cache: r.Targets.Cache}).credentials(ctx, namespace) {
-		if !c.object.GetDeletionTimestamp().IsZero() || !c.selects(ns) {
-			continue
-		}
+	for _, c := range r.selecting(ctx, ns) {
 		t := Target{c.Key, namespace}
 		secret, err := r.Targets.observedSecret(ctx, r.Targets.Cache, t)
 		if err != nil {
@@ -30,6 +29,34 @@ func (r *PullReconciler) holdings(ctx context.Context, namespace string, i image
 		all = append(all, h)
 	}
 	return all, nil
+}
+
+// selecting are the credentials whose Secret belongs into the namespace. They are found once a second, however much fails there.
+func (r *PullReconciler) selecting(ctx context.Context, ns client.Object) []*credential {
+	now := r.Targets.Clock.Now()
+	r.selected.mu.Lock()
+	defer r.selected.mu.Unlock()
+	if now.Sub(r.selected.at) >= time.Second || r.selected.in == nil {
+		r.selected.at, r.selected.in = now, map[string][]*credential{}
+	}
+	found, known := r.selected.in[ns.GetName()]
+	if known {
+		return found
+	}
+	for _, c := range (mapping{cache: r.Targets.Cache}).credentials(ctx, ns.GetName()) {
+		if c.object.GetDeletionTimestamp().IsZero() && c.selects(ns) {
+			found = append(found, c)
+		}
+	}
+	r.selected.in[ns.GetName()] = found
+	return found
+}
+
+// selections are the credentials of namespaces, as they were lately.
+type selections struct {
+	mu sync.Mutex
+	at time.Time
+	in map[string][]*credential
 }
 
 func holdingOf(c *credential, o observed, i image) holding {

@@ -45,6 +45,7 @@ type PullReconciler struct {
 
 	failing   *failing
 	evictions *evictions
+	selected  selections
 	// startedAt is since when evictions are remembered.
 	startedAt time.Time
 }
