@@ -35,22 +35,13 @@ func (r *PullReconciler) evict(ctx context.Context, p FailedPull, l *look, e evi
 			return next{after: at.Sub(now)}, nil
 		}
 	}
-	if wait := r.hold(l, now); wait > 0 {
+	if wait := r.evictions.hold(now); wait > 0 {
+		l.evict = now.Add(wait)
 		return next{after: wait}, nil
 	}
 	evicted, err := r.evictNow(ctx, e.pod)
 	r.evictions.settle(owner.UID, evicted, r.Targets.Clock.Now())
 	return next{}, err
-}
-
-// hold is how much longer an eviction whose turn has come must wait; what was let through once is not held again.
-func (r *PullReconciler) hold(l *look, now time.Time) time.Duration {
-	if l.passed {
-		return 0
-	}
-	wait := r.evictions.hold(now)
-	l.passed = wait == 0
-	return wait
 }
 
 // evictNow asks for the eviction, so that PodDisruptionBudgets hold.

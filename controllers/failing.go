@@ -42,8 +42,6 @@ type look struct {
 	turn, evict time.Time
 	pod         *puller
 	counted     bool
-	// passed is whether the eviction was let through.
-	passed bool
 	// waits is how often it was too early to speak.
 	waits int
 }
@@ -132,6 +130,8 @@ func (f *failing) refresh(key Key, now time.Time) bool {
 const (
 	// evictionSpacing bounds evictions to five in a second, one after the other, with some room for what requests take.
 	evictionSpacing = 225 * time.Millisecond
+	// evictionDistance is the least time from the end of one eviction to the next: no second holds more than five.
+	evictionDistance = 205 * time.Millisecond
 	// evictAgain is how long no other pod of an owner is evicted.
 	evictAgain = 10 * time.Minute
 )
@@ -142,8 +142,9 @@ type evictions struct {
 	limit *rate.Limiter
 	// at is when a pod of an owner was evicted last, or will be. It is bounded by evictionSpacing and evictAgain, and by failingAtOnce.
 	at map[types.UID]time.Time
-	// last is when the last eviction was asked for: turns that are late must not come together.
+	// last is when the last eviction ended, and busy whether one is under way: turns that are late must not come together.
 	last time.Time
+	busy bool
 	// known are the namespaces whose earlier evictions are in at.
 	known map[string]bool
 	// futile are owners whose pods came back without the link.
@@ -167,14 +168,17 @@ func (e *evictions) claim(owner types.UID, now time.Time) (at time.Time, ok bool
 	return at, true
 }
 
-// hold is how much longer an eviction whose turn has come must wait; 0 lets it through.
+// hold is how much longer an eviction whose turn has come must wait; 0 lets it through, and none after it until it is settled.
 func (e *evictions) hold(now time.Time) time.Duration {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if wait := e.last.Add(evictionSpacing).Sub(now); wait > 0 {
+	if e.busy {
+		return evictionDistance
+	}
+	if wait := e.last.Add(evictionDistance).Sub(now); wait > 0 {
 		return wait
 	}
-	e.last = now
+	e.busy = true
 	return 0
 }
 
@@ -201,6 +205,7 @@ func (e *evictions) settle(owner types.UID, evicted bool, now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.sweep(now)
+	e.last, e.busy = now, false
 	if evicted {
 		e.at[owner] = now
 		return

@@ -157,11 +157,6 @@ func (r *PullReconciler) observe(ctx context.Context, p FailedPull, l *look) (ne
 	if wait := l.evict.Sub(r.Targets.Clock.Now()); wait > 0 {
 		return next{after: wait}, nil
 	}
-	if !l.evict.IsZero() {
-		if wait := r.hold(l, r.Targets.Clock.Now()); wait > 0 {
-			return next{after: wait}, nil
-		}
-	}
 	pod := &corev1.Pod{}
 	if err := r.Targets.Live.Get(ctx, client.ObjectKey{Namespace: p.Namespace, Name: p.Pod}, pod); err != nil {
 		return next{}, client.IgnoreNotFound(err)
