@@ -8,7 +8,6 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -25,8 +24,7 @@ func (r *PullReconciler) evict(ctx context.Context, p FailedPull, l *look, e evi
 		return next{}, nil
 	}
 	if l.evict.IsZero() {
-		recently, err := r.evictedBefore(ctx, p.Namespace, owner.UID)
-		if err != nil || recently {
+		if err := r.recall(ctx, p.Namespace); err != nil {
 			return next{}, err
 		}
 		at, ok := r.evictions.claim(owner.UID, now)
@@ -36,6 +34,10 @@ func (r *PullReconciler) evict(ctx context.Context, p FailedPull, l *look, e evi
 		if l.evict = at; at.After(now) {
 			return next{after: at.Sub(now)}, nil
 		}
+	}
+	if wait := r.evictions.hold(now); wait > 0 {
+		l.evict = now.Add(wait)
+		return next{after: wait}, nil
 	}
 	evicted, err := r.evictNow(ctx, e.pod)
 	r.evictions.settle(owner.UID, evicted, r.Targets.Clock.Now())
@@ -55,20 +57,20 @@ func (r *PullReconciler) evictNow(ctx context.Context, pod puller) (bool, error)
 		return false, nil
 	case apierrors.IsTooManyRequests(err):
 		if r.failing.tell(pod.uid, v1alpha1.EventEvictionHeld, r.Targets.Clock.Now()) {
-			r.Events.Eventf(pod.object(), nil, corev1.EventTypeNormal, v1alpha1.EventEvictionHeld, "Evict",
+			r.PodEvents.Eventf(pod.object(), nil, corev1.EventTypeNormal, v1alpha1.EventEvictionHeld, "Evict",
 				"a PodDisruptionBudget does not let the pod be evicted now: it is tried again at its next failed pull")
 		}
 		return false, nil
 	case apierrors.IsForbidden(err):
 		if r.failing.tell(pod.uid, v1alpha1.EventEvictionHeld, r.Targets.Clock.Now()) {
-			r.Events.Eventf(pod.object(), nil, corev1.EventTypeNormal, v1alpha1.EventEvictionHeld, "Evict",
+			r.PodEvents.Eventf(pod.object(), nil, corev1.EventTypeNormal, v1alpha1.EventEvictionHeld, "Evict",
 				"the controller may not evict pods: recreate the pod, or ask the administrator for the right (recoverPods in the chart)")
 		}
 		return false, nil
 	case err != nil:
 		return false, err
 	}
-	r.Events.Eventf(pod.object(), pod.ownerObject(), corev1.EventTypeNormal, v1alpha1.EventEvicted, "Evict",
+	r.PodEvents.Eventf(pod.object(), pod.ownerObject(), corev1.EventTypeNormal, v1alpha1.EventEvicted, "Evict",
 		"the pod was created before its ServiceAccount was linked: it is evicted, so that %s %s creates it anew", pod.owner.Kind, pod.owner.Name)
 	log.FromContext(ctx).Info(v1alpha1.EventEvicted, "owner", pod.owner.Kind+" "+pod.owner.Name)
 	return true, nil
@@ -81,19 +83,21 @@ func (p puller) ownerObject() *metav1.PartialObjectMetadata {
 	}
 }
 
-// evictedBefore asks the events of a namespace whether a leader before us has evicted a pod of the owner. After ten minutes, our own
-// memory is enough.
-func (r *PullReconciler) evictedBefore(ctx context.Context, namespace string, owner types.UID) (bool, error) {
+// recall asks the events of a namespace, once, which owners' pods a leader before us has evicted. After ten minutes, our own memory is
+// enough.
+func (r *PullReconciler) recall(ctx context.Context, namespace string) error {
 	now := r.Targets.Clock.Now()
-	if now.Sub(r.startedAt) >= evictAgain {
-		return false, nil
+	if now.Sub(r.startedAt) >= evictAgain || r.evictions.recalled(namespace) {
+		return nil
 	}
 	var list corev1.EventList
-	err := r.Targets.Live.List(ctx, &list, client.InNamespace(namespace), client.MatchingFields{"reason": v1alpha1.EventEvicted})
+	if err := r.Targets.Live.List(ctx, &list, client.InNamespace(namespace), client.MatchingFields{"reason": v1alpha1.EventEvicted}); err != nil {
+		return err
+	}
 	for _, e := range list.Items {
-		if e.Related != nil && e.Related.UID == owner && now.Sub(e.EventTime.Time) < evictAgain {
-			return true, err
+		if e.Related != nil && now.Sub(e.EventTime.Time) < evictAgain {
+			r.evictions.recall(e.Related.UID, e.EventTime.Time)
 		}
 	}
-	return false, err
+	return nil
 }

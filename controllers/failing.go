@@ -23,7 +23,7 @@ const (
 	// waitMost is how often a failure is looked into again, every expectFor, while what lacks is on its way.
 	waitMost = 3
 	// podsPerSecond bounds the reads of pods, and podBurst how many are read at once.
-	podsPerSecond, podBurst = 20, 20
+	podsPerSecond, podBurst = 20, 10
 )
 
 // failing is the memory of pulls that fail. All of it is bounded, however many do.
@@ -128,8 +128,10 @@ func (f *failing) refresh(key Key, now time.Time) bool {
 }
 
 const (
-	// evictionSpacing bounds evictions to five in a second, one after the other, with a little room for rounding.
-	evictionSpacing = 201 * time.Millisecond
+	// evictionSpacing bounds evictions to five in a second, one after the other, with some room for what requests take.
+	evictionSpacing = 225 * time.Millisecond
+	// evictionDistance is the least time from the end of one eviction to the next: no second holds more than five.
+	evictionDistance = 205 * time.Millisecond
 	// evictAgain is how long no other pod of an owner is evicted.
 	evictAgain = 10 * time.Minute
 )
@@ -140,12 +142,17 @@ type evictions struct {
 	limit *rate.Limiter
 	// at is when a pod of an owner was evicted last, or will be. It is bounded by evictionSpacing and evictAgain, and by failingAtOnce.
 	at map[types.UID]time.Time
+	// last is when the last eviction ended, and busy whether one is under way: turns that are late must not come together.
+	last time.Time
+	busy bool
+	// known are the namespaces whose earlier evictions are in at.
+	known map[string]bool
 	// futile are owners whose pods came back without the link.
 	futile *lru.Cache
 }
 
 func newEvictions() *evictions {
-	return &evictions{limit: rate.NewLimiter(rate.Every(evictionSpacing), 1), at: map[types.UID]time.Time{}, futile: lru.New(failingRemembered)}
+	return &evictions{limit: rate.NewLimiter(rate.Every(evictionSpacing), 1), at: map[types.UID]time.Time{}, known: map[string]bool{}, futile: lru.New(failingRemembered)}
 }
 
 // claim takes the only eviction of an owner in ten minutes, and says when it may happen.
@@ -161,11 +168,44 @@ func (e *evictions) claim(owner types.UID, now time.Time) (at time.Time, ok bool
 	return at, true
 }
 
+// hold is how much longer an eviction whose turn has come must wait; 0 lets it through, and none after it until it is settled.
+func (e *evictions) hold(now time.Time) time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.busy {
+		return evictionDistance
+	}
+	if wait := e.last.Add(evictionDistance).Sub(now); wait > 0 {
+		return wait
+	}
+	e.busy = true
+	return 0
+}
+
+// recalled says whether the evictions in a namespace were recalled. It says no once.
+func (e *evictions) recalled(namespace string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	known := e.known[namespace]
+	e.known[namespace] = true
+	return known
+}
+
+// recall takes in an eviction of an earlier leader.
+func (e *evictions) recall(owner types.UID, at time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if at.After(e.at[owner]) {
+		e.at[owner] = at
+	}
+}
+
 // settle takes the end of an eviction; one that did not happen gives the claim back.
 func (e *evictions) settle(owner types.UID, evicted bool, now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.sweep(now)
+	e.last, e.busy = now, false
 	if evicted {
 		e.at[owner] = now
 		return

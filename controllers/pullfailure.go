@@ -5,6 +5,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"unique"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	corev1 "k8s.io/api/core/v1"
@@ -32,8 +33,9 @@ func failedPullOf(e *corev1.Event) (FailedPull, bool) {
 		return FailedPull{}, false
 	}
 	return FailedPull{
-		Namespace: e.InvolvedObject.Namespace, Pod: e.InvolvedObject.Name, UID: e.InvolvedObject.UID,
-		Image: match[1], Cause: causeOf(match[1], match[2]),
+		// Copies that many pods share: a part of the message would keep all of it in memory.
+		Namespace: unique.Make(e.InvolvedObject.Namespace).Value(), Pod: e.InvolvedObject.Name, UID: e.InvolvedObject.UID,
+		Image: unique.Make(strings.Clone(match[1])).Value(), Cause: causeOf(match[1], match[2]),
 	}, true
 }
 

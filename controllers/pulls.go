@@ -36,8 +36,8 @@ type PullReconciler struct {
 	Targets *TargetReconciler
 	// Trials tries the tokens in them.
 	Trials Trials
-	// Events is told of causes.
-	Events events.EventRecorder
+	// Events is told of causes, as far as they concern a credential, and PodEvents as far as they concern a pod.
+	Events, PodEvents events.EventRecorder
 	// Failures counts pulls that failed, by cause.
 	Failures *prometheus.CounterVec
 	// Wake brings a failure back.
@@ -53,7 +53,7 @@ type PullReconciler struct {
 // NewPullReconciler returns a reconciler that remembers nothing yet. It leaves Wake open.
 func NewPullReconciler(targets *TargetReconciler, trials Trials, recorder events.EventRecorder, failures *prometheus.CounterVec) *PullReconciler {
 	return &PullReconciler{
-		Targets: targets, Trials: trials, Events: recorder, Failures: failures,
+		Targets: targets, Trials: trials, Events: recorder, PodEvents: podRecorder{targets.Client, targets.Clock}, Failures: failures,
 		failing: newFailing(), evictions: newEvictions(), startedAt: targets.Clock.Now(),
 	}
 }
@@ -175,7 +175,7 @@ func (r *PullReconciler) tell(ctx context.Context, e evidence, f finding) {
 		if f.good {
 			kind = corev1.EventTypeNormal
 		}
-		r.Events.Eventf(e.pod.object(), c.object, kind, f.cause, "Pull", "%s", truncate(f.note))
+		r.PodEvents.Eventf(e.pod.object(), c.object, kind, f.cause, "Pull", "%s", truncate(f.note))
 	}
 	if !f.good && r.failing.tell(c.Key, f.cause, now) {
 		recordNews(ctx, r.Events, c, []news{{warning: true, reason: f.cause, action: "Pull", namespace: e.pod.namespace,

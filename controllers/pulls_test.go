@@ -68,6 +68,7 @@ func (p *pulls) lead() {
 	queue := p.queue
 	p.metrics = prometheus.NewRegistry()
 	p.r = NewPullReconciler(p.TargetReconciler, p.Tokens.(broker), p.recorder, NewPullFailures(p.metrics))
+	p.r.PodEvents = p.recorder
 	p.r.Wake = func(f FailedPull) { queue <- f }
 }
 
