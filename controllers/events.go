@@ -81,11 +81,13 @@ func (b *book) tellWrite(t Target, out outcome, before standing) {
 func (b *book) tellTokens(out outcome, tell bool) {
 	for _, e := range out.entries {
 		last, known := b.latest[e.name]
-		if !e.fresh || known && last.source == e.record.Source && !e.record.ExpiresAt.After(last.expiresAt) {
+		this := token{source: e.record.Source, refresh: e.record.Refresh, refusedAt: e.record.RefusedAt}
+		if !e.fresh || known && last.answers(this) && !e.record.ExpiresAt.After(last.expiresAt) {
 			continue
 		}
 		first := !known
-		b.latest[e.name] = token{e.record.Source, e.record.ExpiresAt}
+		this.expiresAt = e.record.ExpiresAt
+		b.latest[e.name] = this
 		if !tell {
 			continue
 		}

@@ -35,10 +35,15 @@ type book struct {
 	writtenAt time.Time
 }
 
-// token tells the tokens of an entry apart.
+// token tells the tokens of an entry apart: two that are made within a second may expire at one time.
 type token struct {
-	source    string
-	expiresAt time.Time
+	source, refresh, refusedAt string
+	expiresAt                  time.Time
+}
+
+// answers says whether both were made for the same reason.
+func (t token) answers(other token) bool {
+	return t.source == other.source && t.refresh == other.refresh && t.refusedAt == other.refusedAt
 }
 
 // standing is how one target stands.
