@@ -38,7 +38,7 @@ vet: ## Run go vet.
 .PHONY: lint
 lint: ## Run the linters of .golangci.yml, and that of the workflows.
 	$(TOOL) golangci-lint run ./...
-	$(TOOL) actionlint -shellcheck= -pyflakes= .github/workflows/*.yaml
+	$(GO) tool -modfile=tools/actionlint/go.mod actionlint -shellcheck= -pyflakes= .github/workflows/*.yaml
 
 # Compares whole trees, not `git status`, so that it also tells the truth while work is uncommitted.
 .PHONY: verify
