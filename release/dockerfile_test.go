@@ -129,7 +129,7 @@ func TestTheDockerfileBuildsAStaticBinaryThatKnowsItsVersion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	for _, segment := range file.Progs {
 		if segment.Type == elf.PT_INTERP {
 			t.Error("the binary wants a dynamic linker, which the image does not have")
@@ -215,7 +215,7 @@ func TestImageSaysWhatItNeeds(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	image := exec.CommandContext(t.Context(), "bash", filepath.Join(root, "release/image"))
+	image := exec.CommandContext(t.Context(), "bash", "image")
 	image.Env = []string{"PATH=" + bin, "VERSION=v1.2.3", "IMAGE=registry.example/regcred"}
 	said, err := image.CombinedOutput()
 	if err == nil {
@@ -229,7 +229,7 @@ func TestImageSaysWhatItNeeds(t *testing.T) {
 }
 
 func TestReleaseRefusesAVersionThatIsNone(t *testing.T) {
-	build := exec.CommandContext(t.Context(), "bash", filepath.Join(root, "release/build"))
+	build := exec.CommandContext(t.Context(), "bash", "build")
 	build.Env = append(os.Environ(), "VERSION=1a2b3c4-dirty", "IMAGE=registry.example/regcred", "GO=false", "HELM=false", "KUBECTL=false")
 	if said, err := build.CombinedOutput(); err == nil || !strings.Contains(string(said), "make release VERSION=v1.2.3") {
 		t.Errorf("said %q and ended with %v, want a refusal that says how to name a version", said, err)

@@ -2,6 +2,7 @@ package release
 
 import (
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -26,13 +27,13 @@ type workflow struct {
 func workflows(t *testing.T) map[string]string {
 	t.Helper()
 	texts := map[string]string{}
-	dir := filepath.Join(root, ".github/workflows")
-	entries, err := os.ReadDir(dir)
+	const dir = ".github/workflows"
+	entries, err := os.ReadDir(filepath.Join(root, filepath.FromSlash(dir)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range entries {
-		texts[e.Name()] = read(t, filepath.Join(".github/workflows", e.Name()))
+		texts[e.Name()] = read(t, path.Join(dir, e.Name()))
 	}
 	if len(texts) < 2 {
 		t.Fatalf("found %d workflows only", len(texts))
