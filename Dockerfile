@@ -10,10 +10,15 @@ COPY cmd cmd
 ARG TARGETOS TARGETARCH
 ARG VERSION=dev
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-    CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
-    go build -tags grpcnotrace -trimpath -ldflags "-s -w -X main.version=$VERSION" -o /out/regcred ./cmd/regcred
+    GOOS=$TARGETOS GOARCH=$TARGETARCH VERSION=$VERSION cmd/buildenv go build -o /out/regcred ./cmd/regcred
 
 FROM gcr.io/distroless/static:nonroot
+ARG VERSION=dev
+LABEL org.opencontainers.image.title=regcred \
+      org.opencontainers.image.source=https://github.com/regcred/regcred \
+      org.opencontainers.image.licenses=Apache-2.0 \
+      org.opencontainers.image.version=$VERSION
+COPY LICENSE /LICENSE
 COPY --from=build /out/regcred /regcred
 # A number, so that runAsNonRoot can be checked without the image's passwd file.
 USER 65532:65532

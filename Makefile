@@ -5,6 +5,8 @@ SHELL := bash
 GO ?= go
 TOOL := $(GO) tool -modfile=tools/go.mod
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+IMAGE ?= ghcr.io/regcred/regcred
+PUSH ?=
 RACE ?= -race
 KEEP ?=
 RUN ?=
@@ -34,8 +36,9 @@ vet: ## Run go vet.
 	$(GO) vet ./...
 
 .PHONY: lint
-lint: ## Run the linters of .golangci.yml.
+lint: ## Run the linters of .golangci.yml, and that of the workflows.
 	$(TOOL) golangci-lint run ./...
+	$(GO) tool -modfile=tools/actionlint/go.mod actionlint -shellcheck= -pyflakes= .github/workflows/*.yaml
 
 # Compares whole trees, not `git status`, so that it also tells the truth while work is uncommitted.
 .PHONY: verify
@@ -55,10 +58,18 @@ verify: ## Fail if generated or formatted files, go.mod or a linter disagree wit
 	$(MAKE) --no-print-directory lint
 	$(GO) mod tidy -diff
 
-# grpcnotrace leaves golang.org/x/net/trace out, whose templates keep the linker from dropping methods that nobody calls: 10 MiB of memory.
 .PHONY: build
 build: ## Build bin/regcred.
-	CGO_ENABLED=0 $(GO) build -tags grpcnotrace -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/regcred ./cmd/regcred
+	VERSION="$(VERSION)" cmd/buildenv $(GO) build -o bin/regcred ./cmd/regcred
+
+.PHONY: image
+image: ## Build the image of every platform by docker buildx or ko: VERSION=, IMAGE=, PUSH=1 pushes it.
+	VERSION="$(VERSION)" IMAGE="$(IMAGE)" PUSH="$(PUSH)" release/image
+
+.PHONY: release
+release: ## Put archives, charts, manifests, SBOM and checksums into dist: VERSION=v1.2.3, IMAGE=.
+	kubectl="$$(KUBEBUILDER_ASSETS= $(GO) run ./test/controlplane/install kubectl)/kubectl"; \
+	VERSION="$(VERSION)" IMAGE="$(IMAGE)" GO="$(GO)" HELM="$(TOOL) helm" KUBECTL="$$kubectl" release/build
 
 .PHONY: test
 test: build ## Run all tests, with a real API server; RACE= leaves the race detector out.
@@ -77,7 +88,7 @@ demo: build ## Show Regcred at work on this machine; KEEP=1 leaves it running.
 .PHONY: e2e
 e2e: build ## Pull images with a real kubelet and containerd (root); RUN= selects scenarios, E2E_OPTIONAL=1 passes where it cannot run.
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o bin/pause ./test/node/pause
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)-next" -o bin/regcred-next ./cmd/regcred
+	VERSION="$(VERSION)-next" cmd/buildenv $(GO) build -o bin/regcred-next ./cmd/regcred
 	$(GO) build -o bin/e2e ./test/e2e; exec bin/e2e -run "$(RUN)"
 
 .PHONY: bench
@@ -87,4 +98,4 @@ bench: build ## Measure Regcred, and every provider, over 1,000 namespaces.
 
 .PHONY: clean
 clean: ## Remove what was built here; the cache of control plane binaries stays.
-	rm -rf bin
+	rm -rf bin dist

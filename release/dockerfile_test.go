@@ -1,0 +1,237 @@
+// Package release proves that what a release is made by would work, as far as that can be seen without Docker and GitHub.
+package release
+
+import (
+	"debug/elf"
+	"errors"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const root = ".."
+
+// instruction is one of a Dockerfile, on one line.
+type instruction struct{ name, args string }
+
+// stages are the instructions of a Dockerfile after each FROM, which is the first of each.
+func stages(t *testing.T, text string) [][]instruction {
+	t.Helper()
+	var all [][]instruction
+	for line := range strings.Lines(strings.ReplaceAll(text, "\\\n", " ")) {
+		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		name, args, _ := strings.Cut(line, " ")
+		if name == "FROM" {
+			all = append(all, nil)
+		}
+		if len(all) == 0 {
+			t.Fatalf("%s before FROM", name)
+		}
+		all[len(all)-1] = append(all[len(all)-1], instruction{name, strings.TrimSpace(args)})
+	}
+	return all
+}
+
+func dockerfile(t *testing.T) [][]instruction {
+	t.Helper()
+	all := stages(t, read(t, "Dockerfile"))
+	if len(all) != 2 {
+		t.Fatalf("the Dockerfile has %d stages, want one that builds and one that is the image", len(all))
+	}
+	return all
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(root, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
+}
+
+const stamped = "v9.8.7-of-the-test"
+
+var mountOption = regexp.MustCompile(`^(--mount=\S+\s+)+`)
+
+// buildStage does in a directory what the first stage does in an image, for the platform of this machine, without the COPY of the path
+// left out.
+func buildStage(t *testing.T, leftOut string) (binary string, err error) {
+	t.Helper()
+	dir, out := t.TempDir(), t.TempDir()
+	for _, i := range dockerfile(t)[0] {
+		switch i.name {
+		case "COPY":
+			words := strings.Fields(i.args)
+			for _, source := range words[:len(words)-1] {
+				if source != leftOut {
+					copyInto(t, filepath.Join(dir, words[len(words)-1]), source)
+				}
+			}
+		case "RUN":
+			script := mountOption.ReplaceAllString(i.args, "")
+			if strings.HasPrefix(script, "go mod download") {
+				continue // this machine has them: it built this test
+			}
+			run := exec.CommandContext(t.Context(), "sh", "-ec", strings.ReplaceAll(script, "/out/", out+"/"))
+			run.Dir = dir
+			run.Env = append(os.Environ(), "TARGETOS="+runtime.GOOS, "TARGETARCH="+runtime.GOARCH, "VERSION="+stamped, "GOWORK=off", "GOFLAGS=-mod=readonly")
+			if said, err := run.CombinedOutput(); err != nil {
+				return "", errors.New(string(said))
+			}
+		}
+	}
+	return filepath.Join(out, "regcred"), nil
+}
+
+// copyInto is COPY of a file into a directory, or of a directory's content.
+func copyInto(t *testing.T, destination, source string) {
+	t.Helper()
+	from := filepath.Join(root, source)
+	info, err := os.Stat(from)
+	switch {
+	case err != nil:
+		t.Fatal(err)
+	case info.IsDir():
+		err = os.CopyFS(destination, os.DirFS(from))
+	default:
+		var raw []byte
+		if raw, err = os.ReadFile(from); err == nil {
+			err = os.WriteFile(filepath.Join(destination, filepath.Base(source)), raw, info.Mode())
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTheDockerfileBuildsAStaticBinaryThatKnowsItsVersion(t *testing.T) {
+	binary, err := buildStage(t, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, err := exec.CommandContext(t.Context(), binary, "--version").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.TrimSpace(string(said)); got != stamped {
+		t.Errorf("--version says %q, want %q", got, stamped)
+	}
+	file, err := elf.Open(binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	for _, segment := range file.Progs {
+		if segment.Type == elf.PT_INTERP {
+			t.Error("the binary wants a dynamic linker, which the image does not have")
+		}
+	}
+	if file.Section(".symtab") != nil || file.Section(".debug_info") != nil {
+		t.Error("the binary has a symbol table, which make build leaves out")
+	}
+}
+
+func TestTheDockerfileNeedsEveryCopy(t *testing.T) {
+	for _, path := range copied(t) {
+		if path == "go.sum" {
+			continue // go build names every module that misses in it; one such build is enough
+		}
+		t.Run(path, func(t *testing.T) {
+			if _, err := buildStage(t, path); err == nil {
+				t.Errorf("the build passes without %s", path)
+			}
+		})
+	}
+}
+
+func TestTheContextHoldsWhatIsCopied(t *testing.T) {
+	ignored := strings.Split(read(t, ".dockerignore"), "\n")
+	for _, path := range append(copied(t), "LICENSE") {
+		if !slices.Contains(ignored, "!"+path) {
+			t.Errorf(".dockerignore does not let %s into the context", path)
+		}
+	}
+}
+
+// copied are the paths that the first stage takes from the context.
+func copied(t *testing.T) []string {
+	t.Helper()
+	var paths []string
+	for _, i := range dockerfile(t)[0] {
+		if words := strings.Fields(i.args); i.name == "COPY" {
+			paths = append(paths, words[:len(words)-1]...)
+		}
+	}
+	if len(paths) < 3 {
+		t.Fatalf("found %q copied only", paths)
+	}
+	return paths
+}
+
+var numbers = regexp.MustCompile(`^[1-9][0-9]*:[1-9][0-9]*$`)
+
+func TestTheImageHasNoShellAndNoRoot(t *testing.T) {
+	image := map[string]string{}
+	for _, i := range dockerfile(t)[1] {
+		if i.name == "COPY" {
+			continue
+		}
+		image[i.name] = i.args
+	}
+	if base := image["FROM"]; !regexp.MustCompile(`^gcr\.io/distroless/static(:nonroot)?(@sha256:[0-9a-f]{64})?$`).MatchString(base) {
+		t.Errorf("the image is made from %q, want distroless static, which has no shell", base)
+	}
+	if !numbers.MatchString(image["USER"]) {
+		t.Errorf("the image runs as %q, want numbers, which the kubelet can see not to be root", image["USER"])
+	}
+	if image["ENTRYPOINT"] != `["/regcred"]` {
+		t.Errorf("the entry point is %s, want the binary without a shell", image["ENTRYPOINT"])
+	}
+	for name := range maps.Keys(image) {
+		if !slices.Contains([]string{"FROM", "ARG", "LABEL", "USER", "ENTRYPOINT"}, name) {
+			t.Errorf("%s in the image's stage: nothing is run there", name)
+		}
+	}
+}
+
+func TestImageSaysWhatItNeeds(t *testing.T) {
+	// Just enough for the script itself: neither docker nor ko.
+	bin := t.TempDir()
+	for _, name := range []string{"bash", "dirname"} {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(path, filepath.Join(bin, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	image := exec.CommandContext(t.Context(), "bash", "image")
+	image.Env = []string{"PATH=" + bin, "VERSION=v1.2.3", "IMAGE=registry.example/regcred"}
+	said, err := image.CombinedOutput()
+	if err == nil {
+		t.Error("passed without docker and ko")
+	}
+	for _, want := range []string{"docker with buildx", "ko "} {
+		if !strings.Contains(string(said), want) {
+			t.Errorf("said %q, want it to name %s", said, want)
+		}
+	}
+}
+
+func TestReleaseRefusesAVersionThatIsNone(t *testing.T) {
+	build := exec.CommandContext(t.Context(), "bash", "build")
+	build.Env = append(os.Environ(), "VERSION=1a2b3c4-dirty", "IMAGE=registry.example/regcred", "GO=false", "HELM=false", "KUBECTL=false")
+	if said, err := build.CombinedOutput(); err == nil || !strings.Contains(string(said), "make release VERSION=v1.2.3") {
+		t.Errorf("said %q and ended with %v, want a refusal that says how to name a version", said, err)
+	}
+}

@@ -1,0 +1,151 @@
+package release
+
+import (
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+)
+
+type workflow struct {
+	Permissions *map[string]string `json:"permissions"`
+	Jobs        map[string]struct {
+		Uses        string            `json:"uses"`
+		Permissions map[string]string `json:"permissions"`
+		Steps       []struct {
+			Uses string         `json:"uses"`
+			With map[string]any `json:"with"`
+		} `json:"steps"`
+	} `json:"jobs"`
+}
+
+func workflows(t *testing.T) map[string]string {
+	t.Helper()
+	texts := map[string]string{}
+	const dir = ".github/workflows"
+	entries, err := os.ReadDir(filepath.Join(root, filepath.FromSlash(dir)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		texts[e.Name()] = read(t, path.Join(dir, e.Name()))
+	}
+	if len(texts) < 2 {
+		t.Fatalf("found %d workflows only", len(texts))
+	}
+	return texts
+}
+
+var (
+	usesLine = regexp.MustCompile(`(?m)^\s*(?:- )?uses:\s*(.*)$`)
+	// A commit, and the version that it is, for the people and the bots who update it.
+	pinned = regexp.MustCompile(`^[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$`)
+	// The generators are to be named by a tag: the provenance names the one that was used, and verifiers trust released tags only
+	// (https://github.com/slsa-framework/slsa-github-generator#referencing-slsa-builders-and-generators).
+	generator = regexp.MustCompile(`^slsa-framework/slsa-github-generator/\.github/workflows/generator_(generic|container)_slsa3\.yml@v\d+\.\d+\.\d+$`)
+)
+
+func unpinned(text string) []string {
+	var found []string
+	for _, m := range usesLine.FindAllStringSubmatch(text, -1) {
+		if !pinned.MatchString(m[1]) && !generator.MatchString(m[1]) {
+			found = append(found, m[1])
+		}
+	}
+	return found
+}
+
+func TestActionsArePinned(t *testing.T) {
+	lines := 0
+	for name, text := range workflows(t) {
+		lines += len(usesLine.FindAllString(text, -1))
+		for _, uses := range unpinned(text) {
+			t.Errorf("%s: %s: want the commit in full, with its version after it: owner/action@<40 digits> # v1.2.3", name, uses)
+		}
+		// Nothing that YAML can spell in another way escapes the lines above.
+		used := 0
+		for _, job := range parse(t, name, text).Jobs {
+			if job.Uses != "" {
+				used++
+			}
+			for _, step := range job.Steps {
+				if step.Uses != "" {
+					used++
+				}
+			}
+		}
+		if got := len(usesLine.FindAllString(text, -1)); got != used {
+			t.Errorf("%s: %d lines with uses for %d actions: write each as a line of its own", name, got, used)
+		}
+	}
+	if lines < 5 {
+		t.Errorf("found %d actions only", lines)
+	}
+}
+
+func TestTagsAndBranchesAreNoPins(t *testing.T) {
+	for _, uses := range []string{
+		"actions/checkout@v7", "actions/checkout@main", "actions/checkout@3d3c42e", "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1",
+		"docker://alpine:3", "./.github/actions/own", "someone/slsa-github-generator/.github/workflows/generator_generic_slsa3.yml@v2.1.0",
+	} {
+		if len(unpinned("    - uses: "+uses+"\n")) != 1 {
+			t.Errorf("%s passes as pinned", uses)
+		}
+	}
+}
+
+func parse(t *testing.T, name, text string) workflow {
+	t.Helper()
+	var w workflow
+	if err := yaml.Unmarshal([]byte(text), &w); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return w
+}
+
+// granted are the rights to write that jobs need, by workflow and job. Everything else reads.
+var granted = map[string][]string{
+	"release.yaml/image":            {"id-token", "packages"},
+	"release.yaml/charts":           {"id-token", "packages"},
+	"release.yaml/publish":          {"contents", "id-token"},
+	"release.yaml/provenance":       {"contents", "id-token"},
+	"release.yaml/image-provenance": {"id-token", "packages"},
+}
+
+func TestJobsHaveTheRightsTheyNeed(t *testing.T) {
+	seen := 0
+	for name, text := range workflows(t) {
+		w := parse(t, name, text)
+		if w.Permissions == nil || len(*w.Permissions) != 0 {
+			t.Errorf("%s: want permissions: {} at the top, so that a job has what it names and no more", name)
+		}
+		for id, job := range w.Jobs {
+			var writes []string
+			for scope, access := range job.Permissions {
+				if access != "read" {
+					writes = append(writes, scope)
+				}
+			}
+			slices.Sort(writes)
+			if want := granted[name+"/"+id]; !slices.Equal(writes, want) {
+				t.Errorf("%s: job %s may write %q, want %q", name, id, writes, want)
+			}
+			if granted[name+"/"+id] != nil {
+				seen++
+			}
+			for _, step := range job.Steps {
+				if strings.HasPrefix(step.Uses, "actions/checkout@") && step.With["persist-credentials"] != false {
+					t.Errorf("%s: job %s leaves its token in .git/config; set persist-credentials: false", name, id)
+				}
+			}
+		}
+	}
+	if seen != len(granted) {
+		t.Errorf("%d of the %d jobs that are granted something are there", seen, len(granted))
+	}
+}
