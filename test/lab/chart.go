@@ -86,7 +86,8 @@ func (l *Lab) awaitPod(ctx context.Context, namespace string, labels map[string]
 	}
 	defer w.Stop()
 	for event := range w.ResultChan() {
-		if pod, ok := event.Object.(*corev1.Pod); ok && event.Type == watch.Added {
+		// Not one that has run.
+		if pod, ok := event.Object.(*corev1.Pod); ok && event.Type == watch.Added && pod.Status.Phase == corev1.PodPending {
 			return pod, nil
 		}
 	}
