@@ -53,13 +53,7 @@ func (r *TargetReconciler) link(ctx context.Context, key Key, c *credential, nam
 }
 
 func (r *TargetReconciler) patchLink(ctx context.Context, sa *corev1.ServiceAccount, patch *serviceAccountPatch) error {
-	raw, err := json.Marshal(patch)
-	if err != nil {
-		return err
-	}
-	target := &corev1.ServiceAccount{}
-	target.Namespace, target.Name = sa.Namespace, sa.Name
-	err = r.Client.Patch(ctx, target, client.RawPatch(types.MergePatchType, raw))
+	_, err := patch.send(ctx, r.Client, client.ObjectKeyFromObject(sa))
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 		// The ServiceAccount has changed or gone since the cache saw it; the event of that change brings us back.
 		return nil
@@ -75,6 +69,17 @@ type serviceAccountPatch struct {
 		Annotations     map[string]*string `json:"annotations"`
 	} `json:"metadata"`
 	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitzero"`
+}
+
+// send returns the ServiceAccount as it is after the patch.
+func (p *serviceAccountPatch) send(ctx context.Context, c client.Client, name client.ObjectKey) (*corev1.ServiceAccount, error) {
+	raw, err := json.Marshal(p)
+	if err != nil {
+		return nil, err
+	}
+	target := &corev1.ServiceAccount{}
+	target.Namespace, target.Name = name.Namespace, name.Name
+	return target, c.Patch(ctx, target, client.RawPatch(types.MergePatchType, raw))
 }
 
 // linkPatch returns what must change on the ServiceAccount; nil for nothing.

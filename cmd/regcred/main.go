@@ -38,6 +38,7 @@ type options struct {
 	acrHostSuffixes      string
 	pluginConfig         string
 	pluginBinDir         string
+	unlink               bool
 	printVersion         bool
 	log                  zap.Options
 }
@@ -65,6 +66,8 @@ func (o *options) bind(f *flag.FlagSet) {
 	f.StringVar(&o.pluginConfig, "image-credential-provider-config", "",
 		"A CredentialProviderConfig, as of a kubelet, or a directory of them: the plugins that entries may name.")
 	f.StringVar(&o.pluginBinDir, "image-credential-provider-bin-dir", "", "The directory of the plugins' executables.")
+	f.BoolVar(&o.unlink, "unlink", false,
+		"Remove the links that Regcred has made, of --watch-namespaces and --secret-names if they are given, and exit. For when no controller runs any more.")
 	f.BoolVar(&o.printVersion, "version", false, "Print the version and exit.")
 	o.log.TimeEncoder = zapcore.RFC3339TimeEncoder
 	o.log.StacktraceLevel = zapcore.PanicLevel
@@ -99,6 +102,9 @@ func run(ctx context.Context, o options) error {
 	scope := controllers.Scope{Namespaces: sets.New(splitList(o.watchNamespaces)...), SecretNames: sets.New(splitList(o.secretNames)...)}
 	if err := scope.Validate(); err != nil {
 		return err
+	}
+	if o.unlink {
+		return unlink(ctx, cfg, scope)
 	}
 	mgr, view, err := newManager(cfg, o, scope)
 	if err != nil {

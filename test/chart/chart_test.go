@@ -47,7 +47,7 @@ func run(m *testing.M) (code int) {
 		defer func() { _ = os.RemoveAll(dir) }()
 		scratch = dir
 		world, err = lab.StartEmpty(ctx, controlplane.Options{
-			ControllerManager: true, MoreControllers: []string{"clusterrole-aggregation-controller"}, AuditLog: dir + "/audit.log",
+			ControllerManager: true, MoreControllers: []string{"clusterrole-aggregation-controller", "job-controller"}, AuditLog: dir + "/audit.log",
 		}, cloud.Options{})
 	}
 	if err != nil {
@@ -115,10 +115,11 @@ func install(t *testing.T, namespace string, args ...string) {
 	uninstallAfter(t, "regcred", namespace)
 }
 
+// uninstallAfter leaves out the hook, which needs a kubelet: see uninstall_test.go.
 func uninstallAfter(t *testing.T, release, namespace string) {
 	t.Helper()
 	t.Cleanup(func() {
-		if _, err := world.Helm(context.Background(), "uninstall", release, "--namespace", namespace, "--ignore-not-found"); err != nil {
+		if _, err := world.Helm(context.Background(), "uninstall", release, "--namespace", namespace, "--ignore-not-found", "--no-hooks"); err != nil {
 			t.Error(err)
 		}
 	})

@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
@@ -95,15 +94,32 @@ func documents(t *testing.T, rendered string) []*unstructured.Unstructured {
 	return objects
 }
 
-// restricted makes a pod of the Deployment's template in a namespace that enforces Pod Security restricted.
+// restricted makes pods of the Deployment's and the Job's template in a namespace that enforces Pod Security restricted.
 func restricted(t *testing.T, objects []*unstructured.Unstructured) {
 	t.Helper()
-	i := slices.IndexFunc(objects, func(o *unstructured.Unstructured) bool { return o.GetKind() == "Deployment" })
-	raw, err := json.Marshal(objects[i].Object)
+	kinds := map[string]bool{}
+	for _, o := range objects {
+		if kind := o.GetKind(); kind == "Deployment" || kind == "Job" {
+			kinds[kind] = true
+			restrictedPod(t, o)
+		}
+	}
+	// Without rights of its own there is no Job.
+	rights := slices.ContainsFunc(objects, func(o *unstructured.Unstructured) bool { return o.GetKind() == "RoleBinding" })
+	if diff := cmp.Diff(map[string]bool{"Deployment": true, "Job": rights}, map[string]bool{"Deployment": kinds["Deployment"], "Job": kinds["Job"]}); diff != "" {
+		t.Errorf("what makes pods (-want +got):\n%s", diff)
+	}
+}
+
+func restrictedPod(t *testing.T, o *unstructured.Unstructured) {
+	t.Helper()
+	raw, err := json.Marshal(o.Object)
 	must(t, err)
-	var deployment appsv1.Deployment
-	must(t, json.Unmarshal(raw, &deployment))
-	pod := deployment.Spec.Template
+	var made struct {
+		Spec struct{ Template corev1.PodTemplateSpec }
+	}
+	must(t, json.Unmarshal(raw, &made))
+	pod := made.Spec.Template
 	for _, c := range pod.Spec.Containers {
 		if c.SecurityContext == nil || c.SecurityContext.ReadOnlyRootFilesystem == nil || !*c.SecurityContext.ReadOnlyRootFilesystem {
 			t.Errorf("container %s can write to its root filesystem", c.Name)
@@ -114,9 +130,9 @@ func restricted(t *testing.T, objects []*unstructured.Unstructured) {
 	}
 	// The admission of ServiceAccounts and priorities is not what this is about.
 	pod.Spec.ServiceAccountName, pod.Spec.PriorityClassName = "default", ""
-	made := &corev1.Pod{ObjectMeta: pod.ObjectMeta, Spec: pod.Spec}
-	made.APIVersion, made.Kind, made.Namespace, made.GenerateName = "v1", "Pod", "regcred-system", "restricted-"
-	text, err := yaml.Marshal(made)
+	tried := &corev1.Pod{ObjectMeta: pod.ObjectMeta, Spec: pod.Spec}
+	tried.APIVersion, tried.Kind, tried.Namespace, tried.GenerateName = "v1", "Pod", "regcred-system", "restricted-"
+	text, err := yaml.Marshal(tried)
 	must(t, err)
 	kubectl(t, string(text), "create", "--dry-run=server")
 }

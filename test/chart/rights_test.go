@@ -97,6 +97,39 @@ func TestTheControllerHasTheRightsOfItsModeAndNoOthers(t *testing.T) {
 	}
 }
 
+// TestTheHookMayUnlinkAndNothingElse creates what Helm creates after the release is gone, but for the Job.
+func TestTheHookMayUnlinkAndNothingElse(t *testing.T) {
+	everybody := rightsOf(t, "system:serviceaccount:default:default", "")
+	unlink := []string{"list serviceaccounts", "patch serviceaccounts"}
+	for _, mode := range []struct {
+		name, values        string
+		everywhere, watched []string
+	}{
+		{"unlink-cluster", "", unlink, nil},
+		{"unlink-namespaces", "watchNamespaces={rights-watched},metrics.secure=false", nil, unlink},
+	} {
+		t.Run(mode.name, func(t *testing.T) {
+			for _, ns := range []string{mode.name, "rights-watched"} {
+				namespace(t, ns, nil)
+			}
+			for _, o := range documents(t, mustHelm(t, "template", "regcred", "charts/regcred", "--namespace", mode.name, "--set", mode.values,
+				"--show-only", "templates/uninstall.yaml")) {
+				if o.GetKind() != "Job" {
+					create(t, o)
+				}
+			}
+			user := "system:serviceaccount:" + mode.name + ":regcred-uninstall"
+			awaitRight(t, user, "rights-watched", right{verb: "patch", resource: "serviceaccounts"})
+			for place, more := range map[string][]string{"": nil, mode.name: nil, "rights-watched": mode.watched} {
+				want := slices.Sorted(slices.Values(slices.Concat(everybody, mode.everywhere, more)))
+				if diff := cmp.Diff(want, rightsOf(t, user, place)); diff != "" {
+					t.Errorf("in namespace %q (-want +got):\n%s", place, diff)
+				}
+			}
+		})
+	}
+}
+
 // awaitRight waits until the API server has noticed the rules.
 func awaitRight(t *testing.T, user, namespace string, r right) {
 	t.Helper()

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -55,4 +57,39 @@ func (l *Lab) StartDeployed(ctx context.Context, namespace string, log io.Writer
 	// The addresses are this machine's business.
 	args := slices.DeleteFunc(slices.Clone(pod.Containers[0].Args), func(arg string) bool { return strings.Contains(arg, "-bind-address=") })
 	return l.StartControllerAs(ctx, namespace, pod.ServiceAccountName, log, args...)
+}
+
+// RunPod does what a kubelet would with the next pod that has the labels: it runs the binary with the arguments of its container and the
+// rights of its ServiceAccount, and reports how that ended.
+func (l *Lab) RunPod(ctx context.Context, namespace string, labels map[string]string, log io.Writer) error {
+	pod, err := l.awaitPod(ctx, namespace, labels)
+	if err != nil {
+		return err
+	}
+	kubeconfig, err := l.addServiceAccount(namespace, pod.Spec.ServiceAccountName)
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, l.Binary, append([]string{"--kubeconfig=" + kubeconfig}, pod.Spec.Containers[0].Args...)...)
+	cmd.Stdout, cmd.Stderr = log, log
+	pod.Status.Phase = corev1.PodSucceeded
+	if err := cmd.Run(); err != nil {
+		pod.Status.Phase = corev1.PodFailed
+	}
+	return l.Client.Status().Update(ctx, pod)
+}
+
+func (l *Lab) awaitPod(ctx context.Context, namespace string, labels map[string]string) (*corev1.Pod, error) {
+	w, err := l.Client.Watch(ctx, &corev1.PodList{}, client.InNamespace(namespace), client.MatchingLabels(labels))
+	if err != nil {
+		return nil, err
+	}
+	defer w.Stop()
+	for event := range w.ResultChan() {
+		// Not one that has run.
+		if pod, ok := event.Object.(*corev1.Pod); ok && event.Type == watch.Added && pod.Status.Phase == corev1.PodPending {
+			return pod, nil
+		}
+	}
+	return nil, fmt.Errorf("no pod with the labels %v: %w", labels, context.Cause(ctx))
 }

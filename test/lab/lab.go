@@ -142,8 +142,7 @@ func (l *Lab) StartController(ctx context.Context, log io.Writer, args ...string
 
 // StartControllerAs does so as a ServiceAccount, with no right beyond its rules.
 func (l *Lab) StartControllerAs(ctx context.Context, namespace, account string, log io.Writer, args ...string) (*Controller, error) {
-	user := "system:serviceaccount:" + namespace + ":" + account
-	_, kubeconfig, err := l.AddUser(user, []string{"system:serviceaccounts", "system:serviceaccounts:" + namespace, "system:authenticated"})
+	kubeconfig, err := l.addServiceAccount(namespace, account)
 	if err != nil {
 		return nil, err
 	}
@@ -154,6 +153,13 @@ func (l *Lab) StartControllerAs(ctx context.Context, namespace, account string, 
 	}
 	l.controllers = append(l.controllers, c)
 	return c, nil
+}
+
+// addServiceAccount makes a kubeconfig of a user with the ServiceAccount's name and groups.
+func (l *Lab) addServiceAccount(namespace, name string) (string, error) {
+	user := "system:serviceaccount:" + namespace + ":" + name
+	_, kubeconfig, err := l.AddUser(user, []string{"system:serviceaccounts", "system:serviceaccounts:" + namespace, "system:authenticated"})
+	return kubeconfig, err
 }
 
 // repository finds the top of the repository from the working directory.

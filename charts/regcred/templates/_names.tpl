@@ -50,6 +50,23 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
+{{/* Pod Security restricted, of the pod and of its container. */}}
+{{- define "regcred.podSecurityContext" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{- define "regcred.securityContext" -}}
+allowPrivilegeEscalation: false
+capabilities:
+  drop: [ALL]
+readOnlyRootFilesystem: true
+{{- end }}
+
 {{/* Values that are good by themselves and not together. */}}
 {{- define "regcred.check" -}}
 {{- if and .Values.allowAmbientIdentity (not .Values.policies.enabled) }}
