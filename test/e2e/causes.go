@@ -55,12 +55,16 @@ func causes(ctx context.Context, e *e2e) (outcome, error) {
 		namespaces = append(namespaces, d.namespace())
 	}
 	defer e.discard(ctx, append(namespaces, bystanding, uncredentialed)...)
+	if err := late.meet(ctx, e); err != nil {
+		return o, err
+	}
+	// By now, whatever failed in another scenario has been counted.
 	before, err := e.pullFailures(ctx)
 	if err != nil {
 		return o, err
 	}
-	if err := late.meet(ctx, e); err != nil {
-		return o, err
+	if before[late.cause] != 1 {
+		return o, fmt.Errorf("%s is counted %d times, want once", late.cause, before[late.cause])
 	}
 	errs := make([]error, len(dooms)+1)
 	var running sync.WaitGroup
@@ -77,8 +81,10 @@ func causes(ctx context.Context, e *e2e) (outcome, error) {
 		return o, err
 	}
 	want := map[string]int{}
-	for _, d := range append(dooms, late) {
+	for _, d := range dooms {
 		want[d.cause]++
+	}
+	for _, d := range append(dooms, late) {
 		o.note("%s: told of the pod%s, counted once%s", d.cause, d.whom(), d.end())
 	}
 	for _, n := range none {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -89,7 +91,9 @@ func (e *e2e) breakRegistries() (restore func(), err error) {
 	if _, err := e.lab.AWS.StoreImage(registry, brokenImage, "v1", image); err != nil {
 		return nil, err
 	}
-	untrusted := httptest.NewTLSServer(http.NotFoundHandler())
+	untrusted := httptest.NewUnstartedServer(http.NotFoundHandler())
+	untrusted.Config.ErrorLog = log.New(io.Discard, "", 0) // that its certificate is refused is the point
+	untrusted.StartTLS()
 	e.lab.Internet.Route(func(host string) (string, bool) { return untrusted.Listener.Addr().String(), host == untrustedHost })
 	e.lab.DockerHub.Registry.Set(cloud.Fault{Throttle: -1})
 	e.lab.JFrog.Registry.Set(cloud.Fault{Outage: cloud.OutageServerError})
