@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,6 +34,7 @@ const (
 	shared    = "regcred" // the ClusterRegistryCredential, and its Secrets
 	pullLabel = "regcred.dev/pull"
 	account   = "default" // the ServiceAccount that it links
+	nodeName  = "node-1"
 )
 
 // e2e is what all scenarios share: a cluster with one node, a cloud and a controller.
@@ -63,7 +65,7 @@ func (e *e2e) start(ctx context.Context) (err error) {
 		return err
 	}
 	e.lab, err = lab.StartEmpty(ctx, controlplane.Options{
-		ControllerManager: true, MoreControllers: node.Controllers, Scheduler: true, APIServerFlags: node.APIServerFlags,
+		ControllerManager: true, MoreControllers: slices.Concat(node.Controllers, ownerControllers), Scheduler: true, APIServerFlags: node.APIServerFlags,
 	}, cloud.Options{TokenLife: tokenLife})
 	if err != nil {
 		return err
@@ -83,7 +85,7 @@ func (e *e2e) start(ctx context.Context) (err error) {
 	}
 	e.say("etcd, kube-apiserver, kube-controller-manager, kube-scheduler and the controller are up, installed from the chart")
 	e.node, err = node.Start(ctx, node.Options{
-		Plane: e.lab.ControlPlane, Internet: e.lab.Internet, Name: "node-1",
+		Plane: e.lab.ControlPlane, Internet: e.lab.Internet, Name: nodeName,
 		Pause: e.pause(), Verification: node.NeverVerifyPreloadedImages,
 	})
 	if err != nil {

@@ -27,7 +27,7 @@ func (e *e2e) install(ctx context.Context, link bool) error {
 		return fmt.Errorf("building helm: %w", err)
 	}
 	cmd := exec.CommandContext(ctx, strings.TrimSpace(string(path)), "upgrade", "--install", "regcred", "charts/regcred",
-		"--namespace", lab.Namespace, "--create-namespace", "--set", "replicas=0", "--set", "policies.link="+strconv.FormatBool(link),
+		"--namespace", lab.Namespace, "--create-namespace", "--set", "replicas=0,recoverPods=true,metrics.secure=false", "--set", "policies.link="+strconv.FormatBool(link),
 		"--set", "policies.tokenAudiences={https://"+cloud.DefaultJFrogHost+"}")
 	home := filepath.Join(e.dir, "helm")
 	cmd.Dir = e.lab.Root

@@ -42,6 +42,8 @@ func (o *outcome) note(format string, args ...any) {
 // cloud fail, or stop the controller or the kubelet, are alone.
 var programme = [][]scenario{
 	{{"a pod names the Secret, inherits it, or has no right to it", patterns}},
+	{{"every cause of a failed pull is told", causes}},
+	{{"a pod from before the link is recovered", recovered}},
 	{
 		{"pods through ten rotations", rotations},
 		{"namespace and first pod in one apply", firstPods},

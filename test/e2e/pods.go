@@ -19,6 +19,7 @@ type podOptions struct {
 	pullPolicy  corev1.PullPolicy
 	life        time.Duration
 	labels      map[string]string
+	gated       bool // it is not scheduled before the gate is removed
 }
 
 func newPod(namespace, name string, o podOptions) *corev1.Pod {
@@ -43,6 +44,9 @@ func newPod(namespace, name string, o podOptions) *corev1.Pod {
 			TerminationGracePeriodSeconds: new(int64(1)),
 			Containers:                    []corev1.Container{container},
 		},
+	}
+	if o.gated {
+		pod.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "regcred.test/later"}}
 	}
 	for _, secret := range o.pullSecrets {
 		pod.Spec.ImagePullSecrets = append(pod.Spec.ImagePullSecrets, corev1.LocalObjectReference{Name: secret})

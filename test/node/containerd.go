@@ -17,8 +17,11 @@ import (
 // containerdNamespace is that of the kubelet's containers in containerd, and the name of the cgroup that they are in.
 const containerdNamespace = "k8s.io"
 
-// sandboxImage is never pulled: it is in containerd before the first pod is.
-const sandboxImage = "regcred.test/pause:1"
+// SandboxImage is never pulled: it is in containerd before the first pod is. It runs as a workload, too.
+const SandboxImage = "regcred.test/pause:1"
+
+// NoHosts is a domain without hosts (RFC 6761, 6.4). The proxy would answer for them that it cannot reach them; containerd asks DNS.
+const NoHosts = ".invalid"
 
 const containerdStartTimeout = 60 * time.Second
 
@@ -61,7 +64,7 @@ func (n *Node) startContainerd(ctx context.Context) error {
 		filepath.Join(network, "none.conflist"):        networkConfig,
 		filepath.Join(hosts, "_default", "hosts.toml"): fmt.Sprintf(hostsConfig, n.opts.Internet.CAPath()),
 		config: fmt.Sprintf(containerdConfig, filepath.Join(n.disk, "containerd"), filepath.Join(n.disk, "containerd-state"),
-			n.socket(), sandboxImage, network, hosts),
+			n.socket(), SandboxImage, network, hosts),
 	}
 	for path, content := range files {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -71,18 +74,18 @@ func (n *Node) startContainerd(ctx context.Context) error {
 			return err
 		}
 	}
-	containerd, err := n.space.start(n.logFile("containerd"), n.opts.Internet.Env(), "containerd", "--config", config)
+	containerd, err := n.space.start(n.logFile("containerd"), append(n.opts.Internet.Env(), "NO_PROXY="+NoHosts), "containerd", "--config", config)
 	if err != nil {
 		return err
 	}
 	if err := n.waitForContainerd(ctx, containerd); err != nil {
 		return err
 	}
-	image, err := Image(n.opts.Pause, sandboxImage)
+	image, err := Image(n.opts.Pause, SandboxImage)
 	if err != nil {
 		return err
 	}
-	return n.load(ctx, sandboxImage, image)
+	return n.load(ctx, SandboxImage, image)
 }
 
 func (n *Node) waitForContainerd(ctx context.Context, containerd *process) error {
