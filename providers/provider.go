@@ -33,6 +33,30 @@ type Revoker interface {
 	Revoke(ctx context.Context, req Request, id string) error
 }
 
+// Endpointer is a Provider that knows where its calls go.
+type Endpointer interface {
+	// Endpoint names what the call of the request is limited, and given a rest, as one with: the host that it really asks.
+	Endpoint(req Request) string
+}
+
+// Annotated is a Provider that reads annotations of the ServiceAccounts that it acts as.
+type Annotated interface {
+	// Annotations are the keys that it reads. No other is part of a source.
+	Annotations() []string
+}
+
+// AudienceLister is a Provider that asks for tokens of ServiceAccounts with audiences that belong to its cloud.
+type AudienceLister interface {
+	// Audiences are anchored regular expressions (RE2) of those audiences. The admission policy for tokens is generated from them.
+	Audiences() []string
+}
+
+// Curer is a Provider that knows how its users allow a pull.
+type Curer interface {
+	// Cure is what to do when a token may not pull, as an imperative without a full stop.
+	Cure() string
+}
+
 // Request is everything that a token depends on. Its exported fields are its identity: two requests with equal fields may
 // share a token, two with any difference never do.
 type Request struct {
@@ -174,11 +198,25 @@ func (Sensitive) MarshalLog() any { return redacted }
 // Reveal returns the text itself.
 func (s Sensitive) Reveal() string { return string(s) }
 
+// Scope says whose fault an Error is, and so who has to wait because of it.
+type Scope int
+
+const (
+	// ScopeRequest is what a tenant's input or rights decide. It concerns nobody else.
+	ScopeRequest Scope = iota
+	// ScopeEndpoint is that of whom was called: no connection, no TLS, no answer in time, a server error, or its own throttling.
+	ScopeEndpoint
+	// ScopeKubernetes is that of the API server of this cluster.
+	ScopeKubernetes
+)
+
 // Error is why a provider has no token. Its text names the cause and what helps, and never holds a token, a response body or a
 // URL query: it ends up in status, events and logs.
 type Error struct {
 	// Reason is one of the reasons of package v1alpha1.
 	Reason string
+	// Scope is whose fault it is.
+	Scope Scope
 	// RetryAfter is how long the cloud asks to be left alone; 0 when it does not say.
 	RetryAfter time.Duration
 	// Terminal means that only a change of the spec can help. 401 and 403 are not terminal: a policy can be mended elsewhere.
