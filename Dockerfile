@@ -4,6 +4,7 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go/pkg/mod go mod download
 COPY api api
+COPY internal internal
 COPY providers providers
 COPY controllers controllers
 COPY cmd cmd
