@@ -8,7 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/lru"
 
-	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/broker"
 )
 
 const (
@@ -116,7 +116,7 @@ func (f *failing) refresh(key Key, now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for other, at := range f.refreshed {
-		if now.Sub(at) >= providers.RefreshSpacing {
+		if now.Sub(at) >= broker.RefreshSpacing {
 			delete(f.refreshed, other)
 		}
 	}

@@ -67,7 +67,7 @@ func (p *pulls) lead() {
 	p.queue = make(chan FailedPull, 2*failingAtOnce)
 	queue := p.queue
 	p.metrics = prometheus.NewRegistry()
-	p.r = NewPullReconciler(p.TargetReconciler, p.Tokens.(broker), p.recorder, NewPullFailures(p.metrics))
+	p.r = NewPullReconciler(p.TargetReconciler, p.Tokens.(telling), p.recorder, NewPullFailures(p.metrics))
 	p.r.PodEvents = p.recorder
 	p.r.Wake = func(f FailedPull) { queue <- f }
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/broker"
 	"github.com/regcred/regcred/providers/static"
 	"github.com/regcred/regcred/test/cloud"
 )
@@ -34,7 +35,7 @@ func newHubWorld(t *testing.T, labels map[string]string) (w *hubWorld, target Ta
 	t.Cleanup(func() { _ = hub.Close() })
 	_, err = hub.SeedImage("team/app", "v1")
 	base.must(err)
-	base.Tokens = providers.NewBroker(t.Context(), base.time, map[string]providers.Provider{static.Name: static.New(base.time)})
+	base.Tokens = broker.New(t.Context(), base.time, map[string]providers.Provider{static.Name: static.New(base.time)})
 	w = &hubWorld{world: base, hub: hub, source: &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: ns, Labels: labels},
 		Type:       corev1.SecretTypeBasicAuth,

@@ -25,6 +25,7 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/broker"
 )
 
 const (
@@ -98,13 +99,13 @@ func (m *mint) Revoke(_ context.Context, _ providers.Request, id string) error {
 	return m.fail["revoke"]
 }
 
-// broker tells when a revocation has ended.
-type broker struct {
-	*providers.Broker
+// telling tells when a revocation has ended.
+type telling struct {
+	*broker.Broker
 	revocations chan<- struct{}
 }
 
-func (b broker) Revoke(id string, done func(error)) {
+func (b telling) Revoke(id string, done func(error)) {
 	b.Broker.Revoke(id, func(err error) {
 		done(err)
 		b.revocations <- struct{}{}
@@ -175,7 +176,7 @@ func (w *world) restart() {
 	w.revocations = make(chan struct{}, 100)
 	w.TargetReconciler = &TargetReconciler{
 		Cache: labelled{w.admin}, Live: w.admin, Client: ours, Clock: w.time, Namespace: home, Ledger: ledger,
-		Tokens:   broker{providers.NewBroker(w.Context(), w.time, map[string]providers.Provider{"ecr": w.mint}), w.revocations},
+		Tokens:   telling{broker.New(w.Context(), w.time, map[string]providers.Provider{"ecr": w.mint}), w.revocations},
 		Excluded: sets.New("kube-system"),
 		Wake:     func(t Target, _ int) { woken <- t },
 	}

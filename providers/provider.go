@@ -1,7 +1,6 @@
 // Package providers turns a registry entry and an identity into a token for that registry.
 //
-// A provider has one method and no Kubernetes client. The Broker stands between the providers and those who need tokens:
-// it makes at most one call per distinct request and remembers what it got.
+// A provider has one method and no Kubernetes client. What is here is the seam between the providers and those who need tokens.
 package providers
 
 import (
@@ -13,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/regcred/regcred/api/v1alpha1"
@@ -31,6 +29,14 @@ type Revoker interface {
 	// Revoke ends the token with this ID, which the request, or one of the same identity, has brought. A token that is gone already is
 	// no error.
 	Revoke(ctx context.Context, req Request, id string) error
+}
+
+// Revoke ends a token of p, if p can do that.
+func Revoke(ctx context.Context, p Provider, req Request, id string) error {
+	if r, ok := p.(Revoker); ok {
+		return r.Revoke(ctx, req, id)
+	}
+	return Errorf(v1alpha1.ReasonInvalidRequest, "tokens of this provider cannot be revoked")
 }
 
 // Endpointer is a Provider that knows where its calls go.
@@ -127,108 +133,3 @@ type Secret struct {
 }
 
 func (s *Secret) String() string { return "Secret " + s.Namespace + "/" + s.Name }
-
-// Token is what registries accept, for a while.
-type Token struct {
-	// Logins are what the registries are shown: one, except where somebody else decides on the content.
-	Logins []Login
-	// IssuedAt is when the Broker got the token, by our clock.
-	IssuedAt time.Time
-	// ExpiresAt is when the token ends, by our clock, as the cloud itself says; Never for what has no end that we know of.
-	ExpiresAt time.Time
-	// RenewableAt is when the cloud begins to hand out another token: until then it repeats this one. Zero if it never does that.
-	RenewableAt time.Time
-	// ID names the token to a Revoker. It is no secret. Empty if the token cannot be revoked.
-	ID string
-	// Verified is how a trial of the token has ended; empty if none was asked for.
-	Verified metav1.ConditionStatus
-}
-
-// Login is a username and a password, and where they are good.
-type Login struct {
-	Username string
-	Password Sensitive
-	// Hosts are the registry hosts, as they stand in an image reference.
-	Hosts []string
-}
-
-// Never is the expiry of what does not expire. It is a time like any other, so that comparing needs no special case; and near enough
-// for the difference to be a time.Duration.
-var Never = time.Date(2200, time.January, 1, 0, 0, 0, 0, time.UTC)
-
-// Hosts are the registry hosts that the token is for.
-func (t Token) Hosts() []string {
-	if len(t.Logins) == 1 {
-		return t.Logins[0].Hosts
-	}
-	var hosts []string
-	for _, l := range t.Logins {
-		hosts = append(hosts, l.Hosts...)
-	}
-	return hosts
-}
-
-// RefreshAt is when the token is due to be replaced: at half of its life. Half is what the kubelet's own ECR provider uses;
-// it leaves the other half to outlast an outage of the cloud. A token that the cloud still repeats then is due when it no longer does.
-func (t Token) RefreshAt() time.Time {
-	half := t.IssuedAt.Add(t.ExpiresAt.Sub(t.IssuedAt) / 2)
-	if t.RenewableAt.After(half) {
-		return t.RenewableAt
-	}
-	return half
-}
-
-// Sensitive is text that no format verb, encoder or logger writes out. Reveal it where it is put to use.
-type Sensitive string
-
-const redacted = "[redacted]"
-
-// String hides the text.
-func (Sensitive) String() string { return redacted }
-
-// Format implements fmt.Formatter, so that it hides the text from every verb.
-func (Sensitive) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
-
-// MarshalText implements encoding.TextMarshaler, and hides the text from encoders.
-func (Sensitive) MarshalText() ([]byte, error) { return []byte(redacted), nil }
-
-// MarshalLog implements logr.Marshaler.
-func (Sensitive) MarshalLog() any { return redacted }
-
-// Reveal returns the text itself.
-func (s Sensitive) Reveal() string { return string(s) }
-
-// Scope says whose fault an Error is, and so who has to wait because of it.
-type Scope int
-
-const (
-	// ScopeRequest is what a tenant's input or rights decide. It concerns nobody else.
-	ScopeRequest Scope = iota
-	// ScopeEndpoint is that of whom was called: no connection, no TLS, no answer in time, a server error, or its own throttling.
-	ScopeEndpoint
-	// ScopeKubernetes is that of the API server of this cluster.
-	ScopeKubernetes
-)
-
-// Error is why a provider has no token. Its text names the cause and what helps, and never holds a token, a response body or a
-// URL query: it ends up in status, events and logs.
-type Error struct {
-	// Reason is one of the reasons of package v1alpha1.
-	Reason string
-	// Scope is whose fault it is.
-	Scope Scope
-	// RetryAfter is how long the cloud asks to be left alone; 0 when it does not say.
-	RetryAfter time.Duration
-	// Terminal means that only a change of the spec can help. 401 and 403 are not terminal: a policy can be mended elsewhere.
-	Terminal bool
-	// Err is the cause and the cure in words.
-	Err error
-}
-
-func (e *Error) Error() string { return e.Err.Error() }
-func (e *Error) Unwrap() error { return e.Err }
-
-// Errorf makes an Error with a reason. It does not wrap: an SDK's error text may hold what must not be shown.
-func Errorf(reason, format string, args ...any) *Error {
-	return &Error{Reason: reason, Err: fmt.Errorf(format, args...)}
-}

@@ -18,7 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/regcred/regcred/controllers"
-	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/broker"
 )
 
 // version is set by the linker.
@@ -111,18 +111,18 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	system := clock.RealClock{}
-	all, err := newProviders(o, providers.NewMetrics(metrics.Registry, system), system)
+	all, err := newProviders(o, broker.NewMetrics(metrics.Registry, system), system)
 	if err != nil {
 		return err
 	}
-	broker := providers.NewBroker(ctx, system, all)
+	tokens := broker.New(ctx, system, all)
 
 	ledger := &controllers.Ledger{}
-	metrics.Registry.MustRegister(broker, &controllers.Metrics{Ledger: ledger, Clock: system, Elected: mgr.Elected()})
+	metrics.Registry.MustRegister(tokens, &controllers.Metrics{Ledger: ledger, Clock: system, Elected: mgr.Elected()})
 	excluded := sets.New(splitList(o.excludedNamespaces)...)
 	targets := &controllers.TargetReconciler{
 		Live: mgr.GetAPIReader(), Client: mgr.GetClient(),
-		Tokens: broker, Clock: system, Ledger: ledger,
+		Tokens: tokens, Clock: system, Ledger: ledger,
 		Namespace: o.namespace, Excluded: excluded, AllowAmbientIdentity: o.allowAmbientIdentity,
 	}
 	err = controllers.Setup(ctx, mgr, view, targets, &controllers.StatusReconciler{
@@ -135,7 +135,7 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	pulls := controllers.NewPullReconciler(targets, broker, mgr.GetEventRecorder("regcred"), controllers.NewPullFailures(metrics.Registry))
+	pulls := controllers.NewPullReconciler(targets, tokens, mgr.GetEventRecorder("regcred"), controllers.NewPullFailures(metrics.Registry))
 	if err := controllers.SetupPulls(mgr, pulls); err != nil {
 		return err
 	}

@@ -9,14 +9,16 @@ import (
 	"github.com/regcred/regcred/providers/acr"
 	"github.com/regcred/regcred/providers/artifactory"
 	"github.com/regcred/regcred/providers/artifactregistry"
+	"github.com/regcred/regcred/providers/broker"
 	"github.com/regcred/regcred/providers/ecr"
 	"github.com/regcred/regcred/providers/ecrpublic"
 	"github.com/regcred/regcred/providers/plugin"
 	"github.com/regcred/regcred/providers/static"
+	"github.com/regcred/regcred/providers/verify"
 )
 
 // newProviders is where names meet implementations. What every provider needs is around them, and not in them.
-func newProviders(o options, metrics *providers.Metrics, c clock.PassiveClock) (map[string]providers.Provider, error) {
+func newProviders(o options, metrics *broker.Metrics, c clock.PassiveClock) (map[string]providers.Provider, error) {
 	azure, err := acr.New(c, acr.Options{ExtraSuffixes: splitList(o.acrHostSuffixes)})
 	if err != nil {
 		return nil, fmt.Errorf("--acr-host-suffixes: %w", err)
@@ -37,7 +39,7 @@ func newProviders(o options, metrics *providers.Metrics, c clock.PassiveClock) (
 		all[plugin.Name] = plugins
 	}
 	for name, p := range all {
-		all[name] = &providers.Verifier{Provider: metrics.Observe(name, p), Observe: metrics.ObserveTrials(name)}
+		all[name] = &verify.Verifier{Provider: metrics.Observe(name, p), Observe: metrics.ObserveTrials(name)}
 	}
 	return all, nil
 }

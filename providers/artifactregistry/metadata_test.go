@@ -15,11 +15,12 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
 	"github.com/regcred/regcred/providers/artifactregistry"
+	"github.com/regcred/regcred/providers/broker"
 	"github.com/regcred/regcred/test/cloud"
 )
 
 // brokered asks the Broker until its call has ended.
-func brokered(t *testing.T, b *providers.Broker, req providers.Request, newerThan time.Time) (providers.Token, error) {
+func brokered(t *testing.T, b *broker.Broker, req providers.Request, newerThan time.Time) (providers.Token, error) {
 	t.Helper()
 	for {
 		done := make(chan struct{})
@@ -36,10 +37,10 @@ func brokered(t *testing.T, b *providers.Broker, req providers.Request, newerTha
 func TestTheMetadataServersTokenIsRefreshedWhenThereIsANewOne(t *testing.T) {
 	now := clocktesting.NewFakePassiveClock(time.Date(2026, time.November, 1, 12, 0, 0, 0, time.UTC))
 	google := startGoogleAt(t, now.Now)
-	broker := providers.NewBroker(t.Context(), now, map[string]providers.Provider{artifactregistry.Name: artifactregistry.New(now, google.Transport())})
+	tokens := broker.New(t.Context(), now, map[string]providers.Provider{artifactregistry.Name: artifactregistry.New(now, google.Transport())})
 	req := request(v1alpha1.ArtifactRegistry{}, providers.Identity{})
 
-	first, err := brokered(t, broker, req, time.Time{})
+	first, err := brokered(t, tokens, req, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,13 +53,13 @@ func TestTheMetadataServersTokenIsRefreshedWhenThereIsANewOne(t *testing.T) {
 	}
 	// What would happen at half of its life, and why it must not: this is what a loop would be made of.
 	now.SetTime(begin.Add(30 * time.Minute))
-	if _, err := brokered(t, broker, req, first.ExpiresAt); reason(err) != v1alpha1.ReasonNotRenewed {
+	if _, err := brokered(t, tokens, req, first.ExpiresAt); reason(err) != v1alpha1.ReasonNotRenewed {
 		t.Errorf("at half of its life another token was to be had: %v", err)
 	}
 
 	google.ResetCalls()
 	now.SetTime(first.RefreshAt())
-	second, err := brokered(t, broker, req, first.ExpiresAt)
+	second, err := brokered(t, tokens, req, first.ExpiresAt)
 	if err != nil {
 		t.Fatalf("when the token was due, no other was to be had: %v", err)
 	}

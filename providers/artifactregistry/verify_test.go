@@ -10,6 +10,7 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
 	"github.com/regcred/regcred/providers/artifactregistry"
+	"github.com/regcred/regcred/providers/verify"
 	"github.com/regcred/regcred/test/cloud"
 )
 
@@ -18,7 +19,7 @@ import (
 func TestTokensAreTriedAtTheRegistries(t *testing.T) {
 	for host, repository := range map[string]string{host: "my-project/apps/app", "eu.gcr.io": "my-project/app"} {
 		google := startGoogle(t)
-		v := &providers.Verifier{Provider: artifactregistry.New(clock.RealClock{}, google.Transport()), Transport: google.Transport()}
+		v := &verify.Verifier{Provider: artifactregistry.New(clock.RealClock{}, google.Transport()), Transport: google.Transport()}
 		req := request(v1alpha1.ArtifactRegistry{Hosts: []string{host}}, providers.Identity{})
 		req.Registry.Verify = &v1alpha1.Verify{Repository: repository}
 		got, err := v.Token(t.Context(), req)
@@ -31,7 +32,7 @@ func TestTokensAreTriedAtTheRegistries(t *testing.T) {
 
 		// A token that dies between its making and its trial.
 		dead := &dying{Provider: v.Provider, google: google}
-		_, err = (&providers.Verifier{Provider: dead, Transport: google.Transport()}).Token(t.Context(), req)
+		_, err = (&verify.Verifier{Provider: dead, Transport: google.Transport()}).Token(t.Context(), req)
 		wantFailure(t, err, v1alpha1.ReasonVerificationFailed, "HTTP status 401")
 	}
 }

@@ -22,7 +22,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/regcred/regcred/controllers"
-	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/broker"
 )
 
 // labels says of every label what it holds, and what bounds its values.
@@ -130,9 +130,9 @@ func alertsIn(path string) ([]alert, error) {
 // all are Regcred's own metrics, sorted by name.
 func all() ([]metric, error) {
 	own := &described{}
-	providers.NewMetrics(own, clock.RealClock{})
+	broker.NewMetrics(own, clock.RealClock{})
 	controllers.NewPullFailures(own)
-	own.MustRegister(providers.NewBroker(context.Background(), clock.RealClock{}, nil), &controllers.Metrics{})
+	own.MustRegister(broker.New(context.Background(), clock.RealClock{}, nil), &controllers.Metrics{})
 	var metrics []metric
 	for _, d := range own.descriptions {
 		m, err := parse(d.String())

@@ -1,4 +1,4 @@
-package providers
+package broker
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/providers"
 )
 
 const (
@@ -33,7 +34,7 @@ type endpoint struct {
 	// failures are those in a row that are the endpoint's own fault.
 	failures  int
 	restUntil time.Time
-	cause     *Error
+	cause     *providers.Error
 	// trial is open while a single call finds out whether the endpoint is back.
 	trial chan struct{}
 	// life is how long the last token was to live.
@@ -47,7 +48,7 @@ func newEndpoint(name string) *endpoint {
 }
 
 // restingError is why a call was not made.
-type restingError struct{ failure *Error }
+type restingError struct{ failure *providers.Error }
 
 func (r *restingError) Error() string { return r.failure.Error() }
 
@@ -58,19 +59,19 @@ func (e *endpoint) use(now time.Time) {
 }
 
 // do makes a call when its turn has come. It fails with a restingError instead while the endpoint rests.
-func (e *endpoint) do(ctx context.Context, now func() time.Time, call func() (Token, error)) (Token, error) {
+func (e *endpoint) do(ctx context.Context, now func() time.Time, call func() (providers.Token, error)) (providers.Token, error) {
 	if err := e.limit.Wait(ctx); err != nil {
-		return Token{}, err
+		return providers.Token{}, err
 	}
 	select {
 	case e.room <- struct{}{}:
 		defer func() { <-e.room }()
 	case <-ctx.Done():
-		return Token{}, ctx.Err()
+		return providers.Token{}, ctx.Err()
 	}
 	trial, err := e.admit(ctx, now)
 	if err != nil {
-		return Token{}, err
+		return providers.Token{}, err
 	}
 	token, err := call()
 	e.settle(token, err, now(), trial)
@@ -106,12 +107,12 @@ func (e *endpoint) admit(ctx context.Context, now func() time.Time) (trial bool,
 }
 
 func (e *endpoint) resting(left time.Duration) *restingError {
-	return &restingError{&Error{Reason: e.cause.Reason, RetryAfter: left,
+	return &restingError{&providers.Error{Reason: e.cause.Reason, RetryAfter: left,
 		Err: fmt.Errorf("%w; other calls to %s have failed, too, and it is left alone for a while", e.cause.Err, e.name)}}
 }
 
 // settle takes the end of a call.
-func (e *endpoint) settle(token Token, err error, now time.Time, trial bool) {
+func (e *endpoint) settle(token providers.Token, err error, now time.Time, trial bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.usedAt = now
@@ -141,7 +142,7 @@ func (e *endpoint) settle(token Token, err error, now time.Time, trial bool) {
 }
 
 // ownFault says whether a failure is the endpoint's and not the request's.
-func ownFault(failure *Error) bool {
+func ownFault(failure *providers.Error) bool {
 	return failure.Reason == v1alpha1.ReasonUnavailable || failure.Reason == v1alpha1.ReasonThrottled
 }
 

@@ -1,4 +1,4 @@
-package providers_test
+package broker_test
 
 import (
 	"testing"
@@ -10,10 +10,11 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/broker"
 )
 
 // sizes is what the Broker's metrics show, without what is 0, by name and, for endpoints, state.
-func sizes(t *testing.T, b *providers.Broker) map[string]float64 {
+func sizes(t *testing.T, b *broker.Broker) map[string]float64 {
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(b)
@@ -44,7 +45,7 @@ func sizes(t *testing.T, b *providers.Broker) map[string]float64 {
 func TestMetricsShowWhatTheBrokerHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fake{life: time.Hour}
-		b := broker(t, p)
+		b := newBroker(t, p)
 		check := func(when string, want map[string]float64) {
 			t.Helper()
 			if diff := cmp.Diff(want, sizes(t, b)); diff != "" {

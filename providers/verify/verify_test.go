@@ -1,4 +1,4 @@
-package providers_test
+package verify_test
 
 import (
 	"context"
@@ -19,12 +19,17 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/verify"
 )
 
 const (
 	trialHost     = "registry.example"
 	trialPassword = "canary-trial"
 )
+
+func request(region string) providers.Request {
+	return providers.Request{Registry: v1alpha1.Registry{Name: "prod", ECR: &v1alpha1.ECR{Region: region}}}
+}
 
 // minted is a provider with one token.
 type minted struct{ hosts []string }
@@ -57,7 +62,7 @@ func (s *trial) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // run tries a token for team/app at the hosts.
-func (s *trial) run(ctx context.Context, t *testing.T, verify v1alpha1.Verify, hosts ...string) (token providers.Token, result string, err error) {
+func (s *trial) run(ctx context.Context, t *testing.T, spec v1alpha1.Verify, hosts ...string) (token providers.Token, result string, err error) {
 	t.Helper()
 	server := httptest.NewTLSServer(s)
 	defer server.Close()
@@ -69,9 +74,9 @@ func (s *trial) run(ctx context.Context, t *testing.T, verify v1alpha1.Verify, h
 		},
 	}
 	defer rt.CloseIdleConnections()
-	v := &providers.Verifier{Provider: minted{hosts}, Transport: rt, Observe: func(r string) { result = r }}
+	v := &verify.Verifier{Provider: minted{hosts}, Transport: rt, Observe: func(r string) { result = r }}
 	req := request("eu-west-1")
-	req.Registry.Verify = &verify
+	req.Registry.Verify = &spec
 	token, err = v.Token(ctx, req)
 	return token, result, err
 }
@@ -238,7 +243,7 @@ func TestTheHostToTryIsAMatterOfChoice(t *testing.T) {
 
 func TestWhatIsNotAskedForIsNotTried(t *testing.T) {
 	tried := false
-	v := &providers.Verifier{Provider: minted{[]string{trialHost}}, Observe: func(string) { tried = true }}
+	v := &verify.Verifier{Provider: minted{[]string{trialHost}}, Observe: func(string) { tried = true }}
 	token, err := v.Token(t.Context(), request("eu-west-1"))
 	if err != nil || token.Verified != "" || tried {
 		t.Errorf("Verified=%q, %v", token.Verified, err)

@@ -1,7 +1,9 @@
-package providers
+package broker
 
 import (
 	"time"
+
+	"github.com/regcred/regcred/providers"
 )
 
 // RefreshSpacing is the least time between two refusals of one source that count: what a registry refuses again and again is not
@@ -20,7 +22,7 @@ type refusal struct {
 
 // Refuse says that a registry refuses the token of req's source that ends at expiresAt, so that it is handed out no longer and whoever
 // holds it asks for another. It says whether that counts: not within a minute of the last time.
-func (b *Broker) Refuse(req Request, expiresAt time.Time) bool {
+func (b *Broker) Refuse(req providers.Request, expiresAt time.Time) bool {
 	source, now := req.Source(), b.clock.Now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -42,7 +44,7 @@ func (b *Broker) Refuse(req Request, expiresAt time.Time) bool {
 }
 
 // RefusedAt is for the field of that name of a request: when a token of its source was refused last, as far as anybody may still hold it.
-func (b *Broker) RefusedAt(req Request) string {
+func (b *Broker) RefusedAt(req providers.Request) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	refused, ok := b.refusals[req.Source()]

@@ -1,4 +1,4 @@
-package providers
+package broker
 
 import (
 	"errors"
@@ -7,19 +7,20 @@ import (
 	"time"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/providers"
 )
 
 // slot is what the Broker knows of one request.
 type slot struct {
 	source  string
-	token   Token
+	token   providers.Token
 	askedAt time.Time
 
 	calling bool
 	since   time.Time
 	waiting []func()
 
-	failure  *Error
+	failure  *providers.Error
 	failures int
 	retryAt  time.Time
 	// life is how long the last token was to live.
@@ -27,20 +28,20 @@ type slot struct {
 }
 
 // accept takes a minted token unless it is worse than the one held.
-func (s *slot) accept(token Token, now time.Time) error {
+func (s *slot) accept(token providers.Token, now time.Time) error {
 	switch {
-	case !token.usable(now):
-		return Errorf(v1alpha1.ReasonInvalidResponse, "the cloud's answer holds no usable token: "+
+	case !usable(token, now):
+		return providers.Errorf(v1alpha1.ReasonInvalidResponse, "the cloud's answer holds no usable token: "+
 			"check the clock of the controller's node and any proxy in between")
 	case !token.ExpiresAt.After(s.token.ExpiresAt):
-		return Errorf(v1alpha1.ReasonNotRenewed, "the cloud still hands out the token that is in use")
+		return providers.Errorf(v1alpha1.ReasonNotRenewed, "the cloud still hands out the token that is in use")
 	}
 	s.token = token
 	return nil
 }
 
 // usable says whether the token is one at all.
-func (t Token) usable(now time.Time) bool {
+func usable(t providers.Token, now time.Time) bool {
 	for _, l := range t.Logins {
 		if l.Password == "" || len(l.Hosts) == 0 {
 			return false
@@ -75,16 +76,16 @@ func longest(life time.Duration) time.Duration {
 }
 
 // asError is the *Error in err; nil for nil.
-func asError(err error) *Error {
+func asError(err error) *providers.Error {
 	if err == nil {
 		return nil
 	}
 	if resting, ok := errors.AsType[*restingError](err); ok {
 		return resting.failure
 	}
-	failure, ok := errors.AsType[*Error](err)
+	failure, ok := errors.AsType[*providers.Error](err)
 	if !ok {
-		failure = Errorf(v1alpha1.ReasonInternal, "unexpected failure of type %T", err)
+		failure = providers.Errorf(v1alpha1.ReasonInternal, "unexpected failure of type %T", err)
 	}
 	return failure
 }

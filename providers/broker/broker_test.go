@@ -1,4 +1,4 @@
-package providers_test
+package broker_test
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/broker"
 )
 
 // fake mints tokens that live for life, or fails with err, after latency. A negative latency hangs until the caller gives up.
@@ -46,9 +47,9 @@ func (f *fake) Token(ctx context.Context, _ providers.Request) (providers.Token,
 	}, nil
 }
 
-func broker(t *testing.T, p providers.Provider) *providers.Broker {
+func newBroker(t *testing.T, p providers.Provider) *broker.Broker {
 	t.Helper()
-	return providers.NewBroker(t.Context(), clock.RealClock{}, map[string]providers.Provider{"ecr": p})
+	return broker.New(t.Context(), clock.RealClock{}, map[string]providers.Provider{"ecr": p})
 }
 
 func request(region string) providers.Request {
@@ -59,7 +60,7 @@ func request(region string) providers.Request {
 func pass(d time.Duration) { time.Sleep(d) } //nolint:forbidigo // the clock is synctest's
 
 // ask asks until the call that it started has ended.
-func ask(b *providers.Broker, req providers.Request, newerThan time.Time) (providers.Token, error) {
+func ask(b *broker.Broker, req providers.Request, newerThan time.Time) (providers.Token, error) {
 	woken := make(chan struct{})
 	token, err := b.Token(req, newerThan, func() { close(woken) })
 	if _, pending := errors.AsType[*providers.PendingError](err); !pending {
@@ -72,7 +73,7 @@ func ask(b *providers.Broker, req providers.Request, newerThan time.Time) (provi
 func TestManyTargetsShareOneCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fake{life: 12 * time.Hour, latency: time.Second}
-		b := broker(t, p)
+		b := newBroker(t, p)
 		var woken atomic.Int32
 		for range 1000 {
 			var pending *providers.PendingError
@@ -97,7 +98,7 @@ func TestManyTargetsShareOneCall(t *testing.T) {
 func TestATargetThatIsDueGetsANewerTokenThanItHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fake{life: 12 * time.Hour}
-		b := broker(t, p)
+		b := newBroker(t, p)
 		first, err := ask(b, request("eu-west-1"), time.Time{})
 		if err != nil {
 			t.Fatal(err)
@@ -117,72 +118,9 @@ func TestATargetThatIsDueGetsANewerTokenThanItHolds(t *testing.T) {
 	})
 }
 
-func TestAnyDifferenceInTheRequestMissesTheMemory(t *testing.T) {
-	base := request("eu-west-1")
-	base.Identity.ServiceAccount = &providers.ServiceAccount{Namespace: "a", Name: "puller", UID: "1", Annotations: map[string]string{"role": "x"}}
-	secret := request("eu-west-1")
-	secret.Identity.Secret = &providers.Secret{Namespace: "a", Name: "keys", UID: "1", ResourceVersion: "7"}
-	cases := map[string]struct {
-		from   providers.Request
-		change func(*providers.Request)
-	}{
-		"region":      {base, func(r *providers.Request) { r.Registry.ECR = &v1alpha1.ECR{Region: "eu-west-2"} }},
-		"role":        {base, func(r *providers.Request) { r.Registry.ECR = &v1alpha1.ECR{Region: "eu-west-1", RoleARN: "arn"} }},
-		"external ID": {base, func(r *providers.Request) { r.Registry.ECR = &v1alpha1.ECR{Region: "eu-west-1", ExternalID: "id"} }},
-		"refresh":     {base, func(r *providers.Request) { r.RefreshRequestedAt = "now" }},
-		"no identity": {base, func(r *providers.Request) { r.Identity = providers.Identity{} }},
-		"ServiceAccount UID": {base, func(r *providers.Request) {
-			sa := *r.Identity.ServiceAccount
-			sa.UID = "2"
-			r.Identity.ServiceAccount = &sa
-		}},
-		"ServiceAccount namespace": {base, func(r *providers.Request) {
-			sa := *r.Identity.ServiceAccount
-			sa.Namespace = "b"
-			r.Identity.ServiceAccount = &sa
-		}},
-		"ServiceAccount annotation": {base, func(r *providers.Request) {
-			sa := *r.Identity.ServiceAccount
-			sa.Annotations = map[string]string{"role": "y"}
-			r.Identity.ServiceAccount = &sa
-		}},
-		"Secret version": {secret, func(r *providers.Request) {
-			s := *r.Identity.Secret
-			s.ResourceVersion = "8"
-			r.Identity.Secret = &s
-		}},
-		"Secret UID": {secret, func(r *providers.Request) {
-			s := *r.Identity.Secret
-			s.UID = "2"
-			r.Identity.Secret = &s
-		}},
-	}
-	for name, c := range cases {
-		changed := c.from
-		c.change(&changed)
-		if changed.Key() == c.from.Key() {
-			t.Errorf("%s: the change is not part of the key", name)
-		}
-		if name != "refresh" && changed.Source() == c.from.Source() {
-			t.Errorf("%s: the change is not part of the source", name)
-		}
-		if name == "refresh" && changed.Source() != c.from.Source() {
-			t.Error("a refresh request changes what a token is made from")
-		}
-	}
-}
-
-func TestEntriesThatDifferInNameAloneShareAToken(t *testing.T) {
-	one, two := request("eu-west-1"), request("eu-west-1")
-	two.Registry.Name = "another"
-	if one.Key() != two.Key() || one.Source() != two.Source() {
-		t.Error("the same request of two credentials would cost two calls")
-	}
-}
-
 func TestTimesAreWholeSecondsAsTheyAreWrittenDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		token, err := ask(broker(t, &fake{life: time.Hour + time.Millisecond}), request("eu-west-1"), time.Time{})
+		token, err := ask(newBroker(t, &fake{life: time.Hour + time.Millisecond}), request("eu-west-1"), time.Time{})
 		if err != nil || token.ExpiresAt.Nanosecond() != 0 {
 			t.Errorf("the token expires at %v, and would seem newer than its own record: %v", token.ExpiresAt, err)
 		}
@@ -192,7 +130,7 @@ func TestTimesAreWholeSecondsAsTheyAreWrittenDown(t *testing.T) {
 func TestAFailureIsSharedAndBacksOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fake{err: providers.Errorf(v1alpha1.ReasonAccessDenied, "no")}
-		b := broker(t, p)
+		b := newBroker(t, p)
 		var gaps []time.Duration
 		for range 30 {
 			_, err := ask(b, request("eu-west-1"), time.Time{})
@@ -222,7 +160,7 @@ func TestAFailureIsSharedAndBacksOff(t *testing.T) {
 func TestRetryAfterIsHonouredWithinReason(t *testing.T) {
 	for asked, want := range map[time.Duration]time.Duration{10 * time.Minute: 10 * time.Minute, 48 * time.Hour: 15 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
-			b := broker(t, &fake{err: &providers.Error{Reason: v1alpha1.ReasonThrottled, RetryAfter: asked, Err: errors.New("slow down")}})
+			b := newBroker(t, &fake{err: &providers.Error{Reason: v1alpha1.ReasonThrottled, RetryAfter: asked, Err: errors.New("slow down")}})
 			_, err := ask(b, request("eu-west-1"), time.Time{})
 			var failure *providers.Error
 			if !errors.As(err, &failure) || failure.RetryAfter != want {
@@ -235,7 +173,7 @@ func TestRetryAfterIsHonouredWithinReason(t *testing.T) {
 func TestAHungCloudDelaysOnlyThoseWhoWaitForIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hung, well := &fake{latency: -1}, &fake{life: time.Hour}
-		b := providers.NewBroker(t.Context(), clock.RealClock{}, map[string]providers.Provider{"ecrPublic": hung, "ecr": well})
+		b := broker.New(t.Context(), clock.RealClock{}, map[string]providers.Provider{"ecrPublic": hung, "ecr": well})
 		start := time.Now()
 		other := providers.Request{Registry: v1alpha1.Registry{Name: "hung", ECRPublic: &v1alpha1.ECRPublic{}}}
 		var pending *providers.PendingError
@@ -259,7 +197,7 @@ func TestAHungCloudDelaysOnlyThoseWhoWaitForIt(t *testing.T) {
 func TestAWorseTokenNeverReplacesTheOneHeld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fake{life: time.Hour}
-		b := broker(t, p)
+		b := newBroker(t, p)
 		good, err := ask(b, request("eu-west-1"), time.Time{})
 		if err != nil {
 			t.Fatal(err)
@@ -279,7 +217,7 @@ func TestAWorseTokenNeverReplacesTheOneHeld(t *testing.T) {
 func TestAnUnusableTokenIsAFailure(t *testing.T) {
 	for name, p := range map[string]*fake{"expired": {life: -time.Minute}, "ends now": {}} {
 		synctest.Test(t, func(t *testing.T) {
-			_, err := ask(broker(t, p), request("eu-west-1"), time.Time{})
+			_, err := ask(newBroker(t, p), request("eu-west-1"), time.Time{})
 			var failure *providers.Error
 			if !errors.As(err, &failure) || failure.Reason != v1alpha1.ReasonInvalidResponse {
 				t.Errorf("%s: got %v, want InvalidResponse", name, err)
@@ -294,23 +232,10 @@ func (panicking) Token(context.Context, providers.Request) (providers.Token, err
 
 func TestAPanicOfAProviderIsAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, err := ask(broker(t, panicking{}), request("eu-west-1"), time.Time{})
+		_, err := ask(newBroker(t, panicking{}), request("eu-west-1"), time.Time{})
 		var failure *providers.Error
 		if !errors.As(err, &failure) || failure.Reason != v1alpha1.ReasonInternal || strings.Contains(err.Error(), "canary") {
 			t.Errorf("got %v, want Internal without the panic's own words", err)
 		}
 	})
-}
-
-func TestSensitiveIsNeverWrittenOut(t *testing.T) {
-	password := providers.Sensitive("canary")
-	token := providers.Token{Logins: []providers.Login{{Username: "AWS", Password: password}}}
-	for _, text := range []string{fmt.Sprint(token), fmt.Sprintf("%v %+v %#v %s %q %x", token, token, token, password, password, password)} {
-		if strings.Contains(text, "canary") || strings.Contains(text, fmt.Sprintf("%x", "canary")) {
-			t.Errorf("the password shows in %q", text)
-		}
-	}
-	if password.Reveal() != "canary" {
-		t.Error("the password is lost")
-	}
 }

@@ -1,4 +1,4 @@
-package providers
+package broker
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/providers"
 )
 
 // Metrics counts and times the calls of every provider. It decorates providers, so that neither they nor the Broker know of it.
@@ -46,7 +47,7 @@ func NewMetrics(r prometheus.Registerer, c clock.PassiveClock) *Metrics {
 }
 
 // Observe returns p with its calls counted under name.
-func (m *Metrics) Observe(name string, p Provider) Provider {
+func (m *Metrics) Observe(name string, p providers.Provider) providers.Provider {
 	m.calls.WithLabelValues(name)
 	return &observed{Provider: p, name: name, metrics: m}
 }
@@ -57,24 +58,24 @@ func (m *Metrics) ObserveTrials(name string) func(result string) {
 }
 
 type observed struct {
-	Provider
+	providers.Provider
 	name    string
 	metrics *Metrics
 }
 
 // Revoke implements Revoker if the provider does.
-func (o *observed) Revoke(ctx context.Context, req Request, id string) error {
-	return revoke(ctx, o.Provider, req, id)
+func (o *observed) Revoke(ctx context.Context, req providers.Request, id string) error {
+	return providers.Revoke(ctx, o.Provider, req, id)
 }
 
-func (o *observed) Token(ctx context.Context, req Request) (Token, error) {
+func (o *observed) Token(ctx context.Context, req providers.Request) (providers.Token, error) {
 	start := o.metrics.clock.Now()
 	token, err := o.Provider.Token(ctx, req)
 	o.metrics.calls.WithLabelValues(o.name).Inc()
 	o.metrics.seconds.WithLabelValues(o.name).Observe(max(0, o.metrics.clock.Since(start)).Seconds())
 	if err != nil {
 		reason := v1alpha1.ReasonInternal
-		if known, ok := errors.AsType[*Error](err); ok {
+		if known, ok := errors.AsType[*providers.Error](err); ok {
 			reason = known.Reason
 		}
 		o.metrics.errors.WithLabelValues(o.name, reason).Inc()

@@ -1,4 +1,4 @@
-package providers_test
+package broker_test
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/broker"
 )
 
 // tenant is one of many requests to one endpoint.
@@ -20,7 +21,7 @@ func tenant(region string, n int) providers.Request {
 }
 
 // askAll asks for many tokens at once.
-func askAll(b *providers.Broker, region string, n int) {
+func askAll(b *broker.Broker, region string, n int) {
 	for i := range n {
 		_, _ = b.Token(tenant(region, i), time.Time{}, func() {})
 	}
@@ -30,7 +31,7 @@ func askAll(b *providers.Broker, region string, n int) {
 func TestCallsToOneEndpointAreSpaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fake{life: time.Hour}
-		b := broker(t, p)
+		b := newBroker(t, p)
 		askAll(b, "eu-west-1", 120)
 		if got := p.calls.Load(); got != 20 {
 			t.Errorf("%d calls at once, want a burst of 20", got)
@@ -49,7 +50,7 @@ func TestCallsToOneEndpointAreSpaced(t *testing.T) {
 func TestAHungEndpointHoldsFewCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fake{latency: -1}
-		b := broker(t, p)
+		b := newBroker(t, p)
 		askAll(b, "eu-west-1", 200)
 		pass(29 * time.Second)
 		synctest.Wait()
@@ -67,7 +68,7 @@ func TestAHungEndpointHoldsFewCalls(t *testing.T) {
 func TestAnEndpointThatIsDownIsLeftAloneAndThenTriedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fake{err: providers.Errorf(v1alpha1.ReasonUnavailable, "down"), life: time.Hour}
-		b := broker(t, p)
+		b := newBroker(t, p)
 		for i := range 5 {
 			if _, err := ask(b, tenant("eu-west-1", i), time.Time{}); err == nil {
 				t.Fatal("no failure")
@@ -100,7 +101,7 @@ func TestAnEndpointThatIsDownIsLeftAloneAndThenTriedOnce(t *testing.T) {
 func TestARestGrowsWhileTheTrialsFail(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fake{err: providers.Errorf(v1alpha1.ReasonUnavailable, "down")}
-		b := broker(t, p)
+		b := newBroker(t, p)
 		for start := time.Now(); time.Since(start) < time.Hour; pass(time.Second) {
 			for i := range 20 {
 				_, _ = b.Token(tenant("eu-west-1", i), time.Time{}, func() {})
@@ -117,7 +118,7 @@ func TestARestGrowsWhileTheTrialsFail(t *testing.T) {
 func TestAnEndpointOfShortLivedTokensRestsShortly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fake{life: 40 * time.Second}
-		b := broker(t, p)
+		b := newBroker(t, p)
 		for i := range 10 {
 			if _, err := ask(b, tenant("eu-west-1", i), time.Time{}); err != nil {
 				t.Fatal(err)
@@ -141,7 +142,7 @@ func TestAnEndpointOfShortLivedTokensRestsShortly(t *testing.T) {
 func TestARetryAfterSilencesTheWholeEndpoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fake{life: time.Hour, err: &providers.Error{Reason: v1alpha1.ReasonThrottled, RetryAfter: 5 * time.Minute, Err: errors.New("slow down")}}
-		b := broker(t, p)
+		b := newBroker(t, p)
 		_, _ = ask(b, tenant("eu-west-1", 1), time.Time{})
 		p.err = nil
 		_, err := ask(b, tenant("eu-west-1", 2), time.Time{})
@@ -162,7 +163,7 @@ func TestARetryAfterSilencesTheWholeEndpoint(t *testing.T) {
 func TestARefusalOfOneRequestIsNoFaultOfTheEndpoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fake{life: time.Hour, err: providers.Errorf(v1alpha1.ReasonAccessDenied, "no")}
-		b := broker(t, p)
+		b := newBroker(t, p)
 		for i := range 10 {
 			_, _ = ask(b, tenant("eu-west-1", i), time.Time{})
 		}
@@ -176,7 +177,7 @@ func TestARefusalOfOneRequestIsNoFaultOfTheEndpoint(t *testing.T) {
 func TestAShortLivedTokenIsNotWaitedForForMinutes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fake{life: 40 * time.Second}
-		b := broker(t, p)
+		b := newBroker(t, p)
 		token, err := ask(b, request("eu-west-1"), time.Time{})
 		if err != nil {
 			t.Fatal(err)
@@ -213,7 +214,7 @@ func (r *revoker) Token(ctx context.Context, req providers.Request) (providers.T
 func TestATokenIsRevokedByItsProvider(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &revoker{fake: &fake{life: time.Hour}}
-		b := broker(t, p)
+		b := newBroker(t, p)
 		revoke := func(id string) error {
 			ended := make(chan error, 1)
 			b.Revoke(id, func(err error) { ended <- err })

@@ -1,4 +1,6 @@
-package providers
+// Package broker stands between the providers and those who need tokens: it makes at most one call per distinct request, whoever asks, and
+// remembers what it got.
+package broker
 
 import (
 	"context"
@@ -10,6 +12,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/providers"
 )
 
 const (
@@ -25,26 +28,18 @@ const (
 	idle = 10 * time.Minute
 )
 
-// PendingError is returned while a call is under way. The caller is woken when it ends.
-type PendingError struct {
-	// Since is when the call began.
-	Since time.Time
-}
-
-func (*PendingError) Error() string { return "the token is being minted" }
-
 // Broker holds live tokens in memory and mints new ones, one call at a time for each distinct request, whoever asks and however
 // often. It never blocks its callers, so a hung cloud delays only those who wait for that cloud.
 type Broker struct {
 	base      context.Context //nolint:containedctx // calls outlive the reconcile that starts them, and end with the process
-	providers map[string]Provider
+	providers map[string]providers.Provider
 	clock     clock.PassiveClock
 
 	mu        sync.Mutex
 	slots     map[string]*slot
 	endpoints map[string]*endpoint
 	// held is the live token of each source that expires last, whatever refresh request it answers.
-	held map[string]Token
+	held map[string]providers.Token
 	// revocable are the live tokens that can be revoked, by their ID.
 	revocable map[string]revocable
 	// refusals are of the sources whose token a registry has refused.
@@ -56,15 +51,15 @@ type Broker struct {
 
 // revocable is who can revoke a token.
 type revocable struct {
-	req       Request
+	req       providers.Request
 	expiresAt time.Time
 }
 
-// NewBroker returns a Broker over the given providers, by the name of their union member. Calls end when ctx does.
-func NewBroker(ctx context.Context, c clock.PassiveClock, providers map[string]Provider) *Broker {
+// New returns a Broker over the given providers, by the name of their union member. Calls end when ctx does.
+func New(ctx context.Context, c clock.PassiveClock, all map[string]providers.Provider) *Broker {
 	return &Broker{
-		base: ctx, providers: providers, clock: c,
-		slots: map[string]*slot{}, endpoints: map[string]*endpoint{}, held: map[string]Token{}, revocable: map[string]revocable{},
+		base: ctx, providers: all, clock: c,
+		slots: map[string]*slot{}, endpoints: map[string]*endpoint{}, held: map[string]providers.Token{}, revocable: map[string]revocable{},
 		refusals: map[string]refusal{}, trials: map[[sha256.Size]byte]*trial{},
 	}
 }
@@ -73,11 +68,11 @@ func NewBroker(ctx context.Context, c clock.PassiveClock, providers map[string]P
 //
 // If a call is needed it is started, and Token returns a *PendingError; wake is then called once, when the call has ended. After a
 // failed call Token returns its *Error until the time to try again has come; RetryAfter is what remains until then.
-func (b *Broker) Token(req Request, newerThan time.Time, wake func()) (Token, error) {
+func (b *Broker) Token(req providers.Request, newerThan time.Time, wake func()) (providers.Token, error) {
 	name, _ := req.Registry.Provider()
 	provider, ok := b.providers[name]
 	if !ok {
-		return Token{}, &Error{
+		return providers.Token{}, &providers.Error{
 			Reason: v1alpha1.ReasonInvalidRequest, Terminal: true, RetryAfter: terminalRetry,
 			Err: fmt.Errorf("provider %q is not set up in this controller: see its flags, or remove the entry", name),
 		}
@@ -99,19 +94,19 @@ func (b *Broker) Token(req Request, newerThan time.Time, wake func()) (Token, er
 	if s.failure != nil && now.Before(s.retryAt) {
 		failure := *s.failure
 		failure.RetryAfter = s.retryAt.Sub(now)
-		return Token{}, &failure
+		return providers.Token{}, &failure
 	}
 	s.waiting = append(s.waiting, wake)
 	if !s.calling {
 		s.calling, s.since = true, now
 		go b.call(key, s, provider, req, b.endpoint(req.Endpoint()))
 	}
-	return Token{}, &PendingError{Since: s.since}
+	return providers.Token{}, &providers.PendingError{Since: s.since}
 }
 
 // Held returns the best live token from the source of req that is in memory, without asking anybody for it. It may answer another
 // refresh request than that of req.
-func (b *Broker) Held(req Request) (Token, bool) {
+func (b *Broker) Held(req providers.Request) (providers.Token, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	token, ok := b.held[req.Source()]
@@ -129,8 +124,8 @@ func (b *Broker) endpoint(name string) *endpoint {
 	return e
 }
 
-func (b *Broker) call(key string, s *slot, provider Provider, req Request, e *endpoint) {
-	token, err := e.do(b.base, b.clock.Now, func() (Token, error) { return b.mint(provider, req) })
+func (b *Broker) call(key string, s *slot, provider providers.Provider, req providers.Request, e *endpoint) {
+	token, err := e.do(b.base, b.clock.Now, func() (providers.Token, error) { return b.mint(provider, req) })
 
 	b.mu.Lock()
 	now := b.clock.Now()
@@ -175,26 +170,26 @@ func (b *Broker) Revoke(id string, done func(error)) {
 	b.mu.Unlock()
 	name, _ := token.req.Registry.Provider()
 	go func() {
-		_, err := e.do(b.base, b.clock.Now, func() (Token, error) {
+		_, err := e.do(b.base, b.clock.Now, func() (providers.Token, error) {
 			ctx, cancel := context.WithTimeout(b.base, callTimeout)
 			defer cancel()
-			return Token{}, revoke(ctx, b.providers[name], token.req, id)
+			return providers.Token{}, providers.Revoke(ctx, b.providers[name], token.req, id)
 		})
 		done(err)
 	}()
 }
 
-func (b *Broker) mint(provider Provider, req Request) (token Token, err error) {
+func (b *Broker) mint(provider providers.Provider, req providers.Request) (token providers.Token, err error) {
 	ctx, cancel := context.WithTimeout(b.base, callTimeout)
 	defer cancel()
 	defer func() {
 		if recover() != nil {
-			err = Errorf(v1alpha1.ReasonInternal, "a call to %s panicked; please report this as a bug", req.Endpoint())
+			err = providers.Errorf(v1alpha1.ReasonInternal, "a call to %s panicked; please report this as a bug", req.Endpoint())
 		}
 	}()
 	token, err = provider.Token(ctx, req)
 	if err != nil && ctx.Err() != nil {
-		err = Errorf(v1alpha1.ReasonUnavailable, "no answer within %s: check the endpoint, the proxy and the network policies of the controller", callTimeout)
+		err = providers.Errorf(v1alpha1.ReasonUnavailable, "no answer within %s: check the endpoint, the proxy and the network policies of the controller", callTimeout)
 	}
 	return token, err
 }

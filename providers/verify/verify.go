@@ -1,4 +1,5 @@
-package providers
+// Package verify tries tokens at their registry, as a container runtime would, and shows them to nobody else.
+package verify
 
 import (
 	"context"
@@ -18,6 +19,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/providers"
 	"github.com/regcred/regcred/providers/internal/outbound"
 	"github.com/regcred/regcred/providers/internal/registryhost"
 )
@@ -32,7 +34,7 @@ const (
 // Verifier tries the tokens of a provider before anybody gets them, if the entry asks for it. It decorates providers, so that neither
 // they nor the Broker know of it.
 type Verifier struct {
-	Provider
+	providers.Provider
 	// Transport makes the requests to registries; nil for one that honours the proxy of the environment.
 	Transport http.RoundTripper
 	// Observe is told how each trial ended; nil for nobody.
@@ -48,7 +50,7 @@ const (
 
 // Token mints a token and tries it. A token that the registry refuses is an error; one that could not be tried is not, for the registry's
 // trouble must not become that of the pods.
-func (v *Verifier) Token(ctx context.Context, req Request) (Token, error) {
+func (v *Verifier) Token(ctx context.Context, req providers.Request) (providers.Token, error) {
 	token, err := v.Provider.Token(ctx, req)
 	if err != nil || req.Registry.Verify == nil {
 		return token, err
@@ -57,7 +59,7 @@ func (v *Verifier) Token(ctx context.Context, req Request) (Token, error) {
 	switch {
 	case refusal != nil:
 		v.observe(verifyRefused)
-		return Token{}, refusal
+		return providers.Token{}, refusal
 	case err != nil:
 		v.observe(verifyUnknown)
 		token.Verified = metav1.ConditionUnknown
@@ -69,15 +71,8 @@ func (v *Verifier) Token(ctx context.Context, req Request) (Token, error) {
 }
 
 // Revoke implements Revoker if the provider does.
-func (v *Verifier) Revoke(ctx context.Context, req Request, id string) error {
-	return revoke(ctx, v.Provider, req, id)
-}
-
-func revoke(ctx context.Context, p Provider, req Request, id string) error {
-	if r, ok := p.(Revoker); ok {
-		return r.Revoke(ctx, req, id)
-	}
-	return Errorf(v1alpha1.ReasonInvalidRequest, "tokens of this provider cannot be revoked")
+func (v *Verifier) Revoke(ctx context.Context, req providers.Request, id string) error {
+	return providers.Revoke(ctx, v.Provider, req, id)
 }
 
 func (v *Verifier) observe(result string) {
@@ -87,7 +82,7 @@ func (v *Verifier) observe(result string) {
 }
 
 // try asks the registry for a manifest as a container runtime would. A refusal condemns the token; any other error says nothing of it.
-func (v *Verifier) try(ctx context.Context, req Request, token Token) (refusal *Error, err error) {
+func (v *Verifier) try(ctx context.Context, req providers.Request, token providers.Token) (refusal *providers.Error, err error) {
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
 	host, login, refusal := verifiedHost(req, token)
@@ -96,7 +91,7 @@ func (v *Verifier) try(ctx context.Context, req Request, token Token) (refusal *
 	}
 	repository, err := name.NewRepository(host.String()+"/"+req.Registry.Verify.Repository, name.StrictValidation)
 	if err != nil {
-		return Errorf(v1alpha1.ReasonInvalidRequest, "verify.repository is no repository of %s: correct it", host), nil
+		return providers.Errorf(v1alpha1.ReasonInvalidRequest, "verify.repository is no repository of %s: correct it", host), nil
 	}
 	if err = v.pull(ctx, login, repository, verifyReference); err != nil {
 		return refusedBy(err, req, host)
@@ -105,7 +100,7 @@ func (v *Verifier) try(ctx context.Context, req Request, token Token) (refusal *
 }
 
 // pull asks for a manifest as a container runtime would.
-func (v *Verifier) pull(ctx context.Context, login Login, repository name.Repository, reference string) error {
+func (v *Verifier) pull(ctx context.Context, login providers.Login, repository name.Repository, reference string) error {
 	authorized, err := v.logIn(ctx, login, repository.Registry, repository.Scope(transport.PullScope))
 	if err != nil {
 		return err
@@ -120,14 +115,14 @@ func (v *Verifier) pull(ctx context.Context, login Login, repository name.Reposi
 }
 
 // logIn returns a transport that shows the login to the registry, or what its token endpoint gives for it.
-func (v *Verifier) logIn(ctx context.Context, login Login, registry name.Registry, scopes ...string) (http.RoundTripper, error) {
+func (v *Verifier) logIn(ctx context.Context, login providers.Login, registry name.Registry, scopes ...string) (http.RoundTripper, error) {
 	guarded := guard{outbound.Client(v.Transport).Transport, registry.RegistryStr()}
 	auth := &authn.Basic{Username: login.Username, Password: login.Password.Reveal()}
 	return transport.NewWithContext(ctx, registry, auth, guarded, scopes)
 }
 
 // verifiedHost is the host to try the token at, and what to show there.
-func verifiedHost(req Request, token Token) (registryhost.Host, Login, *Error) {
+func verifiedHost(req providers.Request, token providers.Token) (registryhost.Host, providers.Login, *providers.Error) {
 	want := string(req.Registry.Verify.Host)
 	for _, l := range token.Logins {
 		for _, text := range l.Hosts {
@@ -140,10 +135,10 @@ func verifiedHost(req Request, token Token) (registryhost.Host, Login, *Error) {
 		}
 	}
 	if want == "" {
-		return registryhost.Host{}, Login{}, Errorf(v1alpha1.ReasonInvalidRequest,
+		return registryhost.Host{}, providers.Login{}, providers.Errorf(v1alpha1.ReasonInvalidRequest,
 			"none of the hosts of the entry (%s) can be tried: leave verify out, or name a host without pattern and path", strings.Join(token.Hosts(), ", "))
 	}
-	return registryhost.Host{}, Login{}, Errorf(v1alpha1.ReasonInvalidRequest,
+	return registryhost.Host{}, providers.Login{}, providers.Errorf(v1alpha1.ReasonInvalidRequest,
 		"verify.host %q is none of the hosts of the entry (%s): correct it, or leave it out", want, strings.Join(token.Hosts(), ", "))
 }
 
@@ -176,12 +171,12 @@ func isRefusal(err error) bool {
 var code = regexp.MustCompile(`^[A-Z][A-Z_]{0,39}$`)
 
 // refusedBy explains a refusal in the registry's own code, and hands on every other error.
-func refusedBy(err error, req Request, host registryhost.Host) (*Error, error) {
+func refusedBy(err error, req providers.Request, host registryhost.Host) (*providers.Error, error) {
 	if !isRefusal(err) {
 		return nil, err
 	}
 	provider, _ := req.Registry.Provider()
-	return Errorf(v1alpha1.ReasonVerificationFailed, "the new token may not pull %s/%s (%s), so it is not published: %s",
+	return providers.Errorf(v1alpha1.ReasonVerificationFailed, "the new token may not pull %s/%s (%s), so it is not published: %s",
 		host, req.Registry.Verify.Repository, answerOf(err), allow[provider]), nil
 }
 
