@@ -7,9 +7,9 @@ TOOL := $(GO) tool -modfile=tools/go.mod
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 IMAGE ?= ghcr.io/regcred/regcred
 PUSH ?=
-RACE ?= -race
 KEEP ?=
 RUN ?=
+CLUSTER ?= kind
 
 # The shell word that makes the control plane's binaries present and names their directory.
 ASSETS = "$$($(GO) run ./test/controlplane/install etcd kube-apiserver kubectl kube-controller-manager)"
@@ -72,9 +72,8 @@ release: ## Put archives, charts, manifests, SBOM and checksums into dist: VERSI
 	VERSION="$(VERSION)" IMAGE="$(IMAGE)" GO="$(GO)" HELM="$(TOOL) helm" KUBECTL="$$kubectl" release/build
 
 .PHONY: test
-test: build ## Run all tests, with a real API server; RACE= leaves the race detector out.
-	assets=$(ASSETS); packages="$$($(GO) list ./... | grep -vE '/test/(bench|demo)$$')"; \
-	KUBEBUILDER_ASSETS="$$assets" $(GO) test $(RACE) $$packages
+test: build ## Run all tests, with a real API server and Prometheus; RACE= leaves the race detector out.
+	GO="$(GO)" test/run
 
 .PHONY: chart
 chart: build ## Lint, render, install, upgrade and uninstall the chart, in every order.
@@ -96,6 +95,15 @@ bench: build ## Measure Regcred, and every provider, over 1,000 namespaces.
 	assets=$(ASSETS); $(GO) build -o bin/bench ./test/bench; \
 	KUBEBUILDER_ASSETS="$$assets" exec bin/bench
 
+.PHONY: nightly
+nightly: build ## What takes too long for every change: the chart in every order, and the measurements.
+	$(MAKE) --no-print-directory chart
+	$(MAKE) --no-print-directory bench
+
+.PHONY: kind
+kind: ## Build the image, load it into the kind cluster CLUSTER= (default: kind), install the chart and apply a sample.
+	GO="$(GO)" HELM="$(TOOL) helm" CLUSTER="$(CLUSTER)" test/kind
+
 .PHONY: clean
-clean: ## Remove what was built here; the cache of control plane binaries stays.
+clean: ## Remove what was built here; the cache of binaries for tests stays.
 	rm -rf bin dist

@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/regcred/regcred/test/controlplane/assets"
 )
 
 // hurry is how many times faster than in production alerts are evaluated: every duration of the rules, `for` and ranges, is divided by
@@ -78,7 +80,7 @@ func startPrometheus(t *testing.T, rules ruleFile, metrics ...string) *prometheu
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), program(t, "prometheus"), "--config.file="+filepath.Join(dir, "prometheus.yaml"),
+	cmd := exec.CommandContext(t.Context(), program(t, assets.Prometheus), "--config.file="+filepath.Join(dir, "prometheus.yaml"),
 		"--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

@@ -4,7 +4,6 @@ package monitoring
 
 import (
 	"encoding/json"
-	"errors"
 	"io/fs"
 	"maps"
 	"os"
@@ -17,6 +16,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"github.com/regcred/regcred/test/controlplane/assets"
 )
 
 const root = "../.."
@@ -81,17 +82,13 @@ func decode(t *testing.T, path string, into any) {
 	}
 }
 
-// program finds a program of Debian's package prometheus.
 func program(t *testing.T, name string) string {
 	t.Helper()
-	path, err := exec.LookPath(name)
-	if errors.Is(err, exec.ErrNotFound) {
-		t.Fatalf("there is no %s: apt-get install --no-install-recommends prometheus, or see https://prometheus.io/download", name)
-	}
+	dir, err := assets.Find(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return path
+	return filepath.Join(dir, name)
 }
 
 func TestAlertsPassTheirUnitTests(t *testing.T) {
@@ -105,7 +102,7 @@ func TestAlertsPassTheirUnitTests(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{{"check", "rules", "rules.yaml"}, {"test", "rules", "alerts.yaml"}} {
-		cmd := exec.CommandContext(t.Context(), program(t, "promtool"), args...)
+		cmd := exec.CommandContext(t.Context(), program(t, assets.Promtool), args...)
 		cmd.Dir = dir
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)

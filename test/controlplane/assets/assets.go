@@ -1,5 +1,6 @@
-// Package assets provides the binaries of a Kubernetes control plane: from KUBEBUILDER_ASSETS, from a cache outside the
-// checkout, from setup-envtest where the internet is reachable, and otherwise built from the Go module proxy.
+// Package assets provides the binaries that tests run: those of a Kubernetes control plane, from KUBEBUILDER_ASSETS, and Prometheus',
+// from PATH; both from a cache outside the checkout, where they come from setup-envtest if the internet is reachable, and otherwise are
+// built from the Go module proxy.
 package assets
 
 import (
@@ -21,15 +22,20 @@ const (
 	ControllerManager = "kube-controller-manager"
 	Scheduler         = "kube-scheduler"
 	Kubelet           = "kubelet"
+
+	// Those of Prometheus are asked for apart from those above.
+	Prometheus = "prometheus"
+	Promtool   = "promtool"
 )
 
 // Find returns the directory that holds all the named binaries. It makes nothing: what is missing is an error that says
 // how to get it.
 func Find(ctx context.Context, names ...string) (string, error) {
-	if dir, ok := fromEnvironment(names); ok {
+	source := sourceOf(names)
+	if dir, ok := source.fromEnvironment(names); ok {
 		return dir, nil
 	}
-	release, err := readRelease(ctx)
+	release, err := readRelease(ctx, source)
 	if err != nil {
 		return "", err
 	}
@@ -38,8 +44,8 @@ func Find(ctx context.Context, names ...string) (string, error) {
 		return "", err
 	}
 	if missing := missingFrom(dir, names); len(missing) > 0 {
-		return "", fmt.Errorf("%s: neither in KUBEBUILDER_ASSETS nor in %s; run make test, or go run ./test/controlplane/install %s",
-			strings.Join(missing, ", "), dir, strings.Join(names, " "))
+		return "", fmt.Errorf("%s: neither in %s nor in %s; run make test, or go run ./test/controlplane/install %s",
+			strings.Join(missing, ", "), source.environment(), dir, strings.Join(names, " "))
 	}
 	return dir, nil
 }
@@ -47,10 +53,11 @@ func Find(ctx context.Context, names ...string) (string, error) {
 // Ensure returns the directory that holds all the named binaries, after downloading or building those that are missing.
 // It tells progress what it does, because a build takes minutes.
 func Ensure(ctx context.Context, progress io.Writer, names ...string) (string, error) {
-	if dir, ok := fromEnvironment(names); ok {
+	source := sourceOf(names)
+	if dir, ok := source.fromEnvironment(names); ok {
 		return dir, nil
 	}
-	release, err := readRelease(ctx)
+	release, err := readRelease(ctx, source)
 	if err != nil {
 		return "", err
 	}
@@ -78,13 +85,14 @@ func (r release) fill(ctx context.Context, progress io.Writer, dir string, names
 	}
 	defer unlock()
 
-	if missing := missingFrom(dir, names); slices.ContainsFunc(missing, published) {
+	if missing := missingFrom(dir, names); r.source == kubernetes && slices.ContainsFunc(missing, published) {
 		if err := r.download(ctx, progress, dir, missing); err != nil {
-			fmt.Fprintf(progress, "control plane: no download (%v), building instead\n", err)
+			fmt.Fprintf(progress, "no download (%v), building instead\n", err)
 		}
 	}
-	for _, name := range missingFrom(dir, names) {
-		if err := r.build(ctx, progress, dir, name); err != nil {
+	missing := missingFrom(dir, names)
+	for i, name := range missing {
+		if err := r.build(ctx, progress, dir, name, len(missing)-i-1); err != nil {
 			return err
 		}
 	}
@@ -110,16 +118,24 @@ func (r release) cacheDir() (string, error) {
 		}
 		base = filepath.Join(home, ".cache")
 	}
-	return filepath.Join(base, "regcred", "controlplane", r.version), nil
+	return filepath.Join(base, "regcred", r.name, r.version), nil
 }
 
-func fromEnvironment(names []string) (string, bool) {
-	dir := os.Getenv("KUBEBUILDER_ASSETS")
-	if dir == "" {
-		return "", false
+// environment names what may hold the binaries before the cache does.
+func (s source) environment() string {
+	if s == prometheus {
+		return "PATH"
 	}
-	dir, err := filepath.Abs(dir)
-	return dir, err == nil && len(missingFrom(dir, names)) == 0
+	return "KUBEBUILDER_ASSETS"
+}
+
+func (s source) fromEnvironment(names []string) (string, bool) {
+	for _, dir := range filepath.SplitList(os.Getenv(s.environment())) {
+		if dir, err := filepath.Abs(dir); err == nil && len(missingFrom(dir, names)) == 0 {
+			return dir, true
+		}
+	}
+	return "", false
 }
 
 func missingFrom(dir string, names []string) []string {

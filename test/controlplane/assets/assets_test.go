@@ -11,7 +11,7 @@ import (
 )
 
 func TestReleaseComesFromTheModFile(t *testing.T) {
-	r, err := readRelease(t.Context())
+	r, err := readRelease(t.Context(), kubernetes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,10 +23,35 @@ func TestReleaseComesFromTheModFile(t *testing.T) {
 	}
 }
 
+func TestPrometheusIsTakenFromThePathAndThenFromTheCache(t *testing.T) {
+	r, err := readRelease(t.Context(), prometheus)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := slices.Sorted(maps.Keys(r.packages)), []string{Prometheus, Promtool}; !slices.Equal(got, want) {
+		t.Errorf("binaries %v, want %v", got, want)
+	}
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	cache, err := r.cacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	addBinary(t, cache, Promtool)
+	if got, err := Find(t.Context(), Promtool); err != nil || got != cache {
+		t.Errorf("got %s, %v, want the cache, %s", got, err, cache)
+	}
+	onPath := t.TempDir()
+	addBinary(t, onPath, Promtool)
+	t.Setenv("PATH", os.Getenv("PATH")+string(filepath.ListSeparator)+onPath)
+	if got, err := Ensure(t.Context(), t.Output(), Promtool); err != nil || got != onPath {
+		t.Errorf("got %s, %v, want the one on PATH, %s", got, err, onPath)
+	}
+}
+
 func TestLdflagsStampTheVersion(t *testing.T) {
 	const want = "-s -w -X k8s.io/component-base/version.gitVersion=v1.40.3 " +
 		"-X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=40"
-	if got := (release{version: "v1.40.3"}).ldflags(); got != want {
+	if got := (release{source: kubernetes, version: "v1.40.3"}).ldflags(); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
@@ -42,7 +67,7 @@ func TestEnsureTakesWhatIsThere(t *testing.T) {
 }
 
 func TestFindLooksInTheCacheForWhatTheEnvironmentLacks(t *testing.T) {
-	r, err := readRelease(t.Context())
+	r, err := readRelease(t.Context(), kubernetes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,14 +123,14 @@ func TestLockLetsTheSecondWaitForTheFirst(t *testing.T) {
 }
 
 func TestBuildFailureLeavesNothingUnderTheName(t *testing.T) {
-	r, err := readRelease(t.Context())
+	r, err := readRelease(t.Context(), kubernetes)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.packages[Etcd] = "example.invalid/nothing"
 	dir := t.TempDir()
 	var progress bytes.Buffer
-	if err := r.build(t.Context(), &progress, dir, Etcd); err == nil || !strings.Contains(err.Error(), "building etcd") {
+	if err := r.build(t.Context(), &progress, dir, Etcd, 0); err == nil || !strings.Contains(err.Error(), "building etcd") {
 		t.Errorf("got %v, want an error that names the binary", err)
 	}
 	if left := missingFrom(dir, []string{Etcd}); len(left) != 1 {

@@ -34,7 +34,7 @@ func (r release) download(ctx context.Context, progress io.Writer, dir string, m
 	}
 	ctx, cancel := context.WithTimeout(ctx, downloadTimeout)
 	defer cancel()
-	fmt.Fprintf(progress, "control plane: downloading Kubernetes %s\n", r.minor())
+	fmt.Fprintf(progress, "downloading Kubernetes %s\n", r.minor())
 	cmd := exec.CommandContext(ctx, "go", "tool", "-modfile=tools/go.mod", "setup-envtest", "use", r.minor()+".x!",
 		"--bin-dir", filepath.Join(filepath.Dir(dir), "setup-envtest"), "-p", "path")
 	cmd.Dir = r.root
@@ -79,28 +79,24 @@ func reachable(ctx context.Context, url string) error {
 	return nil
 }
 
-// build compiles one binary from the module proxy. It appears under its name only when it is complete.
-func (r release) build(ctx context.Context, progress io.Writer, dir, name string) error {
-	fmt.Fprintf(progress, "control plane: building %s from %s (minutes, once per version)\n", name, r.packages[name])
-	start := time.Now()
+// build compiles one binary from the module proxy. It appears under its name only when it is complete; more are to come after it.
+func (r release) build(ctx context.Context, progress io.Writer, dir, name string, more int) error {
 	target := filepath.Join(dir, name)
 	unfinished := target + ".unfinished"
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", r.ldflags(), "-o", unfinished, r.packages[name])
-	cmd.Dir = filepath.Join(r.root, binariesModule)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
-	cmd.Stdout, cmd.Stderr = progress, progress
-	if err := cmd.Run(); err != nil {
+	cmd := exec.CommandContext(ctx, "go", "build", "-v", "-trimpath", "-buildvcs=false", "-tags", r.tags, "-ldflags", r.ldflags(), "-o", unfinished, r.packages[name])
+	cmd.Dir = filepath.Join(r.root, r.module)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=")
+	if err := r.watch(progress, filepath.Dir(dir), name, more).run(cmd); err != nil {
 		return fmt.Errorf("building %s: %w", name, err)
 	}
-	if err := os.Rename(unfinished, target); err != nil {
-		return err
-	}
-	fmt.Fprintf(progress, "control plane: %s is ready after %s\n", name, time.Since(start).Round(time.Second))
-	return nil
+	return os.Rename(unfinished, target)
 }
 
 // ldflags stamp the version: without them a Kubernetes component reports v0.0.0 and clients take it for an ancient one.
 func (r release) ldflags() string {
+	if r.source != kubernetes {
+		return "-s -w"
+	}
 	const version = "-X k8s.io/component-base/version."
 	major, minor, _ := strings.Cut(r.minor(), ".")
 	return strings.Join([]string{"-s -w", version + "gitVersion=" + r.version, version + "gitMajor=" + major, version + "gitMinor=" + minor}, " ")
@@ -113,7 +109,7 @@ func lock(progress io.Writer, path string) (unlock func(), err error) {
 	}
 	descriptor := int(file.Fd())
 	if err = syscall.Flock(descriptor, syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
-		fmt.Fprintln(progress, "control plane: another process is making the binaries, waiting for it")
+		fmt.Fprintln(progress, "another process is making the binaries, waiting for it")
 		for err = syscall.EINTR; errors.Is(err, syscall.EINTR); {
 			err = syscall.Flock(descriptor, syscall.LOCK_EX)
 		}

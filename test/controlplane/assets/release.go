@@ -12,23 +12,43 @@ import (
 	"strings"
 )
 
-// binariesModule is the module whose go.mod is the one place that states the versions and the packages of the binaries.
-const binariesModule = "test/controlplane/binaries"
+// source is a module whose go.mod is the one place that states the version and the packages of some binaries.
+type source struct {
+	name    string // of its folder in the cache
+	module  string // its folder in the checkout
+	project string // the required module that gives the version
+	tags    string // build tags
+}
 
-// release is what the go.mod of binariesModule says.
+var (
+	kubernetes = source{name: "controlplane", module: "test/controlplane/binaries", project: "k8s.io/kubernetes"}
+	// What Prometheus finds by service discovery is no business of a test; without it the build takes half of the time.
+	prometheus = source{name: "prometheus", module: "test/controlplane/prometheus", project: "github.com/prometheus/prometheus", tags: "remove_all_sd"}
+)
+
+// sourceOf is the source of all the named binaries.
+func sourceOf(names []string) source {
+	if len(names) > 0 && (names[0] == Prometheus || names[0] == Promtool) {
+		return prometheus
+	}
+	return kubernetes
+}
+
+// release is what the go.mod of a source says.
 type release struct {
+	source
 	root     string            // the checkout
 	modFile  string            // the go.mod that was read
-	version  string            // of Kubernetes, as in v1.37.2
+	version  string            // of the project, as in v1.37.2
 	packages map[string]string // binary → the main package it is built from
 }
 
-func readRelease(ctx context.Context) (release, error) {
+func readRelease(ctx context.Context, from source) (release, error) {
 	root, err := checkout()
 	if err != nil {
 		return release{}, err
 	}
-	r := release{root: root, modFile: filepath.Join(root, binariesModule, "go.mod"), packages: map[string]string{}}
+	r := release{source: from, root: root, modFile: filepath.Join(root, from.module, "go.mod"), packages: map[string]string{}}
 
 	out, err := exec.CommandContext(ctx, "go", "mod", "edit", "-json", r.modFile).Output()
 	if err != nil {
@@ -42,12 +62,12 @@ func readRelease(ctx context.Context) (release, error) {
 		return release{}, fmt.Errorf("reading %s: %w", r.modFile, err)
 	}
 	for _, required := range mod.Require {
-		if required.Path == "k8s.io/kubernetes" {
+		if required.Path == from.project {
 			r.version = required.Version
 		}
 	}
 	if r.version == "" {
-		return release{}, fmt.Errorf("%s does not require k8s.io/kubernetes", r.modFile)
+		return release{}, fmt.Errorf("%s does not require %s", r.modFile, from.project)
 	}
 	for _, tool := range mod.Tool {
 		r.packages[binaryName(tool.Path)] = tool.Path
@@ -63,7 +83,7 @@ func binaryName(pkg string) string {
 	return path.Base(pkg)
 }
 
-// checkout is the nearest directory from the current one upwards that holds binariesModule: `go test` starts a test in
+// checkout is the nearest directory from the current one upwards that holds the sources: `go test` starts a test in
 // its package's directory, `go run` where the user stands.
 func checkout() (string, error) {
 	dir, err := os.Getwd()
@@ -71,7 +91,7 @@ func checkout() (string, error) {
 		return "", err
 	}
 	for {
-		if _, err := os.Stat(filepath.Join(dir, binariesModule, "go.mod")); err == nil {
+		if _, err := os.Stat(filepath.Join(dir, kubernetes.module, "go.mod")); err == nil {
 			return dir, nil
 		}
 		parent := filepath.Dir(dir)

@@ -1,5 +1,5 @@
-// Command install makes sure that the binaries of a Kubernetes control plane are on this machine and prints the directory
-// that holds them, for use as KUBEBUILDER_ASSETS. Without arguments it installs what envtest needs.
+// Command install makes sure that the binaries of a Kubernetes control plane, or of Prometheus, are on this machine and prints the
+// directory that holds them, for use as KUBEBUILDER_ASSETS. Without arguments it installs what envtest needs.
 package main
 
 import (
