@@ -210,7 +210,7 @@ func TestAForeignSecretIsNeverTouchedWithoutConsent(t *testing.T) {
 			if ready.Status != metav1.ConditionFalse || ready.Reason != v1alpha1.ReasonSecretConflict || !strings.Contains(ready.Message, c.says) {
 				t.Errorf("Ready=%s %s: %s", ready.Status, ready.Reason, ready.Message)
 			}
-			if failures := w.report(target).Failures; len(failures) != 1 || failures[0].Namespace != ns {
+			if failures := w.report(target).Failures; len(failures) != 1 || failures[0].Count != 1 || failures[0].Namespaces[0] != ns {
 				t.Errorf("failures: %v", failures)
 			}
 			if told := w.told(); !strings.Contains(told, "Warning SecretConflict") {

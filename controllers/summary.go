@@ -12,8 +12,11 @@ import (
 	"github.com/regcred/regcred/providers"
 )
 
-// maxFailures is how many namespaces a status names.
-const maxFailures = 10
+// maxFailures is how many reasons a status tells of, and maxNamespaces how many namespaces of each.
+const (
+	maxFailures   = 10
+	maxNamespaces = 5
+)
 
 // summary is how a credential stands over all its targets.
 type summary struct {
@@ -25,7 +28,9 @@ type summary struct {
 	registries []v1alpha1.RegistryStatus
 	// live counts, by entry, the targets that hold a live token.
 	live     []int
-	failures []v1alpha1.NamespaceFailure
+	failures []v1alpha1.FailureGroup
+	// conflicting counts the targets whose Secret is not the credential's.
+	conflicting int
 	// nextExpiry is when the first token that lives will die; expired names an entry whose token has.
 	nextExpiry time.Time
 	expired    string
@@ -52,8 +57,9 @@ func (l *Ledger) sum(c *credential, selected []string, now time.Time) summary {
 		s.registries[i] = v1alpha1.RegistryStatus{Name: entry.Name, Hosts: firstHosts(b.hosts[entry.Name])}
 	}
 	type failing struct {
-		since time.Time
-		v1alpha1.NamespaceFailure
+		*failure
+		since     time.Time
+		namespace string
 	}
 	var failures []failing
 	for _, namespace := range selected {
@@ -71,15 +77,34 @@ func (l *Ledger) sum(c *credential, selected []string, now time.Time) summary {
 		}
 		if t.failure != nil {
 			s.addFailure(t.failure, namespace+": "+t.failure.message)
-			failures = append(failures, failing{t.failingSince, v1alpha1.NamespaceFailure{
-				Namespace: namespace, Reason: t.failure.reason, Message: truncate(t.failure.message)}})
+			failures = append(failures, failing{t.failure, t.failingSince, namespace})
 		}
 	}
 	slices.SortStableFunc(failures, func(a, b failing) int { return a.since.Compare(b.since) })
-	for _, f := range failures[:min(len(failures), maxFailures)] {
-		s.failures = append(s.failures, f.NamespaceFailure)
+	for _, f := range failures {
+		s.group(f.failure, f.namespace)
 	}
 	return s
+}
+
+// group adds a failing namespace to those of its reason.
+func (s *summary) group(f *failure, namespace string) {
+	if f.reason == v1alpha1.ReasonSecretConflict {
+		s.conflicting++
+	}
+	i := slices.IndexFunc(s.failures, func(g v1alpha1.FailureGroup) bool { return g.Reason == f.reason })
+	if i < 0 && len(s.failures) == maxFailures {
+		return
+	}
+	if i < 0 {
+		i = len(s.failures)
+		s.failures = append(s.failures, v1alpha1.FailureGroup{Reason: f.reason, Message: truncate(f.message)})
+	}
+	g := &s.failures[i]
+	g.Count++
+	if len(g.Namespaces) < maxNamespaces {
+		g.Namespaces = append(g.Namespaces, namespace)
+	}
 }
 
 // maxHosts is how many hosts of an entry a status names.
@@ -139,7 +164,7 @@ func (s *summary) fill(c *credential, status *v1alpha1.ClusterCredentialStatus) 
 		}
 	}
 	if c.Namespace == "" {
-		status.Namespaces = &v1alpha1.NamespaceCounts{Selected: int32(s.selected), Current: int32(s.current)}
+		status.Namespaces = &v1alpha1.NamespaceCounts{Selected: int32(s.selected), Current: int32(s.current), Conflicting: int32(s.conflicting)}
 		status.Failures = s.failures
 	}
 	if s.unheard == 0 {

@@ -78,19 +78,30 @@ func TestReady(t *testing.T) {
 	}
 }
 
-func TestAtMostTenFailuresAreNamedOldestFirst(t *testing.T) {
+func TestFailuresAreGroupedByReason(t *testing.T) {
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	targets := map[string]standing{}
 	var selected []string
-	for i := range 25 {
-		ns := fmt.Sprintf("ns-%02d", i)
+	add := func(reason string, since time.Duration) {
+		ns := fmt.Sprintf("ns-%02d", len(targets))
 		selected = append(selected, ns)
-		targets[ns] = standing{failure: &failure{reason: v1alpha1.ReasonSecretConflict, message: "conflict"}, failingSince: now.Add(-time.Duration(i) * time.Minute)}
+		targets[ns] = standing{failure: &failure{reason: reason, message: "why"}, failingSince: now.Add(-since)}
+	}
+	for i := range 25 {
+		add(v1alpha1.ReasonSecretConflict, time.Duration(i)*time.Minute)
+	}
+	for i := range 11 {
+		add(fmt.Sprintf("Reason%d", i), time.Hour+time.Duration(i)*time.Minute)
 	}
 	l, c := ledgerOf(now, targets)
 	failures := l.sum(c, selected, now).failures
-	if len(failures) != 10 || failures[0].Namespace != "ns-24" || failures[9].Namespace != "ns-15" {
+	if len(failures) != 10 || failures[0].Reason != "Reason10" || failures[0].Count != 1 {
 		t.Errorf("%v", failures)
+	}
+	l, c = ledgerOf(now, targets)
+	sum := l.sum(c, selected[:25], now)
+	if g := sum.failures[0]; sum.conflicting != 25 || len(sum.failures) != 1 || g.Count != 25 || fmt.Sprint(g.Namespaces) != "[ns-24 ns-23 ns-22 ns-21 ns-20]" {
+		t.Errorf("%d conflicting: %v", sum.conflicting, sum.failures)
 	}
 }
 

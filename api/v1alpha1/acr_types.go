@@ -17,14 +17,14 @@ type ACR struct {
 	// +listType=set
 	Regions []string `json:"regions,omitempty"`
 
-	// tenantID is the tenant of the identity. Absent: that of the ServiceAccount's annotation, of the Secret, or of the
+	// tenantID is the tenant of the identity. Default: that of the ServiceAccount's annotation, of the Secret, or of the
 	// controller's environment (AZURE_TENANT_ID).
 	// +optional
 	// +kubebuilder:validation:MaxLength=36
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$')",message="tenantID must be a UUID in lower case, such as 72f988bf-86f1-41af-91ab-2d7cd011db47"
 	TenantID string `json:"tenantID,omitempty"`
 
-	// clientID is the application or the user-assigned managed identity. Absent: that of the ServiceAccount's annotation, of the
+	// clientID is the application or the user-assigned managed identity. Default: that of the ServiceAccount's annotation, of the
 	// Secret, or of the controller's environment (AZURE_CLIENT_ID).
 	// +optional
 	// +kubebuilder:validation:MaxLength=36

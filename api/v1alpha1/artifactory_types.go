@@ -12,7 +12,7 @@ type Artifactory struct {
 	URL string `json:"url"`
 
 	// hosts lists the registry hosts that the Secret is for: the platform's own (repository path), <repository>.<host>
-	// (sub-domain) or <host>:<port>. Absent: the host of url.
+	// (sub-domain) or <host>:<port>. Default: the host of url.
 	// +optional
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
@@ -25,13 +25,13 @@ type Artifactory struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-zA-Z0-9][a-zA-Z0-9._-]*$')",message="providerName must be the name of an OpenID Connect integration: letters, digits, '.', '_' and '-'"
 	ProviderName string `json:"providerName,omitempty"`
 
-	// identityMappingName chooses one of the integration's identity mappings. Absent: JFrog chooses.
+	// identityMappingName chooses one of the integration's identity mappings. Default: JFrog chooses.
 	// +optional
 	// +kubebuilder:validation:MaxLength=255
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-zA-Z0-9][a-zA-Z0-9._-]*$')",message="identityMappingName must be the name of an identity mapping: letters, digits, '.', '_' and '-'"
 	IdentityMappingName string `json:"identityMappingName,omitempty"`
 
-	// audience is the audience of the ServiceAccount's token, as the integration expects it. Absent: url.
+	// audience is the audience of the ServiceAccount's token, as the integration expects it. Default: url.
 	// +optional
 	// +kubebuilder:validation:MaxLength=255
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[!-~]+$')",message="audience must be printable characters without blanks"
@@ -43,20 +43,20 @@ type Artifactory struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z][a-z0-9-]+$')",message="projectKey must be the key of a JFrog project: 2 to 32 lower case letters, digits and '-', starting with a letter"
 	ProjectKey string `json:"projectKey,omitempty"`
 
-	// username is the user that the token is made for, with identity.secretRef. Absent: the user of the Secret's token.
+	// username is the user that the token is made for, with identity.secretRef. Default: the user of the Secret's token.
 	// +optional
 	// +kubebuilder:validation:MaxLength=255
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-zA-Z0-9][a-zA-Z0-9@._+-]*$')",message="username must be a user of Artifactory: letters, digits, '@', '.', '_', '+' and '-'"
 	Username string `json:"username,omitempty"`
 
-	// scope is what the token may do, with identity.secretRef. Absent: applied-permissions/user.
+	// scope is what the token may do, with identity.secretRef. Default: applied-permissions/user.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:XValidation:rule="self.matches('^applied-permissions/(user|groups:[ -~]+)$')",message="scope must be applied-permissions/user, or applied-permissions/groups: and names of groups, such as applied-permissions/groups:readers"
 	Scope string `json:"scope,omitempty"`
 
 	// tokenLifetime is how long a token lives, with identity.secretRef, from 10m to 24h. A token of 3h or less may be too short for
-	// JFrog to remember, and then is not revoked when it is replaced. Absent: 6h.
+	// JFrog to remember, and then is not revoked when it is replaced. Default: 6h.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,5}[hms])+$') && duration(self) >= duration('10m') && duration(self) <= duration('24h')",message="tokenLifetime must be from 10m to 24h, such as 6h"
 	TokenLifetime Lifetime `json:"tokenLifetime,omitempty"`

@@ -38,14 +38,14 @@ type ArtifactRegistry struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^projects/[0-9]+/locations/global/workloadIdentityPools/[a-z0-9-]{4,32}/providers/[a-z0-9-]{4,32}$')",message="workloadIdentityProvider must be a provider's resource name, such as projects/123456789012/locations/global/workloadIdentityPools/my-pool/providers/my-cluster"
 	WorkloadIdentityProvider string `json:"workloadIdentityProvider,omitempty"`
 
-	// gkeCluster is the GKE cluster whose identity namespace the token of identity.serviceAccountRef is exchanged in. Absent, and
-	// with no workloadIdentityProvider: the cluster that the controller runs in, as the metadata server tells.
+	// gkeCluster is the GKE cluster whose identity namespace the token of identity.serviceAccountRef is exchanged in. Default, if there is
+	// no workloadIdentityProvider: the cluster that the controller runs in, as the metadata server tells.
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
 	// +kubebuilder:validation:XValidation:rule="self.matches('^projects/([a-z0-9][a-z0-9.-]*:)?[a-z][a-z0-9-]{4,28}[a-z0-9]/locations/[a-z0-9-]+/clusters/[a-z][a-z0-9-]{0,39}$')",message="gkeCluster must be a cluster's resource name, such as projects/my-project/locations/europe-west1/clusters/my-cluster"
 	GKECluster string `json:"gkeCluster,omitempty"`
 
-	// serviceAccount is the Google service account that the identity impersonates. Absent: the one that the annotation
+	// serviceAccount is the Google service account that the identity impersonates. Default: the one that the annotation
 	// iam.gke.io/gcp-service-account of identity.serviceAccountRef names, or nobody.
 	// +optional
 	// +kubebuilder:validation:MaxLength=254
@@ -53,7 +53,7 @@ type ArtifactRegistry struct {
 	ServiceAccount string `json:"serviceAccount,omitempty"`
 
 	// tokenLifetime is how long a token of the impersonated service account lives, from 10m to 12h. More than 1h needs the
-	// organization policy iam.allowServiceAccountCredentialLifetimeExtension. Absent: 1h.
+	// organization policy iam.allowServiceAccountCredentialLifetimeExtension. Default: 1h.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,5}[hms])+$') && duration(self) >= duration('10m') && duration(self) <= duration('12h')",message="tokenLifetime must be from 10m to 12h, such as 1h30m"
 	TokenLifetime Lifetime `json:"tokenLifetime,omitempty"`

@@ -2,7 +2,8 @@ package v1alpha1
 
 // The conditions of a credential. Both kinds have the same.
 const (
-	// ConditionReady answers: can pods pull? It stays True while a refresh fails and the published token lives.
+	// ConditionReady answers: can pods pull? It stays True while a refresh fails and the published token lives, and is Unknown while
+	// a suspended credential has never been served.
 	ConditionReady = "Ready"
 	// ConditionStalled is True when only a change of the spec can help, and absent otherwise.
 	ConditionStalled = "Stalled"
@@ -14,9 +15,15 @@ const (
 	ReasonCurrent = "Current"
 	// ReasonRefreshFailing: every token lives, but one cannot be refreshed; the entry's reason says why.
 	ReasonRefreshFailing = "RefreshFailing"
+	// ReasonPartial: the credential works, and some of its namespaces have a fault of their own; failures names them.
+	ReasonPartial = "Partial"
 	// ReasonNoTargets: no namespace is selected, so nothing is missing.
 	ReasonNoTargets = "NoTargets"
 )
+
+// ReasonSuspended is that of Ready while spec.suspend is true, whatever its status: True while the published tokens live, False once
+// one has expired, Unknown if there never was one.
+const ReasonSuspended = "Suspended"
 
 // The reasons of Ready=False; an entry or a namespace carries the same reason in status.
 const (
@@ -24,12 +31,14 @@ const (
 	ReasonProgressing = "Progressing"
 	// ReasonExpired: a published token has expired and could not be refreshed.
 	ReasonExpired = "Expired"
-	// ReasonSecretConflict: a Secret of the credential's name exists and is not ours.
+	// ReasonSecretConflict: a Secret of that name exists and is not ours, or is another credential's.
 	ReasonSecretConflict = "SecretConflict"
 	// ReasonSecretRejected: the API server refused the Secret.
 	ReasonSecretRejected = "SecretRejected"
 	// ReasonLinkFailed: a ServiceAccount could not be linked.
 	ReasonLinkFailed = "LinkFailed"
+	// ReasonContended: somebody else changes the Secret or the links again and again; they are repaired ever more rarely.
+	ReasonContended = "Contended"
 	// ReasonNamespaceExcluded: the administrator excludes the namespace.
 	ReasonNamespaceExcluded = "NamespaceExcluded"
 	// ReasonNameNotServed: the administrator limits the names of Secrets, and the credential's is not among them.
@@ -40,7 +49,7 @@ const (
 	ReasonDuplicateHost = "DuplicateHost"
 	// ReasonIdentityNotFound: the ServiceAccount or Secret of the identity does not exist.
 	ReasonIdentityNotFound = "IdentityNotFound"
-	// ReasonIdentityInvalid: the identity lacks a key or an annotation that the provider needs.
+	// ReasonIdentityInvalid: the identity lacks a label, a key or an annotation that is needed.
 	ReasonIdentityInvalid = "IdentityInvalid"
 	// ReasonAccessDenied: the cloud knows the identity and refuses it.
 	ReasonAccessDenied = "AccessDenied"
@@ -48,30 +57,19 @@ const (
 	ReasonThrottled = "Throttled"
 	// ReasonUnavailable: the cloud failed or could not be reached.
 	ReasonUnavailable = "Unavailable"
-	// ReasonInvalidRequest: the cloud cannot make sense of the entry.
+	// ReasonInvalidRequest: the cloud rejects the entry as invalid.
 	ReasonInvalidRequest = "InvalidRequest"
-	// ReasonInvalidResponse: the cloud's answer makes no sense.
+	// ReasonInvalidResponse: the cloud's answer cannot be parsed.
 	ReasonInvalidResponse = "InvalidResponse"
 	// ReasonVerificationFailed: the registry refuses the new token for the repository that verify names; it is not published.
 	ReasonVerificationFailed = "VerificationFailed"
 	// ReasonNotRenewed: the cloud hands out the token that is in use instead of a new one.
 	ReasonNotRenewed = "NotRenewed"
+	// ReasonOverrideInvalid: the entry's override cannot be used, so that its provider's token stays in use.
+	ReasonOverrideInvalid = "OverrideInvalid"
 	// ReasonInternal: a fault of Regcred or of the API server.
 	ReasonInternal = "Internal"
 )
 
-// Labels and annotations that users meet.
-const (
-	// AnnotationRefreshRequestedAt on a credential refreshes every token once whenever its value changes.
-	AnnotationRefreshRequestedAt = "regcred.dev/refresh-requested-at"
-	// AnnotationAdopt with the value "true" on a Secret that is not ours is its owner's consent to overwrite it.
-	AnnotationAdopt = "regcred.dev/adopt"
-	// AnnotationLinkPrefix and the credential's name, on a ServiceAccount, record a link that Regcred made.
-	AnnotationLinkPrefix = "link.regcred.dev/"
-	// LabelSecret is on every Secret that Regcred watches; its value says what the Secret is.
-	LabelSecret = "regcred.dev/secret"
-	// LabelSecretTarget is the value of LabelSecret on a Secret that Regcred keeps.
-	LabelSecretTarget = "target"
-	// LabelSecretIdentity is the value of LabelSecret on a Secret that an identity refers to.
-	LabelSecretIdentity = "identity"
-)
+// ReasonOverridden is that of an entry whose override is published instead of its provider's token. It is no failure.
+const ReasonOverridden = "Overridden"

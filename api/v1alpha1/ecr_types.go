@@ -6,13 +6,13 @@ package v1alpha1
 // +kubebuilder:validation:XValidation:rule="!has(self.dualStack) || !self.dualStack || !has(self.region) || !self.region.matches('^(us|eu)-iso')",message="dualStack is not offered in the isolated regions: remove it"
 type ECR struct {
 	// region is the AWS region of the registry; a token is valid in this region only.
-	// Absent: the region of the controller's AWS configuration (AWS_REGION).
+	// Default: the region of the controller's AWS configuration (AWS_REGION).
 	// +optional
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule="self.matches('^(us-gov|us-iso[bf]?|eu-isoe|eusc-[a-z]{2}|[a-z]{2})-(north|south|east|west|central|northeast|northwest|southeast|southwest)-[1-9][0-9]?$')",message="region must be an AWS region, such as eu-west-1, us-gov-west-1 or cn-north-1"
 	Region string `json:"region,omitempty"`
 
-	// accounts lists the AWS accounts whose registries the Secret is for. Absent: the account of the identity.
+	// accounts lists the AWS accounts whose registries the Secret is for. Default: the account of the identity.
 	// Another account's registry must also allow the identity in its repository policies.
 	// +optional
 	// +kubebuilder:validation:MinItems=1

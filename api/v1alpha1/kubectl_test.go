@@ -64,15 +64,16 @@ func TestPrinterColumns(t *testing.T) {
 	}{
 		{
 			namespaced,
-			[]string{"Name", "Ready", "Registries", "Expires", "Refresh", "Reason (wide)", "Age"},
-			[]any{"columns", "True", "2/2", times[0], times[1], "Current"},
-			[]any{"columns", nil, nil, nil, nil, nil},
+			[]string{"Name", "Ready", "Reason", "Registries", "Expires", "Refresh", "Suspended (wide)", "Stalled (wide)", "Failing (wide)", "Age"},
+			[]any{"columns", "True", "Current", "2/2", times[0], times[1], false, "True", "prod"},
+			[]any{"columns", nil, nil, nil, nil, nil, false, nil, nil},
 		},
 		{
 			clusterScoped,
-			[]string{"Name", "Ready", "Registries", "Namespaces", "Current", "Expires", "Refresh", "Reason (wide)", "Age"},
-			[]any{"columns", "True", "2/2", 214.0, 213.0, times[0], times[1], "Current"},
-			[]any{"columns", nil, nil, nil, nil, nil, nil, nil},
+			[]string{"Name", "Ready", "Reason", "Registries", "Namespaces", "Current", "Expires", "Refresh",
+				"Suspended (wide)", "Stalled (wide)", "Failing (wide)", "Age"},
+			[]any{"columns", "True", "Current", "2/2", 214.0, 213.0, times[0], times[1], false, "True", "prod"},
+			[]any{"columns", nil, nil, nil, nil, nil, nil, nil, false, nil, nil},
 		},
 	} {
 		t.Run(c.kind.resource, func(t *testing.T) {

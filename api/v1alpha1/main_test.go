@@ -47,8 +47,8 @@ var clusterScoped = kind{
     matchExpressions:
     - {key: team, operator: In, values: [a, b]}`,
 	status: commonStatus + `
-namespaces: {selected: 214, current: 213}
-failures: [{namespace: team-a, reason: Conflict, message: A foreign Secret is in the way.}]`,
+namespaces: {selected: 214, current: 213, conflicting: 1}
+failures: [{reason: SecretConflict, count: 1, message: A foreign Secret is in the way., namespaces: [team-a]}]`,
 }
 
 var kinds = []kind{namespaced, clusterScoped}
@@ -107,18 +107,28 @@ const commonSpec = `
     static: {host: docker.io}
     identity: {secretRef: {name: hub}}
     verify: {repository: library/nginx, host: docker.io}
+    renewBeforePercentage: 50
+    override: {secretRef: {name: break-glass}, until: "2026-12-01T18:00:00Z"}
   - name: others
     static: {hosts: [ghcr.io, "registry.example:5000"]}
     identity: {secretRef: {name: others}}
   - name: oracle
     plugin: {name: credential-provider-oke, image: fra.ocir.io/acme/app, hosts: [ams.ocir.io]}
     identity: {serviceAccountRef: {name: oracle-puller}}
-  serviceAccounts: {names: [default]}`
+  serviceAccounts: {names: [default]}
+  secretName: registry-pull
+  secretTemplate:
+    labels: {cost: "1", example.com/team: a}
+    annotations: {example.com/note: "Who asks: team A"}
+  deletionPolicy: Retain
+  suspend: false`
 
 const commonStatus = `
 observedGeneration: 1
 conditions:
 - {type: Ready, status: "True", reason: Current, message: Pods can pull., observedGeneration: 1, lastTransitionTime: "2026-01-02T03:04:05Z"}
+- {type: Stalled, status: "True", reason: IdentityInvalid, message: Change it., observedGeneration: 1, lastTransitionTime: "2026-01-02T03:04:05Z"}
+lastHandledRefreshAt: "2026-01-02T03:04:05Z"
 registriesCurrent: 2/2
 expiresAt: "2026-01-02T15:04:05Z"
 refreshAt: "2026-01-02T09:04:05Z"
@@ -155,8 +165,14 @@ func (k kind) good(t *testing.T, name string) *unstructured.Unstructured {
 // create stores the kind's good object until the test ends.
 func (k kind) create(t *testing.T, name string) *unstructured.Unstructured {
 	t.Helper()
-	client := k.client(t)
-	created, err := client.Create(t.Context(), k.good(t, name), metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict})
+	return k.store(t, k.good(t, name))
+}
+
+// store stores an object until the test ends.
+func (k kind) store(t *testing.T, object *unstructured.Unstructured) *unstructured.Unstructured {
+	t.Helper()
+	client, name := k.client(t), object.GetName()
+	created, err := client.Create(t.Context(), object, metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ func TestProviderIsNamedAsItsMember(t *testing.T) {
 	registry := reflect.TypeFor[v1alpha1.Registry]()
 	for field := range registry.Fields() {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-		if field.Type.Kind() != reflect.Pointer || name == "identity" || name == "verify" {
+		if field.Type.Kind() != reflect.Pointer || slices.Contains([]string{"identity", "verify", "override"}, name) {
 			continue
 		}
 		members = append(members, name)

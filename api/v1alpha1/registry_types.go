@@ -1,6 +1,11 @@
 package v1alpha1
 
-import "time"
+import (
+	"cmp"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
 
 // Registry is one registry entry: a provider, and the identity it acts with.
 //
@@ -45,8 +50,8 @@ type Registry struct {
 	// +optional
 	Plugin *Plugin `json:"plugin,omitempty"`
 
-	// identity is who asks the cloud for the token. Absent: the controller's own identity, which for a RegistryCredential
-	// must be allowed by the administrator (--allow-ambient-identity).
+	// identity is who asks the cloud for the token. Default: the controller's own identity, which the administrator must have
+	// allowed to a RegistryCredential (--allow-ambient-identity).
 	// +optional
 	Identity *Identity `json:"identity,omitempty"`
 
@@ -54,6 +59,39 @@ type Registry struct {
 	// cannot be tried, because the registry does not answer, is.
 	// +optional
 	Verify *Verify `json:"verify,omitempty"`
+
+	// renewBeforePercentage is how much of a token's life is left when it is renewed, from 10 to 90 per cent. A larger number renews
+	// earlier, and bridges a longer outage of the cloud. Default: 50.
+	// +optional
+	// +kubebuilder:validation:Minimum=10
+	// +kubebuilder:validation:Maximum=90
+	RenewBeforePercentage int32 `json:"renewBeforePercentage,omitempty"`
+
+	// override publishes a login by hand instead of the provider's token, for as long as a cloud or an identity is down.
+	// Default: none.
+	// +optional
+	Override *Override `json:"override,omitempty"`
+}
+
+// DefaultRenewBeforePercentage is what counts without renewBeforePercentage.
+const DefaultRenewBeforePercentage = 50
+
+// RenewBefore is the part of a token's life, in per cent, that is left when the entry renews it.
+func (r *Registry) RenewBefore() int32 {
+	return cmp.Or(r.RenewBeforePercentage, DefaultRenewBeforePercentage)
+}
+
+// Override is a login by hand, for a while.
+type Override struct {
+	// secretRef names the Secret that holds the login under the keys username and password. It carries the label
+	// regcred.dev/secret=identity, and is in the namespace of a RegistryCredential, or in the controller's namespace for a
+	// ClusterRegistryCredential.
+	// +required
+	SecretRef LocalReference `json:"secretRef"`
+
+	// until is when the provider's token takes the place of the login again, at most 7 days ahead.
+	// +required
+	Until metav1.Time `json:"until"`
 }
 
 // Provider is the name of the member that is set, and the endpoint that its tokens come from: entries of one provider and one
@@ -107,7 +145,7 @@ type Verify struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]+(([.]|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+(([.]|_|__|-+)[a-z0-9]+)*)*$')",message="repository must be a repository without host and tag, such as team/app"
 	Repository string `json:"repository"`
 
-	// host is the registry to try, if the token is for several. Absent: the first.
+	// host is the registry to try, if the token is for several. Default: the first.
 	// +optional
 	Host Host `json:"host,omitempty"`
 }
@@ -121,14 +159,15 @@ type Identity struct {
 	// +optional
 	ServiceAccountRef *LocalReference `json:"serviceAccountRef,omitempty"`
 
-	// secretRef names a Secret with static credentials; its keys are those of the provider.
-	// A change is noticed at once when the Secret carries the label regcred.dev/secret=identity, otherwise within 5 minutes.
+	// secretRef names a Secret with static credentials; its keys are those of the provider. It carries the label
+	// regcred.dev/secret=identity.
 	// +optional
 	SecretRef *LocalReference `json:"secretRef,omitempty"`
 }
 
 // LocalReference names an object. Its namespace is never a choice: see Identity.
 type LocalReference struct {
+	// name is the name of the object.
 	// +required
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="name must be the name of an object: lower case letters, digits, '-' and '.', starting and ending with a letter or digit"

@@ -22,7 +22,7 @@ type badCase struct {
 }
 
 const (
-	objectNameMessage  = "metadata.name must be at most 63 characters: it also names the Secret and the annotation that records a link"
+	objectNameMessage  = "metadata.name must be at most 63 characters: it also stands in annotations, and names the Secret unless secretName does"
 	entryNameMessage   = "name must be lower case letters, digits and '-', starting and ending with a letter or digit"
 	providerMessage    = "exactly one of the fields in [ecr ecrPublic artifactRegistry acr artifactory static plugin] must be set"
 	identityMessage    = "exactly one of the fields in [serviceAccountRef secretRef] must be set"
@@ -56,12 +56,12 @@ func goodSpecs() []goodCase {
 		{names, "[a.b-0, " + chars(253) + "]"},
 	}
 	return slices.Concat(cases, goodECR(), goodECRPublic(), goodArtifactRegistry(), goodACR(), goodArtifactory(), goodStatic(), goodPlugin(),
-		goodVerify(), largestEntries())
+		goodVerify(), goodSecrets(), goodRenewals(), largestEntries())
 }
 
 func badSpecs() []badCase {
 	return slices.Concat(badObjects(), badProviders(), badIdentities(), badServiceAccounts(), badECR(), badECRPublic(), badArtifactRegistry(),
-		badACR(), badArtifactory(), badStatic(), badPlugin(), badVerify())
+		badACR(), badArtifactory(), badStatic(), badPlugin(), badVerify(), badSecrets(), badRenewals())
 }
 
 func badObjects() []badCase {

@@ -2,6 +2,7 @@ package v1alpha1_test
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
@@ -18,10 +19,7 @@ func TestGoodSpecsAreAdmitted(t *testing.T) {
 		if err := k.tryCreate(t, k.good(t, "good")); err != nil {
 			t.Fatalf("the %s to be varied: %v", k.resource, err)
 		}
-		for _, c := range slices.Concat(goodSpecs(), goodSelectorSpecs()) {
-			if !k.has(c.path) {
-				continue
-			}
+		for _, c := range k.goodSpecs() {
 			t.Run(k.resource+"/"+abbreviate(c.path+"="+c.value), func(t *testing.T) {
 				if err := k.tryCreate(t, k.edited(t, c.path, c.value)); err != nil {
 					t.Error(err)
@@ -33,10 +31,7 @@ func TestGoodSpecsAreAdmitted(t *testing.T) {
 
 func TestBadSpecsAreRefused(t *testing.T) {
 	for _, k := range kinds {
-		for _, c := range slices.Concat(badSpecs(), badSelectorSpecs()) {
-			if !k.has(c.path) {
-				continue
-			}
+		for _, c := range k.badSpecs() {
 			t.Run(k.resource+"/"+abbreviate(c.name), func(t *testing.T) {
 				checkRefusal(t, k.tryCreate(t, k.edited(t, c.path, c.value)), c.field, c.message)
 			})
@@ -64,10 +59,52 @@ func TestStatusLimits(t *testing.T) {
 	}
 }
 
+// TestTheSecretsNameCannotBeChanged takes an absent name for that of the credential.
+func TestTheSecretsNameCannotBeChanged(t *testing.T) {
+	for _, k := range kinds {
+		for i, c := range secretNameUpdates() {
+			t.Run(k.resource+"/"+c.name, func(t *testing.T) {
+				object := k.good(t, fmt.Sprintf("rename-%d", i))
+				edit(t, object, "spec.secretName", strings.ReplaceAll(c.before, "OWN", object.GetName()))
+				stored := k.store(t, object)
+				edit(t, stored, "spec.secretName", strings.ReplaceAll(c.after, "OWN", object.GetName()))
+				_, err := k.client(t).Update(t.Context(), stored, metav1.UpdateOptions{DryRun: []string{metav1.DryRunAll}})
+				if !c.refused {
+					if err != nil {
+						t.Error(err)
+					}
+					return
+				}
+				checkRefusal(t, err, "spec.secretName", secretNameChangeMessage)
+			})
+		}
+	}
+}
+
 // has is false for what only the cluster-scoped kind has.
 func (k kind) has(path string) bool {
 	return k.namespace == "" || !slices.ContainsFunc([]string{"spec.namespaceSelector", "status.namespaces", "status.failures"},
 		func(prefix string) bool { return strings.HasPrefix(path, prefix) })
+}
+
+func (k kind) goodSpecs() []goodCase {
+	cases := slices.Concat(goodSpecs(), goodSelectorSpecs())
+	if k.namespace == "" {
+		for _, c := range badOwnSecrets() {
+			if c.path != "spec" {
+				cases = append(cases, goodCase{c.path, c.value})
+			}
+		}
+	}
+	return slices.DeleteFunc(cases, func(c goodCase) bool { return !k.has(c.path) })
+}
+
+func (k kind) badSpecs() []badCase {
+	cases := slices.Concat(badSpecs(), badSelectorSpecs())
+	if k.namespace != "" {
+		cases = append(cases, badOwnSecrets()...)
+	}
+	return slices.DeleteFunc(cases, func(c badCase) bool { return !k.has(c.path) })
 }
 
 func (k kind) edited(t *testing.T, path, value string) *unstructured.Unstructured {

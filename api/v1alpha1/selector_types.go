@@ -31,15 +31,18 @@ type LabelValue string
 //
 // +kubebuilder:validation:XValidation:rule="(self.operator in ['In', 'NotIn']) == (has(self.values) && size(self.values) > 0)",message="the operators In and NotIn need values, Exists and DoesNotExist must have none"
 type SelectorRequirement struct {
+	// key is the label that the requirement is about.
 	// +required
 	// +kubebuilder:validation:MaxLength=317
 	// +kubebuilder:validation:XValidation:rule="!format.qualifiedName().validate(self).hasValue()",message="key must be a label key, such as app or example.com/app"
 	Key string `json:"key"`
 
+	// operator says how the label is compared: In or NotIn with values, Exists or DoesNotExist without.
 	// +required
 	// +kubebuilder:validation:Enum=In;NotIn;Exists;DoesNotExist
 	Operator metav1.LabelSelectorOperator `json:"operator"`
 
+	// values are those that the operators In and NotIn compare with. Default: none.
 	// +optional
 	// +kubebuilder:validation:MaxItems=64
 	// +listType=set

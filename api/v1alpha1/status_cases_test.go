@@ -9,6 +9,7 @@ const notTime = `must be of type date-time: "tomorrow"`
 func badStatuses() []badCase {
 	const entry, failure = "status.registries[0]", "status.failures[0]"
 	const registries, failures, hosts = "status.registries", "status.failures", "status.registries[0].hosts"
+	const handled = "status.lastHandledRefreshAt"
 	cases := []badCase{
 		{"a time", "status.expiresAt", "tomorrow", "status.expiresAt", notTime},
 		{"another time", "status.refreshAt", "tomorrow", "status.refreshAt", notTime},
@@ -22,11 +23,15 @@ func badStatuses() []badCase {
 		{"a registry's message too long", entry + ".message", chars(1025), entry + ".message", "Too long: may not be more than 1024 bytes"},
 		{"no selected", "status.namespaces.selected", "", "status.namespaces.selected", "Required value"},
 		{"no current", "status.namespaces.current", "", "status.namespaces.current", "Required value"},
-		{"11 failures", failures, "[" + numbered(11, "{namespace: a%d, reason: R, message: M}") + "]", failures, "Too many: 11: must have at most 10 items"},
-		{"a failure without namespace", failure + ".namespace", "", failure + ".namespace", "Required value"},
-		{"a failure without reason", failure + ".reason", "", failure + ".reason", "Required value"},
-		{"a failure without message", failure + ".message", "", failure + ".message", "Required value"},
+		{"no conflicting", "status.namespaces.conflicting", "", "status.namespaces.conflicting", "Required value"},
+		{"a refresh request too long", handled, chars(65), handled, "Too long: may not be more than 64 bytes"},
+		{"11 failures", failures, "[" + numbered(11, "{reason: R%d, count: 1, message: M, namespaces: [a]}") + "]", failures, "Too many: 11: must have at most 10 items"},
 		{"a failure's message too long", failure + ".message", chars(1025), failure + ".message", "Too long: may not be more than 1024 bytes"},
+		{"a failure of no namespace", failure + ".namespaces", "[]", failure + ".namespaces", "should have at least 1 items"},
+		{"a failure of 6 namespaces", failure + ".namespaces", "[a, b, c, d, e, f]", failure + ".namespaces", "Too many: 6: must have at most 5 items"},
+	}
+	for name := range strings.FieldsSeq("reason count message namespaces") {
+		cases = append(cases, badCase{"a failure without " + name, failure + "." + name, "", failure + "." + name, "Required value"})
 	}
 	return append(cases, badConditions()...)
 }
