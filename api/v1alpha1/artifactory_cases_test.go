@@ -6,10 +6,12 @@ import (
 )
 
 const (
-	artifactoryIdentityMessage = "artifactory needs an identity: serviceAccountRef for an exchange by OpenID Connect, or secretRef for an administrator's token"
+	artifactoryIdentityMessage = "artifactory needs an identity: serviceAccountRef for an exchange by OpenID Connect, or secretRef for an administrator's token; either for aws"
 	integrationMessage         = "artifactory.providerName names the OpenID Connect integration for identity.serviceAccountRef: set both or neither"
 	mappedMessage              = "username, scope and tokenLifetime are for identity.secretRef: with providerName the identity mapping in JFrog decides them"
 	unmappedMessage            = "identityMappingName and audience need providerName"
+	foreignAudienceMessage     = "audience must not be that of another cloud or of Kubernetes: who answers at url could use the token there"
+	awsRoleMessage             = "username, scope and projectKey are not for aws: the role's mapping in JFrog decides them"
 	urlMessage                 = "url must be https:// and the platform's host, with a port if needed and without path, such as https://acme.jfrog.io"
 	providerNameMessage        = "providerName must be the name of an OpenID Connect integration: letters, digits, '.', '_' and '-'"
 	mappingNameMessage         = "identityMappingName must be the name of an identity mapping: letters, digits, '.', '_' and '-'"
@@ -18,6 +20,9 @@ const (
 	usernameMessage            = "username must be a user of Artifactory: letters, digits, '@', '.', '_', '+' and '-'"
 	scopeMessage               = "scope must be applied-permissions/user, or applied-permissions/groups: and names of groups, such as applied-permissions/groups:readers"
 	jfrogLifetimeMessage       = "tokenLifetime must be from 10m to 24h, such as 6h"
+
+	jfrogAWSEntry = "spec.registries[14]"
+	jfrogAWS      = jfrogAWSEntry + ".artifactory"
 
 	jfrogEntry      = "spec.registries[6]"
 	jfrog           = jfrogEntry + ".artifactory"
@@ -29,7 +34,9 @@ func goodArtifactory() []goodCase {
 	cases := []goodCase{
 		{jfrogAdmin, "{url: https://acme.jfrog.io}"},
 		{jfrog, "{url: https://acme.jfrog.io, providerName: a}"},
-		{jfrog + ".hosts", "[" + numbered(64, "docker%d.acme.jfrog.io") + "]"},
+		{jfrog + ".hosts", "[" + numbered(64, "acme-docker%d.jfrog.io") + "]"},
+		{jfrogAWS + ".aws", "{}"},
+		{jfrogAWSEntry + ".identity", "{secretRef: {name: a}}"},
 		{jfrog + ".hosts", `["acme.jfrog.io:5001"]`},
 		{jfrog + ".providerName", "My_cluster-1.a"},
 		{jfrog + ".providerName", chars(255)},
@@ -68,6 +75,12 @@ func badJFrogIdentities() []badCase {
 		{"an integration and a username", jfrog + ".username", "a", jfrog, mappedMessage},
 		{"an integration and a scope", jfrog + ".scope", "applied-permissions/user", jfrog, mappedMessage},
 		{"an integration and a lifetime", jfrog + ".tokenLifetime", "6h", jfrog, mappedMessage},
+		{"AWS without identity", jfrogAWSEntry + ".identity", "", jfrogAWSEntry, artifactoryIdentityMessage},
+		{"AWS and an integration", jfrogAWS, "{url: https://acme.jfrog.io, providerName: a, aws: {}}", jfrogAWS, "at most one of the fields in [providerName aws] may be set"},
+		{"AWS and a username", jfrogAWS + ".username", "a", jfrogAWS, awsRoleMessage},
+		{"AWS and a scope", jfrogAWS + ".scope", "applied-permissions/user", jfrogAWS, awsRoleMessage},
+		{"AWS and a project", jfrogAWS + ".projectKey", "apps", jfrogAWS, awsRoleMessage},
+		{"an external ID without role for JFrog", jfrogAWS + ".aws", "{externalID: regcred}", jfrogAWS + ".aws", loneIDMessage},
 		{"a mapping without integration", jfrogAdmin + ".identityMappingName", "a", jfrogAdmin, unmappedMessage},
 		{"an audience without integration", jfrogAdmin + ".audience", "a", jfrogAdmin, unmappedMessage},
 	}
@@ -77,7 +90,7 @@ func badJFrogIdentities() []badCase {
 func badJFrogPlaces() []badCase {
 	const url, hosts = jfrog + ".url", jfrog + ".hosts"
 	return slices.Concat(
-		badList(hosts, 64, "docker%d.acme.jfrog.io"),
+		badList(hosts, 64, "acme-docker%d.jfrog.io"),
 		badHosts(hosts+"[0]"),
 		[]badCase{{"no url", url, "", url, "Required value"}, tooLong(url, 261)},
 		refused(url, urlMessage, "", "https://", "acme.jfrog.io", "http://acme.jfrog.io", "HTTPS://acme.jfrog.io", "https://acme.jfrog.io/",
@@ -95,6 +108,9 @@ func badJFrogTokens() []badCase {
 			tooLong(jfrog+".identityMappingName", 255),
 			tooLong(jfrog+".audience", 255),
 			tooLong(jfrog+".projectKey", 32),
+			tooLong(jfrogAWS+".aws.region", 32),
+			tooLong(jfrogAWS+".aws.roleARN", 2048),
+			tooLong(jfrogAWS+".aws.externalID", 1224),
 			tooLong(jfrogAdmin+".username", 255),
 			tooLong(jfrogAdmin+".scope", 1024),
 			tooLong(jfrogAdmin+".tokenLifetime", 16),
@@ -102,6 +118,12 @@ func badJFrogTokens() []badCase {
 		refused(jfrog+".providerName", providerNameMessage, "", "my cluster", "-a", "a/b", `a"b`),
 		refused(jfrog+".identityMappingName", mappingNameMessage, "", "my mapping", "-a", "a/b", `a"b`),
 		refused(jfrog+".audience", audienceMessage, "", "a b", "a\nb", "ä"),
+		refused(jfrog+".audience", foreignAudienceMessage, "sts.amazonaws.com", "sts.amazonaws.com.cn", "pods.eks.amazonaws.com", "api://AzureADTokenExchange",
+			"api://AzureADTokenExchangeUSGov", "api://AKSIdentityBinding", "//iam.googleapis.com/projects/1/x", "https://iam.googleapis.com/projects/1/x",
+			"my-project.svc.id.goog", "https://containerregistry.azure.net/.default", "https://kubernetes.default.svc", "kubernetes", "api"),
+		refused(jfrogAWS+".aws.region", regionMessage, "", "mars-1"),
+		refused(jfrogAWS+".aws.roleARN", roleMessage, "", "pull"),
+		refused(jfrogAWS+".aws.externalID", externalIDMessage, "", "a"),
 		refused(jfrog+".projectKey", projectKeyMessage, "", "a", "1a", "Apps", "my_apps", "my apps"),
 		refused(jfrogAdmin+".username", usernameMessage, "", "-a", "a b", "a/b", "a:b", "a*"),
 		refused(jfrogAdmin+".scope", scopeMessage, "", "user", "applied-permissions/admin", "applied-permissions/groups:",

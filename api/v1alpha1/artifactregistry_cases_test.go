@@ -6,15 +6,16 @@ import (
 )
 
 const (
-	exchangeMessage       = "at most one of the fields in [workloadIdentityProvider gkeCluster] may be set"
-	exchangedMessage      = "workloadIdentityProvider and gkeCluster need identity.serviceAccountRef: they say where its token is exchanged"
+	exchangeMessage       = "at most one of the fields in [workloadIdentityProvider gkeCluster fleetMembership] may be set"
+	exchangedMessage      = "workloadIdentityProvider, gkeCluster and fleetMembership need identity.serviceAccountRef: they say where its token is exchanged"
 	projectOfMessage      = "project and repositories go together: they name the repositories whose permissions are checked"
 	oneHostMessage        = "repositories needs exactly one host: use an entry for each host"
-	googleHostMessage     = "a host must be <location>-docker.pkg.dev, such as europe-west1-docker.pkg.dev or us-docker.pkg.dev, or gcr.io, us.gcr.io, eu.gcr.io or asia.gcr.io"
+	googleHostMessage     = "a host must be <location>-docker.pkg.dev, such as europe-west1-docker.pkg.dev or us-docker.pkg.dev, or docker.<region>.rep.pkg.dev, or gcr.io, us.gcr.io, eu.gcr.io, asia.gcr.io or marketplace.gcr.io"
 	projectMessage        = "project must be the ID of a Google Cloud project, such as my-project"
 	repositoryIDMessage   = "a repository must be the ID of an Artifact Registry repository, such as apps, without project and image"
 	poolMessage           = "workloadIdentityProvider must be a provider's resource name, such as projects/123456789012/locations/global/workloadIdentityPools/my-pool/providers/my-cluster"
 	clusterMessage        = "gkeCluster must be a cluster's resource name, such as projects/my-project/locations/europe-west1/clusters/my-cluster"
+	membershipMessage     = "fleetMembership must be a membership's resource name, such as projects/my-project/locations/global/memberships/my-cluster"
 	googleAccountMessage  = "serviceAccount must be the email of a Google service account, such as pull@my-project.iam.gserviceaccount.com"
 	googleLifetimeMessage = "tokenLifetime must be from 10m to 12h, such as 1h30m"
 
@@ -22,6 +23,10 @@ const (
 	google      = googleEntry + ".artifactRegistry"
 	gkeEntry    = "spec.registries[4]"
 	gke         = gkeEntry + ".artifactRegistry"
+
+	fleetEntry  = "spec.registries[13]"
+	fleet       = fleetEntry + ".artifactRegistry"
+	memberships = "projects/my-project/locations/global/memberships/"
 
 	pool    = "projects/123456789012/locations/global/workloadIdentityPools/"
 	cluster = "projects/my-project/locations/europe-west1/clusters/"
@@ -33,7 +38,11 @@ func goodArtifactRegistry() []goodCase {
 		{gke + ".gkeCluster", "projects/example.com:my-project/locations/europe-west1-b/clusters/" + chars(40)},
 		{"spec.registries", "[{name: a, artifactRegistry: {hosts: [gcr.io]}}]"},
 		{"spec.registries", "[{name: a, artifactRegistry: {hosts: [gcr.io]}, identity: {secretRef: {name: a}}}]"},
-		{gke + ".hosts", "[gcr.io, us.gcr.io, eu.gcr.io, asia.gcr.io]"},
+		{gke + ".hosts", "[gcr.io, us.gcr.io, eu.gcr.io, asia.gcr.io, marketplace.gcr.io]"},
+		{gke + ".hosts", "[docker.me-central2.rep.pkg.dev, docker.northamerica-northeast1.rep.pkg.dev]"},
+		{gke + ".hosts", "[u-france-east1-docker.s3nsregistry.fr, docker.s3nsregistry.fr]"},
+		{fleet + ".fleetMembership", "projects/example.com:my-project/locations/europe-west1/memberships/" + chars(63)},
+		{fleet + ".readOnlyScope", "false"},
 		{gke + ".hosts", "[us-docker.pkg.dev, europe-docker.pkg.dev, asia-docker.pkg.dev, northamerica-northeast1-docker.pkg.dev, europe-west12-docker.pkg.dev]"},
 		{gke + ".hosts", "[" + numbered(64, "europe-west%d-docker.pkg.dev") + "]"},
 		{google + ".project", "a12345"},
@@ -74,6 +83,7 @@ func badGooglePlaces() []badCase {
 		},
 		refused(hosts+"[0]", googleHostMessage, "", "docker.pkg.dev", "-docker.pkg.dev", "europe-west1-docker.pkg.dev.evil.example",
 			"europe-west1-docker-pkg.dev", "evil.example", "europe-west1-docker.pkg.dev:443", "europe-west1-docker.pkg.dev/my-project",
+			"docker.rep.pkg.dev", "docker.europe.rep.pkg.dev", "docker.europe-west1.rep.pkg.dev.evil.example", "docker.europe-west1.rep.pkg-dev.example/", "docker.example",
 			"https://gcr.io", "k8s.gcr.io", "evil.gcr.io", "gcr.io.", "GCR.io", "gcrxio", "europe-west1-python.pkg.dev", "a.b-docker.pkg.dev"),
 		refused(project, projectMessage, "", "short", "My-project", "1project", "my-project-", chars(31), "my_project", "projects/my-project", "123456789012"),
 		refused(repositories+"[0]", repositoryIDMessage, "", "apps/app", "my-project/apps", "Apps", "1apps", "apps-", "*"),
@@ -88,6 +98,9 @@ func badGoogleIdentities() []badCase {
 			{"a pool and a cluster", google + ".gkeCluster", cluster + "my-cluster", google, exchangeMessage},
 			{"a pool without identity", googleEntry + ".identity", "", googleEntry, exchangedMessage},
 			{"a pool and a Secret", googleEntry + ".identity", "{secretRef: {name: a}}", googleEntry, exchangedMessage},
+			{"a fleet and a cluster", fleet + ".gkeCluster", cluster + "my-cluster", fleet, exchangeMessage},
+			{"a fleet without identity", fleetEntry + ".identity", "", fleetEntry, exchangedMessage},
+			tooLong(fleet+".fleetMembership", 256),
 			{"a cluster without identity", gkeEntry + ".identity", "", gkeEntry, exchangedMessage},
 			tooLong(provider, 256),
 			tooLong(gke+".gkeCluster", 256),
@@ -99,6 +112,8 @@ func badGoogleIdentities() []badCase {
 			"projects/my-project/locations/global/workloadIdentityPools/my-pool/providers/my-cluster"),
 		refused(gke+".gkeCluster", clusterMessage, "", "my-cluster", cluster, cluster+"My-cluster", cluster+chars(41),
 			"https://container.googleapis.com/v1/"+cluster+"my-cluster", cluster+"my-cluster/nodePools/a"),
+		refused(fleet+".fleetMembership", membershipMessage, "", "my-cluster", memberships, memberships+"My-cluster", memberships+chars(64),
+			"//gkehub.googleapis.com/"+memberships+"my-cluster", "projects/123456789012/locations/global/memberships/my-cluster"),
 		refused(account, googleAccountMessage, "", "pull", "pull@example.com", "pull@my-project.iam.gserviceaccount.com.evil.example",
 			"pull@gserviceaccount.com", "pull@my-project.iam.gserviceaccount.com:generateAccessToken", "../pull@my-project.iam.gserviceaccount.com"),
 		refused(lifetime, googleLifetimeMessage, badLifetimes("9m59s", "12h1s")...),

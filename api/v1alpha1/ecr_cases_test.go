@@ -3,13 +3,15 @@ package v1alpha1_test
 import "slices"
 
 const (
-	regionMessage     = "region must be an AWS region, such as eu-west-1, us-gov-west-1 or cn-north-1"
-	accountMessage    = "an account must be the 12 digits of an AWS account ID, quoted"
-	roleMessage       = "roleARN must be the ARN of an IAM role, such as arn:aws:iam::123456789012:role/pull"
-	externalIDMessage = "externalID must be 2 to 1224 letters, digits and any of _+=,.@:/-"
-	loneIDMessage     = "externalID needs roleARN: it is presented when that role is assumed"
-	dualStackMessage  = "dualStack is not offered in the isolated regions: remove it"
-	roleARN           = "arn:aws:iam::123456789012:role/"
+	regionMessage      = "region must be an AWS region, such as eu-west-1, us-gov-west-1 or cn-north-1"
+	accountMessage     = "an account must be the 12 digits of an AWS account ID, quoted"
+	roleMessage        = "roleARN must be the ARN of an IAM role, such as arn:aws:iam::123456789012:role/pull"
+	externalIDMessage  = "externalID must be 2 to 1224 letters, digits and any of _+=,.@:/-"
+	loneIDMessage      = "externalID needs roleARN: it is presented when that role is assumed"
+	apiEndpointMessage = "apiEndpoint must be https:// and a name of ECR's API, such as https://vpce-0123456789abcdef0-abcdefgh.api.ecr.eu-west-1.vpce.amazonaws.com"
+	apiRegionMessage   = "apiEndpoint must be in region: a token is valid in the region that issues it"
+	dualStackMessage   = "dualStack is not offered in the isolated regions: remove it"
+	roleARN            = "arn:aws:iam::123456789012:role/"
 )
 
 func goodECR() []goodCase {
@@ -30,6 +32,12 @@ func goodECR() []goodCase {
 		{ecr + ".externalID", chars(1224)},
 		{ecr, "{region: us-iso-east-1, dualStack: false, fips: true}"},
 		{ecr, "{dualStack: true}"},
+		{ecr + ".apiEndpoint", ""},
+	}
+	for _, endpoint := range []string{"api.ecr.eu-west-1.amazonaws.com", "ecr.eu-west-1.amazonaws.com", "ecr-fips.us-east-1.amazonaws.com",
+		"ecr-fips.us-gov-west-1.api.aws", "api.ecr.cn-north-1.amazonaws.com.cn", "vpce-0a-b-eu-west-1a.api.ecr.eu-west-1.vpce.amazonaws.com",
+		"vpce-0a-b.api.ecr.cn-north-1.vpce.amazonaws.com.cn", "api.ecr.eusc-de-east-1.amazonaws.eu", "api.ecr.us-iso-east-1.c2s.ic.gov"} {
+		cases = append(cases, goodCase{ecr, "{apiEndpoint: https://" + endpoint + "}"})
 	}
 	for _, region := range []string{"eu-west-1", "us-east-2", "ap-southeast-7", "ap-northeast-1", "ca-central-1", "mx-central-1",
 		"il-central-1", "us-gov-east-1", "cn-northwest-1", "us-iso-west-1", "us-isob-east-1", "us-isof-south-1",
@@ -39,7 +47,7 @@ func goodECR() []goodCase {
 	return cases
 }
 
-func badECR() []badCase { return slices.Concat(badECRPlaces(), badECRRoles()) }
+func badECR() []badCase { return slices.Concat(badECRPlaces(), badECREndpoints(), badECRRoles()) }
 
 // badECRPlaces are regions and accounts.
 func badECRPlaces() []badCase {
@@ -65,6 +73,23 @@ func badECRPlaces() []badCase {
 		cases = append(cases, badCase{"dual-stack in " + region, ecr, "{dualStack: true, region: " + region + "}", ecr, dualStackMessage})
 	}
 	return cases
+}
+
+// badECREndpoints are no names of ECR's API.
+func badECREndpoints() []badCase {
+	const endpoint = ecr + ".apiEndpoint"
+	return slices.Concat(
+		[]badCase{
+			tooLong(endpoint, 253),
+			{"an endpoint of another region", endpoint, "https://api.ecr.us-east-1.amazonaws.com", ecr, apiRegionMessage},
+		},
+		refused(ecr+".apiEndpoint", apiEndpointMessage, "", "api.ecr.eu-west-1.amazonaws.com", "http://api.ecr.eu-west-1.amazonaws.com",
+			"https://api.ecr.eu-west-1.amazonaws.com/", "https://api.ecr.eu-west-1.amazonaws.com:443", "https://user@api.ecr.eu-west-1.amazonaws.com",
+			"https://api.ecr.eu-west-1.amazonaws.com.evil.example", "https://api.ecr.eu-west-1.notamazonaws.com", "https://evil.ecr.eu-west-1.amazonaws.com",
+			"https://bucket.s3.eu-west-1.amazonaws.com", "https://x.execute-api.eu-west-1.amazonaws.com", "https://sts.eu-west-1.amazonaws.com",
+			"https://123456789012.dkr.ecr.eu-west-1.amazonaws.com", "https://evil.example/.api.ecr.eu-west-1.amazonaws.com",
+			"https://vpce-0a.execute-api.eu-west-1.vpce.amazonaws.com"),
+	)
 }
 
 func badECRRoles() []badCase {

@@ -61,6 +61,7 @@ const commonSpec = `
       accounts: ["123456789012"]
       roleARN: arn:aws:iam::123456789012:role/pull
       externalID: regcred
+      apiEndpoint: https://vpce-0123456789abcdef0-abcdefgh.api.ecr.eu-west-1.vpce.amazonaws.com
       fips: true
       dualStack: true
     identity: {serviceAccountRef: {name: ecr-puller}}
@@ -94,7 +95,7 @@ const commonSpec = `
   - name: jfrog
     artifactory:
       url: https://acme.jfrog.io
-      hosts: [acme.jfrog.io, docker-local.acme.jfrog.io]
+      hosts: [acme.jfrog.io, acme-docker-local.jfrog.io]
       providerName: my-cluster
       identityMappingName: pull
       audience: jfrog
@@ -115,6 +116,26 @@ const commonSpec = `
   - name: oracle
     plugin: {name: credential-provider-oke, image: fra.ocir.io/acme/app, hosts: [ams.ocir.io]}
     identity: {serviceAccountRef: {name: oracle-puller}}
+  - name: azure-node
+    acr:
+      registry: myregistry.azurecr.io
+      managedIdentity: /subscriptions/72f988bf-86f1-41af-91ab-2d7cd011db47/resourceGroups/my-group/providers/Microsoft.ManagedIdentity/userAssignedIdentities/pull
+      repositories: [team/app]
+  - name: aks
+    acr: {registry: myregistry.azurecr.io, identityBinding: true}
+    identity: {serviceAccountRef: {name: azure-puller}}
+  - name: fleet
+    artifactRegistry:
+      hosts: [docker.me-central2.rep.pkg.dev]
+      fleetMembership: projects/my-project/locations/global/memberships/my-cluster
+      readOnlyScope: true
+    identity: {serviceAccountRef: {name: google-puller}}
+  - name: jfrog-aws
+    artifactory:
+      url: https://acme.jfrog.io
+      aws: {region: eu-west-1, roleARN: "arn:aws:iam::123456789012:role/pull", externalID: regcred}
+      tokenLifetime: 3h
+    identity: {serviceAccountRef: {name: jfrog-puller}}
   serviceAccounts: {names: [default]}
   secretName: registry-pull
   secretTemplate:

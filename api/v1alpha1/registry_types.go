@@ -11,10 +11,12 @@ import (
 //
 // +kubebuilder:validation:ExactlyOneOf=ecr;ecrPublic;artifactRegistry;acr;artifactory;static;plugin
 // +kubebuilder:validation:XValidation:rule="!has(self.static) || has(self.identity) && has(self.identity.secretRef)",message="static needs identity.secretRef: the Secret that holds the credentials"
-// +kubebuilder:validation:XValidation:rule="!has(self.artifactory) || has(self.identity)",message="artifactory needs an identity: serviceAccountRef for an exchange by OpenID Connect, or secretRef for an administrator's token"
-// +kubebuilder:validation:XValidation:rule="!has(self.artifactory) || !has(self.identity) || has(self.identity.serviceAccountRef) == has(self.artifactory.providerName)",message="artifactory.providerName names the OpenID Connect integration for identity.serviceAccountRef: set both or neither"
+// +kubebuilder:validation:XValidation:rule="!has(self.artifactory) || has(self.identity)",message="artifactory needs an identity: serviceAccountRef for an exchange by OpenID Connect, or secretRef for an administrator's token; either for aws"
+// +kubebuilder:validation:XValidation:rule="!has(self.artifactory) || has(self.artifactory.aws) || !has(self.identity) || has(self.identity.serviceAccountRef) == has(self.artifactory.providerName)",message="artifactory.providerName names the OpenID Connect integration for identity.serviceAccountRef: set both or neither"
 // +kubebuilder:validation:XValidation:rule="!has(self.plugin) || !has(self.identity) || has(self.identity.serviceAccountRef)",message="plugin takes no identity.secretRef: a plugin gets a ServiceAccount's token or uses an identity of its own"
-// +kubebuilder:validation:XValidation:rule="!has(self.artifactRegistry) || !has(self.artifactRegistry.workloadIdentityProvider) && !has(self.artifactRegistry.gkeCluster) || has(self.identity) && has(self.identity.serviceAccountRef)",message="workloadIdentityProvider and gkeCluster need identity.serviceAccountRef: they say where its token is exchanged"
+// +kubebuilder:validation:XValidation:rule="!has(self.artifactRegistry) || !has(self.artifactRegistry.workloadIdentityProvider) && !has(self.artifactRegistry.gkeCluster) && !has(self.artifactRegistry.fleetMembership) || has(self.identity) && has(self.identity.serviceAccountRef)",message="workloadIdentityProvider, gkeCluster and fleetMembership need identity.serviceAccountRef: they say where its token is exchanged"
+// +kubebuilder:validation:XValidation:rule="!has(self.acr) || !has(self.acr.managedIdentity) || !has(self.identity)",message="acr.managedIdentity is an identity of the controller's node: remove identity"
+// +kubebuilder:validation:XValidation:rule="!has(self.acr) || !has(self.acr.identityBinding) || !self.acr.identityBinding || has(self.identity) && has(self.identity.serviceAccountRef)",message="acr.identityBinding needs identity.serviceAccountRef: AKS takes its token"
 type Registry struct {
 	// name tells the entries of a credential apart, in status, events and metrics.
 	// +required
