@@ -97,7 +97,7 @@ func (c call) unanswered(host string, err error) *providers.Error {
 		return c.invalid("with more than 1 MiB: check artifactory.url and any proxy in between")
 	}
 	if errors.Is(err, outbound.ErrForbiddenAddress) {
-		return providers.Errorf(v1alpha1.ReasonInvalidRequest, "%s is not sent: %s resolves to a link-local or metadata address; "+
+		return providers.Errorf(v1alpha1.ReasonInvalidRequest, "%s is not sent: %s is, or resolves to, a loopback, link-local or metadata address; "+
 			"correct artifactory.url", c.action, host)
 	}
 	return providers.Errorf(v1alpha1.ReasonUnavailable, "%s got no answer from %s: %s", c.action, host, cures.NoAnswer(err))

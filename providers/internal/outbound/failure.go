@@ -33,7 +33,7 @@ func (c Cures) NoAnswer(err error) string {
 	case errors.As(err, &dns):
 		return "the host " + strconv.Quote(dns.Name) + " does not resolve; " + c.Name
 	case errors.Is(err, ErrForbiddenAddress):
-		return "the host resolves to a link-local or metadata address; " + c.Name
+		return ErrForbiddenAddress.Error() + "; " + c.Name
 	case errors.As(err, &authority), errors.As(err, &hostname):
 		return "its certificate is not trusted; check " + c.Authorities + " and any proxy in between"
 	case IsTimeout(err):

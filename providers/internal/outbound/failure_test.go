@@ -19,7 +19,7 @@ func TestWhyThereWasNoAnswer(t *testing.T) {
 	cures := outbound.Cures{Name: "check the region", Authorities: "CA_BUNDLE", Endpoint: "the endpoint"}
 	for want, err := range map[string]error{
 		`the host "r.example" does not resolve; check the region`:                                         &net.DNSError{Name: "r.example"},
-		"the host resolves to a link-local or metadata address; check the region":                         outbound.ErrForbiddenAddress,
+		"the host is, or resolves to, a loopback, link-local or metadata address; check the region":       outbound.ErrForbiddenAddress,
 		"its certificate is not trusted; check CA_BUNDLE and any proxy in between":                        x509.UnknownAuthorityError{},
 		"it timed out; check the endpoint, the proxy and the network policies of the controller":          context.DeadlineExceeded,
 		"the connection failed; check the endpoint, the proxy and the network policies of the controller": errors.New("canary"),
