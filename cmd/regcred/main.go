@@ -24,6 +24,9 @@ import (
 // version is set by the linker.
 var version = "dev"
 
+// system is where time comes from.
+var system clock.PassiveClock = clock.RealClock{}
+
 type options struct {
 	leaderElect          bool
 	metricsAddress       string
@@ -110,7 +113,6 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	system := clock.RealClock{}
 	all, err := newProviders(o, broker.NewMetrics(metrics.Registry, system), system)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -63,6 +64,56 @@ func (cp *ControlPlane) AuditRequests(since time.Time, keep func(AuditRequest) b
 		}
 		place[event.AuditID] = len(requests)
 		requests = append(requests, request)
+	}
+	return requests, nil
+}
+
+// AuditReader reads the audit log on from where it stood.
+type AuditReader struct {
+	log    string
+	offset int64
+	open   map[string]bool // watches whose beginning was read
+}
+
+// FollowAudit gives a reader of the requests that are answered from now on.
+func (cp *ControlPlane) FollowAudit() (*AuditReader, error) {
+	r := &AuditReader{log: cp.auditLog, open: map[string]bool{}}
+	_, err := r.Next()
+	return r, err
+}
+
+// Next returns what was answered since the last call, in the order of the answers. A watch is there when it begins, and not when it ends.
+func (r *AuditReader) Next() ([]AuditRequest, error) {
+	log, err := os.Open(r.log)
+	if err != nil {
+		return nil, fmt.Errorf("reading the audit log: %w", err)
+	}
+	defer log.Close()
+	if _, err := log.Seek(r.offset, io.SeekStart); err != nil {
+		return nil, err
+	}
+	written, err := io.ReadAll(log)
+	if err != nil {
+		return nil, err
+	}
+	var requests []AuditRequest
+	for line := range bytes.Lines(written) {
+		if !bytes.HasSuffix(line, []byte("\n")) {
+			break // still being written
+		}
+		r.offset += int64(len(line))
+		var event auditEvent
+		if err := json.Unmarshal(line, &event); err != nil {
+			return nil, fmt.Errorf("reading the audit log: %w", err)
+		}
+		if event.Verb == "watch" {
+			if r.open[event.AuditID] {
+				delete(r.open, event.AuditID)
+				continue
+			}
+			r.open[event.AuditID] = true
+		}
+		requests = append(requests, event.request())
 	}
 	return requests, nil
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -236,4 +237,42 @@ func processesNaming(path string) []string {
 		}
 	}
 	return found
+}
+
+func TestAuditReaderGivesEveryRequestOnce(t *testing.T) {
+	config := rest.CopyConfig(shared.Config)
+	config.UserAgent = "followed"
+	clients := clientsOf(t, config)
+	reader, err := shared.FollowAudit()
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := func() (verbs []string) {
+		t.Helper()
+		requests, err := reader.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range requests {
+			if r.UserAgent == "followed" {
+				verbs = append(verbs, r.Verb)
+			}
+		}
+		return verbs
+	}
+	namespace := createNamespace(t, clients)
+	open, err := clients.CoreV1().Secrets(namespace).Watch(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := next(); !slices.Equal(got, []string{"create", "watch"}) {
+		t.Errorf("first %q, want create and watch", got)
+	}
+	open.Stop()
+	if _, err := clients.CoreV1().Secrets(namespace).List(t.Context(), metav1.ListOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := next(); !slices.Equal(got, []string{"list"}) {
+		t.Errorf("then %q, want the list alone: the watch was there before", got)
+	}
 }

@@ -1,0 +1,87 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+// Clock is the machine's, ahead of it by what Advance has added. Clouds and steered controllers may share one.
+type Clock struct{ ahead atomic.Int64 }
+
+// Now is the time of this clock.
+func (c *Clock) Now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+
+// Steered is a controller that was built for tests: they move its clock, and see its heap.
+type Steered struct {
+	*Controller
+	clock   *Clock
+	address string
+}
+
+// StartSteered builds the controller with the tag lab, and starts it with this clock.
+func (l *Lab) StartSteered(ctx context.Context, c *Clock, log io.Writer, args ...string) (*Steered, error) {
+	binary := filepath.Join(l.Root, "bin", "regcred-lab")
+	build := exec.CommandContext(ctx, "cmd/buildenv", "go", "build", "-tags=grpcnotrace,lab", "-o", binary, "./cmd/regcred")
+	build.Dir, build.Env = l.Root, append(os.Environ(), "VERSION=lab")
+	if out, err := build.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("building the controller for tests: %w: %s", err, out)
+	}
+	address, err := freeAddress(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l.Binary = binary
+	l.ControllerEnv = append(l.ControllerEnv, "REGCRED_LAB="+address)
+	controller, err := l.StartController(ctx, log, args...)
+	if err != nil {
+		return nil, err
+	}
+	s := &Steered{controller, c, address}
+	return s, s.advance(ctx, time.Duration(c.ahead.Load()))
+}
+
+// Advance moves the clock of the controller, and of the clouds that share it.
+func (s *Steered) Advance(ctx context.Context, by time.Duration) error {
+	s.clock.ahead.Add(int64(by))
+	return s.advance(ctx, by)
+}
+
+func (s *Steered) advance(ctx context.Context, by time.Duration) error {
+	_, err := s.ask(ctx, http.MethodPost, "/advance?by="+url.QueryEscape(by.String()))
+	return err
+}
+
+// Heap is what is reachable in the controller's memory.
+func (s *Steered) Heap(ctx context.Context) (int64, error) {
+	answer, err := s.ask(ctx, http.MethodGet, "/heap")
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(string(answer), 10, 64)
+}
+
+func (s *Steered) ask(ctx context.Context, method, path string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+s.address+path, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s: %s", path, res.Status, body)
+	}
+	return body, err
+}
