@@ -23,12 +23,13 @@ func newProviders(o options, metrics *broker.Metrics, c clock.PassiveClock) (map
 	if err != nil {
 		return nil, fmt.Errorf("--acr-host-suffixes: %w", err)
 	}
+	aws := ecr.Configuration(nil)
 	all := map[string]providers.Provider{
 		acr.Name:              azure,
 		artifactory.Name:      artifactory.New(c, nil),
 		artifactregistry.Name: artifactregistry.New(c, nil),
-		ecr.Name:              ecr.New(c),
-		ecrpublic.Name:        ecrpublic.New(c, nil),
+		ecr.Name:              ecr.New(c, aws),
+		ecrpublic.Name:        ecrpublic.New(c, aws),
 		static.Name:           static.New(c),
 	}
 	if o.pluginConfig != "" || o.pluginBinDir != "" {

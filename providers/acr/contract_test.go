@@ -15,16 +15,17 @@ import (
 func TestContract(t *testing.T) {
 	byServiceAccount := request(v1alpha1.ACR{Registry: host, Regions: []string{"westeurope"}}, serviceAccount(annotations, issuer, new([]string)))
 	for name, c := range map[string]struct {
-		request providers.Request
-		faults  func(*cloud.Azure) *cloud.Faults
-		action  string
+		request  providers.Request
+		faults   func(*cloud.Azure) *cloud.Faults
+		action   string
+		ownQuota bool
 	}{
-		"Entra":            {byServiceAccount, func(a *cloud.Azure) *cloud.Faults { return a.Entra }, cloud.ActionEntraToken},
-		"Entra's metadata": {byServiceAccount, func(a *cloud.Azure) *cloud.Faults { return a.Discovery }, cloud.ActionEntraDiscovery},
-		"exchange":         {byServiceAccount, func(a *cloud.Azure) *cloud.Faults { return a.Exchange }, cloud.ActionACRExchange},
+		"Entra":            {byServiceAccount, func(a *cloud.Azure) *cloud.Faults { return a.Entra }, cloud.ActionEntraToken, true},
+		"Entra's metadata": {byServiceAccount, func(a *cloud.Azure) *cloud.Faults { return a.Discovery }, cloud.ActionEntraDiscovery, true},
+		"exchange":         {byServiceAccount, func(a *cloud.Azure) *cloud.Faults { return a.Exchange }, cloud.ActionACRExchange, false},
 		"managed identity": {
 			request(v1alpha1.ACR{Registry: host}, providers.Identity{}),
-			func(a *cloud.Azure) *cloud.Faults { return a.ManagedIdentity }, cloud.ActionManagedIdentity,
+			func(a *cloud.Azure) *cloud.Faults { return a.ManagedIdentity }, cloud.ActionManagedIdentity, true,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -34,8 +35,10 @@ func TestContract(t *testing.T) {
 					azure := startAzure(t)
 					return newProvider(t, azure), emulator{azure, c.faults(azure), c.action}
 				},
-				Request: c.request,
-				Canary:  cloud.CanaryEntra,
+				Request:  c.request,
+				Host:     host,
+				OwnQuota: c.ownQuota,
+				Canary:   cloud.CanaryEntra,
 			}.Run(t)
 		})
 	}

@@ -47,7 +47,15 @@ func explainEntra(a answer, id identity) *providers.Error {
 		return &providers.Error{Reason: v1alpha1.ReasonAccessDenied, RetryAfter: a.retryAfter,
 			Err: fmt.Errorf("%s is refused to %s (%s): look the code up at https://login.microsoftonline.com/error", action, id.name, a.code)}
 	}
-	return a.explain(action+" as "+id.name, "check the cluster's DNS and "+envAuthorityHost)
+	return ownThrottle(a.explain(action+" as "+id.name, "check the cluster's DNS and "+envAuthorityHost))
+}
+
+// ownThrottle is for those who count by application or by node: one call too many is the caller's own, and concerns no other.
+func ownThrottle(e *providers.Error) *providers.Error {
+	if e.Reason == v1alpha1.ReasonThrottled {
+		e.Scope = providers.ScopeRequest
+	}
+	return e
 }
 
 // explainManagedIdentity explains why the endpoint on the node gave no token. Its statuses are those of "How to use managed
@@ -66,7 +74,7 @@ func explainManagedIdentity(a answer, id identity) *providers.Error {
 		return &providers.Error{Reason: v1alpha1.ReasonUnavailable, RetryAfter: a.retryAfter,
 			Err: fmt.Errorf("%s failed with HTTP status %d: the node's identity endpoint is being updated, or the node is not one of Azure's; it is tried again", action, a.status)}
 	}
-	return a.explain(action, "check IDENTITY_ENDPOINT")
+	return ownThrottle(a.explain(action, "check IDENTITY_ENDPOINT"))
 }
 
 // explainExchange explains why the registry gave no token for Entra's.
@@ -89,19 +97,23 @@ func explainExchange(a answer, reg registry, id identity) *providers.Error {
 func (a answer) explain(action, dnsCure string) *providers.Error {
 	switch {
 	case a.err != nil:
-		return providers.Errorf(v1alpha1.ReasonUnavailable, "%s got no answer: %s", action, outbound.Cures{Name: dnsCure, Authorities: "SSL_CERT_FILE"}.NoAnswer(a.err))
+		return &providers.Error{Reason: v1alpha1.ReasonUnavailable, Scope: outbound.Scope(a.err),
+			Err: fmt.Errorf("%s got no answer: %s", action, outbound.Cures{Name: dnsCure, Authorities: "SSL_CERT_FILE"}.NoAnswer(a.err))}
 	case a.status == 0:
 		return providers.Errorf(v1alpha1.ReasonUnavailable, "%s could not be sent: check the AZURE_ variables of the controller", action)
 	case a.status == http.StatusTooManyRequests:
-		return &providers.Error{Reason: v1alpha1.ReasonThrottled, RetryAfter: a.retryAfter,
+		return &providers.Error{Reason: v1alpha1.ReasonThrottled, Scope: providers.ScopeEndpoint, RetryAfter: a.retryAfter,
 			Err: fmt.Errorf("%s is throttled (HTTP status 429); it is tried again more slowly", action)}
 	case a.status < http.StatusMultipleChoices:
 		return providers.Errorf(v1alpha1.ReasonInvalidResponse, "%s was answered with something else than a token; check any proxy in between", action)
 	case a.status < http.StatusBadRequest:
 		return providers.Errorf(v1alpha1.ReasonInvalidResponse, "%s was answered with a redirect, which is not followed (HTTP status %d); "+
 			"check any proxy in between", action, a.status)
+	case a.status < http.StatusInternalServerError:
+		return &providers.Error{Reason: v1alpha1.ReasonInvalidResponse, RetryAfter: a.retryAfter,
+			Err: fmt.Errorf("%s failed with HTTP status %d, and no reason that is known; check any proxy in between", action, a.status)}
 	default:
-		return &providers.Error{Reason: v1alpha1.ReasonUnavailable, RetryAfter: a.retryAfter,
+		return &providers.Error{Reason: v1alpha1.ReasonUnavailable, Scope: providers.ScopeEndpoint, RetryAfter: a.retryAfter,
 			Err: fmt.Errorf("%s failed with HTTP status %d; it is tried again", action, a.status)}
 	}
 }

@@ -106,6 +106,15 @@ func entraOfEnvironment() (entra, error) {
 	return entra{authority, azure[0].entra.audience}, nil
 }
 
+// hostOf is the host of a URL that is known to be one.
+func hostOf(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return text
+	}
+	return u.Host
+}
+
 // hosts are the login server and its regional endpoints.
 func (r registry) hosts(regions []string) []string {
 	hosts := []string{r.host.String()}

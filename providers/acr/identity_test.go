@@ -117,7 +117,7 @@ func TestNoIdentityIsExplained(t *testing.T) {
 		says   []string
 	}{
 		"nothing on the node":         {env: map[string]string{"IDENTITY_ENDPOINT": "http://127.0.0.1:1", "IDENTITY_HEADER": "x"}, reason: v1alpha1.ReasonIdentityNotFound, says: []string{"no Azure identity of its own", "workload identity"}},
-		"wrong header":                {env: map[string]string{"IDENTITY_ENDPOINT": strings.TrimPrefix(azure.Env()[0], "IDENTITY_ENDPOINT="), "IDENTITY_HEADER": "x"}, reason: v1alpha1.ReasonUnavailable, says: []string{"HTTP status 401"}},
+		"wrong header":                {env: map[string]string{"IDENTITY_ENDPOINT": strings.TrimPrefix(azure.Env()[0], "IDENTITY_ENDPOINT="), "IDENTITY_HEADER": "x"}, reason: v1alpha1.ReasonInvalidResponse, says: []string{"HTTP status 401"}},
 		"not assigned":                {spec: v1alpha1.ACR{ClientID: unknown}, reason: v1alpha1.ReasonIdentityNotFound, says: []string{unknown, "assign it"}},
 		"endpoint not yet up":         {status: 404, reason: v1alpha1.ReasonUnavailable, says: []string{"HTTP status 404", "tried again"}},
 		"endpoint being updated":      {status: 410, reason: v1alpha1.ReasonUnavailable, says: []string{"HTTP status 410"}},

@@ -26,8 +26,10 @@ func TestContractOfTheExchange(t *testing.T) {
 				deny: func() { jfrog.AddProvider(cloud.JFrogProvider{Name: "cluster", Issuer: issuer, Audience: jfrog.URL()}) },
 			}
 		},
-		Request: request(v1alpha1.Artifactory{URL: "https://acme.jfrog.io", Hosts: everyForm, ProviderName: "cluster"}, serviceAccount(t, nil)),
-		Canary:  cloud.Canary,
+		Request:  request(v1alpha1.Artifactory{URL: "https://acme.jfrog.io", Hosts: everyForm, ProviderName: "cluster"}, serviceAccount(t, nil)),
+		Host:     "acme.jfrog.io",
+		Audience: "https://acme.jfrog.io",
+		Canary:   cloud.Canary,
 	}.Run(t)
 }
 
@@ -45,6 +47,7 @@ func TestContractOfAnAdministratorsToken(t *testing.T) {
 			}
 		},
 		Request: request(v1alpha1.Artifactory{URL: "https://acme.jfrog.io", Hosts: everyForm, Username: "puller"}, secret(&password)),
+		Host:    "acme.jfrog.io",
 		Canary:  cloud.Canary,
 	}.Run(t)
 }

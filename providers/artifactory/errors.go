@@ -67,10 +67,10 @@ func (c call) explain(res *http.Response) *providers.Error {
 	after := outbound.RetryAfter(res.Header)
 	switch {
 	case res.StatusCode == http.StatusTooManyRequests:
-		return &providers.Error{Reason: v1alpha1.ReasonThrottled, RetryAfter: after,
+		return &providers.Error{Reason: v1alpha1.ReasonThrottled, Scope: providers.ScopeEndpoint, RetryAfter: after,
 			Err: fmt.Errorf("%s is one request too many for JFrog (HTTP status 429): it is tried again more slowly", c.action)}
 	case res.StatusCode >= 500:
-		return &providers.Error{Reason: v1alpha1.ReasonUnavailable, RetryAfter: after,
+		return &providers.Error{Reason: v1alpha1.ReasonUnavailable, Scope: providers.ScopeEndpoint, RetryAfter: after,
 			Err: fmt.Errorf("%s failed with HTTP status %d; it is tried again", c.action, res.StatusCode)}
 	case res.StatusCode >= 300 && res.StatusCode < 400:
 		return providers.Errorf(v1alpha1.ReasonInvalidRequest, "%s was answered with a redirect, which is not followed: "+
@@ -100,7 +100,8 @@ func (c call) unanswered(host string, err error) *providers.Error {
 		return providers.Errorf(v1alpha1.ReasonInvalidRequest, "%s is not sent: %s is, or resolves to, a loopback, link-local or metadata address; "+
 			"correct artifactory.url", c.action, host)
 	}
-	return providers.Errorf(v1alpha1.ReasonUnavailable, "%s got no answer from %s: %s", c.action, host, cures.NoAnswer(err))
+	return &providers.Error{Reason: v1alpha1.ReasonUnavailable, Scope: outbound.Scope(err),
+		Err: fmt.Errorf("%s got no answer from %s: %s", c.action, host, cures.NoAnswer(err))}
 }
 
 var cures = outbound.Cures{

@@ -4,6 +4,7 @@ package artifactory
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"k8s.io/utils/clock"
@@ -28,6 +29,14 @@ var _ providers.Revoker = (*Provider)(nil)
 // New returns a provider. Without a transport it uses the network.
 func New(c clock.PassiveClock, transport http.RoundTripper) *Provider {
 	return &Provider{clock: c, client: outbound.Client(transport)}
+}
+
+// Cure is how a pull is allowed.
+func (*Provider) Cure() string { return "let a group of the token's user read the repository" }
+
+// Endpoint is the platform's host.
+func (*Provider) Endpoint(req providers.Request) string {
+	return strings.TrimPrefix(req.Registry.Artifactory.URL, "https://")
 }
 
 // Token has JFrog issue a token as the identity of req.

@@ -29,7 +29,9 @@ func TestContract(t *testing.T) {
 		Request: request(v1alpha1.ArtifactRegistry{
 			Hosts: []string{"europe-west1-docker.pkg.dev", "us-docker.pkg.dev", "gcr.io", "us.gcr.io", "eu.gcr.io", "asia.gcr.io"}, WorkloadIdentityProvider: pool.Name, ServiceAccount: puller,
 		}, serviceAccount(nil, new([]string))),
-		Canary: cloud.CanaryGoogle,
+		Host:     "sts.googleapis.com and iamcredentials.googleapis.com",
+		OwnQuota: true,
+		Canary:   cloud.CanaryGoogle,
 	}.Run(t)
 }
 

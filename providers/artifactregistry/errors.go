@@ -46,14 +46,20 @@ func explain(action, identity string, err error) *providers.Error {
 		return explainRefusal(action, identity, refused)
 	}
 	if silent, ok := errors.AsType[*silence](err); ok {
-		return providers.Errorf(v1alpha1.ReasonUnavailable, "%s as %s got no answer: %s", action, identity, silent.cause)
+		return noAnswer(action, identity, silent.cause, silent.scope)
 	}
 	if errors.Is(err, context.Canceled) || outbound.IsTimeout(err) {
-		return providers.Errorf(v1alpha1.ReasonUnavailable, "%s as %s got no answer: %s", action, identity, cures.NoAnswer(err))
+		return noAnswer(action, identity, cures.NoAnswer(err), outbound.Scope(err))
 	}
 	return providers.Errorf(v1alpha1.ReasonInvalidResponse, "%s as %s was answered with something that makes no sense: check any proxy in between", action, identity)
 }
 
+func noAnswer(action, identity, cause string, scope providers.Scope) *providers.Error {
+	return &providers.Error{Reason: v1alpha1.ReasonUnavailable, Scope: scope, Err: fmt.Errorf("%s as %s got no answer: %s", action, identity, cause)}
+}
+
+// explainRefusal takes a known code for what it says. Google counts calls by project, so one too many by a code is the project's own; only
+// what has no code, as its front ends answer, concerns all.
 func explainRefusal(action, identity string, refused *refusal) *providers.Error {
 	for _, code := range []string{refused.info, refused.code} {
 		if r, ok := refusals[code]; ok && refused.status < http.StatusInternalServerError {
@@ -61,14 +67,16 @@ func explainRefusal(action, identity string, refused *refusal) *providers.Error 
 				Err: fmt.Errorf("%s is refused to %s (%s): %s", action, identity, code, r.cure)}
 		}
 	}
-	reason, cure := v1alpha1.ReasonUnavailable, "it is tried again"
-	switch refused.status {
-	case http.StatusTooManyRequests:
-		reason, cure = v1alpha1.ReasonThrottled, "it is tried again more slowly"
-	case http.StatusUnauthorized, http.StatusForbidden:
+	reason, scope, cure := v1alpha1.ReasonInvalidResponse, providers.ScopeRequest, "check any proxy in between"
+	switch {
+	case refused.status == http.StatusTooManyRequests:
+		reason, scope, cure = v1alpha1.ReasonThrottled, providers.ScopeEndpoint, "it is tried again more slowly"
+	case refused.status == http.StatusUnauthorized, refused.status == http.StatusForbidden:
 		reason, cure = v1alpha1.ReasonAccessDenied, "allow it in IAM, and check any proxy in between"
+	case refused.status >= http.StatusInternalServerError:
+		reason, scope, cure = v1alpha1.ReasonUnavailable, providers.ScopeEndpoint, "it is tried again"
 	}
-	return &providers.Error{Reason: reason, RetryAfter: refused.retryAfter,
+	return &providers.Error{Reason: reason, Scope: scope, RetryAfter: refused.retryAfter,
 		Err: fmt.Errorf("%s as %s failed with HTTP status %d; %s", action, identity, refused.status, cure)}
 }
 

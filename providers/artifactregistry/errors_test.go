@@ -183,10 +183,10 @@ func TestOddAnswersAreExplained(t *testing.T) {
 		reason       string
 		says         string
 	}{
-		"redirect":                     {http.StatusTemporaryRedirect, "https://evil.example/", "", v1alpha1.ReasonUnavailable, "HTTP status 307"},
+		"redirect":                     {http.StatusTemporaryRedirect, "https://evil.example/", "", v1alpha1.ReasonInvalidResponse, "HTTP status 307"},
 		"proxy's own refusal":          {http.StatusForbidden, "", "<html>" + secretBody, v1alpha1.ReasonAccessDenied, "check any proxy"},
-		"code that nobody knows":       {http.StatusBadRequest, "", `{"error":"` + secretBody + `"}`, v1alpha1.ReasonUnavailable, "HTTP status 400"},
-		"status that nobody knows":     {http.StatusBadRequest, "", `{"error":{"status":"` + secretBody + `"}}`, v1alpha1.ReasonUnavailable, "HTTP status 400"},
+		"code that nobody knows":       {http.StatusBadRequest, "", `{"error":"` + secretBody + `"}`, v1alpha1.ReasonInvalidResponse, "HTTP status 400"},
+		"status that nobody knows":     {http.StatusBadRequest, "", `{"error":{"status":"` + secretBody + `"}}`, v1alpha1.ReasonInvalidResponse, "HTTP status 400"},
 		"known code with a secret":     {http.StatusBadRequest, "", `{"error":"invalid_grant","error_description":"` + secretBody + `"}`, v1alpha1.ReasonAccessDenied, "(invalid_grant)"},
 		"nothing":                      {http.StatusOK, "", "", v1alpha1.ReasonInvalidResponse, "makes no sense"},
 		"no token":                     {http.StatusOK, "", `{"expires_in":3599}`, v1alpha1.ReasonInvalidResponse, "without a token"},

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/regcred/regcred/providers"
 	"github.com/regcred/regcred/providers/internal/outbound"
 )
 
@@ -32,6 +33,7 @@ func (*refusal) Error() string { return "the request was refused" }
 type silence struct {
 	// cause is why and what helps.
 	cause string
+	scope providers.Scope
 }
 
 func (*silence) Error() string { return "the request was not answered" }
@@ -51,7 +53,7 @@ type listener struct {
 func (l *listener) RoundTrip(r *http.Request) (*http.Response, error) {
 	res, err := l.next.RoundTrip(r)
 	if err != nil {
-		return nil, &silence{cause: cures.NoAnswer(err)}
+		return nil, &silence{cause: cures.NoAnswer(err), scope: outbound.Scope(err)}
 	}
 	l.heard.date, _ = http.ParseTime(res.Header.Get("Date"))
 	if res.StatusCode >= http.StatusOK && res.StatusCode < http.StatusMultipleChoices {

@@ -19,10 +19,13 @@ func TestContract(t *testing.T) {
 		New: func(t *testing.T) (providers.Provider, providertest.Cloud) {
 			t.Helper()
 			aws := startAWS(t)
-			return ecr.New(clock.RealClock{}), emulator{aws}
+			addRole(t, aws, cloud.Role{ARN: pullRole, MayGetToken: true, WebIdentity: &cloud.WebIdentity{Subject: subject, Audience: "sts.amazonaws.com"}})
+			return ecr.New(clock.RealClock{}, ecr.Configuration(nil)), emulator{aws}
 		},
-		Request: request(v1alpha1.ECR{Region: "eu-west-1", Accounts: []string{cloud.DefaultAccount}}, providers.Identity{}),
-		Canary:  cloud.Canary,
+		Request:          request(v1alpha1.ECR{Region: "eu-west-1", Accounts: []string{cloud.DefaultAccount}}, providers.Identity{}),
+		AsServiceAccount: request(v1alpha1.ECR{Region: "eu-west-1"}, serviceAccount(t, map[string]string{"eks.amazonaws.com/role-arn": pullRole}, new([]string))),
+		Host:             "127.0.0.1",
+		Canary:           cloud.Canary,
 	}.Run(t)
 }
 

@@ -3,66 +3,60 @@ package ecr
 import (
 	"net/url"
 	"regexp"
-	"strings"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/internal/awsauth"
 )
 
-// partitions are AWS' own, in the order in which their regions are told apart. Source of the suffixes: the host pattern of
-// amazon-ecr-credential-helper and the partitions of the AWS SDK.
-var partitions = []struct {
-	regionPrefix string
-	suffix       string
-	dualStack    string
-}{
-	{"cn-", "amazonaws.com.cn", "on.amazonwebservices.com.cn"},
-	{"eusc-", "amazonaws.eu", "on.amazonwebservices.eu"},
-	{"us-isob-", "sc2s.sgov.gov", ""},
-	{"us-isof-", "csp.hci.ic.gov", ""},
-	{"eu-isoe-", "cloud.adc-e.uk", ""},
-	{"us-iso-", "c2s.ic.gov", ""},
-	{"", "amazonaws.com", "on.aws"},
+// plainHost is a registry's host as ECR names it in proxyEndpoint, with FIPS or without.
+var plainHost = regexp.MustCompile(`^([0-9]{12})\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.([a-z0-9]+(?:[.-][a-z0-9]+)+)$`)
+
+// own is the caller's own registry, as ECR names it in its answer.
+type own struct{ account, region, suffix string }
+
+func ownOf(proxyEndpoint string) (own, bool) {
+	endpoint, err := url.Parse(proxyEndpoint)
+	if err != nil {
+		return own{}, false
+	}
+	match := plainHost.FindStringSubmatch(endpoint.Host)
+	if match == nil {
+		return own{}, false
+	}
+	return own{match[1], match[2], match[3]}, true
 }
 
-var accountHost = regexp.MustCompile(`^([0-9]{12})\.dkr[.-]ecr(-fips)?\.`)
-
-// hosts are the registries that the token is published for: those of the accounts in the spec, or the caller's own,
-// which ECR names in proxyEndpoint.
+// hosts are the registries that the token is published for: those of the accounts in the spec, or the caller's own. The suffix is
+// what ECR says, so that a partition that is newer than this code works; it is asked of nobody for dual-stack hosts, which ECR never names.
 func hosts(spec *v1alpha1.ECR, region, proxyEndpoint string) ([]string, error) {
+	named, ok := ownOf(proxyEndpoint)
 	accounts := spec.Accounts
 	if len(accounts) == 0 {
-		endpoint, err := url.Parse(proxyEndpoint)
-		if err != nil || accountHost.FindStringSubmatch(endpoint.Host) == nil {
+		if !ok {
 			return nil, providers.Errorf(v1alpha1.ReasonInvalidResponse,
 				"ecr:GetAuthorizationToken did not name the caller's registry: set ecr.accounts")
 		}
-		accounts = []string{accountHost.FindStringSubmatch(endpoint.Host)[1]}
+		accounts = []string{named.account}
+	}
+	partition := awsauth.PartitionOf(region)
+	suffix := partition.Suffix
+	if ok && named.region == region {
+		suffix = named.suffix
+	}
+	service := "ecr"
+	if spec.FIPS {
+		service = "ecr-fips"
+	}
+	if spec.DualStack && partition.DualStack == "" {
+		return nil, providers.Errorf(v1alpha1.ReasonInvalidRequest, "region %s has no dual-stack registries: remove ecr.dualStack", region)
 	}
 	hosts := make([]string, len(accounts))
 	for i, account := range accounts {
-		host, ok := host(account, region, spec.FIPS, spec.DualStack)
-		if !ok {
-			return nil, providers.Errorf(v1alpha1.ReasonInvalidRequest, "region %s has no dual-stack registries: remove ecr.dualStack", region)
+		hosts[i] = account + ".dkr." + service + "." + region + "." + suffix
+		if spec.DualStack {
+			hosts[i] = account + ".dkr-" + service + "." + region + "." + partition.DualStack
 		}
-		hosts[i] = host
 	}
 	return hosts, nil
-}
-
-func host(account, region string, fips, dualStack bool) (string, bool) {
-	service := "ecr"
-	if fips {
-		service = "ecr-fips"
-	}
-	for _, p := range partitions {
-		switch {
-		case !strings.HasPrefix(region, p.regionPrefix):
-		case !dualStack:
-			return account + ".dkr." + service + "." + region + "." + p.suffix, true
-		default:
-			return account + ".dkr-" + service + "." + region + "." + p.dualStack, p.dualStack != ""
-		}
-	}
-	return "", false
 }

@@ -2,7 +2,9 @@
 package ecr
 
 import (
+	"cmp"
 	"context"
+	"net/http"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
@@ -22,11 +24,49 @@ const action = "ecr:GetAuthorizationToken"
 // proxy, and the default credential chain for the ambient identity.
 type Provider struct {
 	clock  clock.PassiveClock
-	config awsauth.Configuration
+	config *awsauth.Configuration
 }
 
-// New returns a provider. The AWS configuration is read at the first call.
-func New(c clock.PassiveClock) *Provider { return &Provider{clock: c} }
+// Configuration is AWS' as the controller's environment and files have it, for all who call AWS. It is read at the first call. A
+// transport that is not nil takes the place of the SDK's.
+func Configuration(transport http.RoundTripper) *awsauth.Configuration {
+	return awsauth.NewConfiguration(transport)
+}
+
+// New returns a provider.
+func New(c clock.PassiveClock, config *awsauth.Configuration) *Provider {
+	return &Provider{clock: c, config: config}
+}
+
+// Annotations are those that name a role.
+func (*Provider) Annotations() []string { return awsauth.Annotations() }
+
+// Audiences are those of AWS STS.
+func (*Provider) Audiences() []string { return awsauth.Audiences() }
+
+// Cure is how a pull is allowed.
+func (*Provider) Cure() string {
+	return "allow the identity ecr:BatchGetImage and ecr:GetDownloadUrlForLayer on the repository, and in the repository's policy if it is another account's"
+}
+
+// Endpoint is the host of ECR's API, and the way to it.
+func (p *Provider) Endpoint(req providers.Request) string {
+	spec, ctx := req.Registry.ECR, context.Background()
+	cfg, err := p.config.Load(ctx)
+	if err != nil {
+		return spec.Region
+	}
+	at := endpoints(cfg, spec)
+	return at.Way(ctx, cfg, apiHost(ctx, client(cfg, spec, at.Region)), role(spec), req.Identity)
+}
+
+func endpoints(cfg aws.Config, spec *v1alpha1.ECR) awsauth.Endpoints {
+	return awsauth.Endpoints{Region: cmp.Or(spec.Region, cfg.Region), FIPS: spec.FIPS, DualStack: spec.DualStack}
+}
+
+func role(spec *v1alpha1.ECR) awsauth.Role {
+	return awsauth.Role{ARN: spec.RoleARN, ExternalID: spec.ExternalID}
+}
 
 // Token calls GetAuthorizationToken as the identity of req.
 func (p *Provider) Token(ctx context.Context, req providers.Request) (providers.Token, error) {
@@ -35,33 +75,19 @@ func (p *Provider) Token(ctx context.Context, req providers.Request) (providers.
 	if err != nil {
 		return providers.Token{}, err
 	}
-	if spec.Region != "" {
-		cfg.Region = spec.Region
-	}
-	if cfg.Region == "" {
+	at := endpoints(cfg, spec)
+	if at.Region == "" {
 		return providers.Token{}, providers.Errorf(v1alpha1.ReasonInvalidRequest,
 			"no AWS region is known: set ecr.region, or AWS_REGION on the controller")
 	}
-	role := awsauth.Role{ARN: spec.RoleARN, ExternalID: spec.ExternalID}
-	if err := awsauth.Assume(ctx, &cfg, role, req.Identity); err != nil {
+	if err := awsauth.Assume(ctx, &cfg, at, role(spec), req.Identity); err != nil {
 		return providers.Token{}, err
 	}
-	client := ecr.NewFromConfig(cfg, func(o *ecr.Options) { //nolint:contextcheck // options take no context
-		if spec.FIPS {
-			o.EndpointOptions.UseFIPSEndpoint = aws.FIPSEndpointStateEnabled
-		}
-		if spec.DualStack {
-			o.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateEnabled
-		}
-	})
-	out, err := client.GetAuthorizationToken(ctx, &ecr.GetAuthorizationTokenInput{})
+	out, err := client(cfg, spec, at.Region).GetAuthorizationToken(ctx, &ecr.GetAuthorizationTokenInput{})
 	if err != nil {
-		return providers.Token{}, awsauth.Explain(awsauth.Call{
-			Action: action, As: awsauth.Principal(role, req.Identity),
-			Conflict: "fips and dualStack cannot be combined with AWS_ENDPOINT_URL_ECR",
-		}, err)
+		return providers.Token{}, awsauth.Explain(awsauth.Call{Action: action, As: awsauth.Principal(role(spec), req.Identity)}, err)
 	}
-	return p.token(out, spec, cfg.Region)
+	return p.token(out, spec, at.Region)
 }
 
 func (p *Provider) token(out *ecr.GetAuthorizationTokenOutput, spec *v1alpha1.ECR, region string) (providers.Token, error) {

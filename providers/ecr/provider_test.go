@@ -90,7 +90,7 @@ func TestTheServiceAccountsRoleAsks(t *testing.T) {
 			addRole(t, aws, cloud.Role{ARN: pullRole, MayGetToken: true, Pull: []string{"*"},
 				WebIdentity: &cloud.WebIdentity{Issuer: "https://cluster.example", Subject: subject, Audience: c.audience}})
 			var audiences []string
-			_, err := ecr.New(clock.RealClock{}).Token(t.Context(),
+			_, err := ecr.New(clock.RealClock{}, ecr.Configuration(nil)).Token(t.Context(),
 				request(v1alpha1.ECR{Region: "eu-west-1"}, serviceAccount(t, c.annotations, &audiences)))
 			if err != nil {
 				t.Fatal(err)
@@ -133,7 +133,7 @@ func TestARoleIsAssumedOnTopOfAnyIdentity(t *testing.T) {
 			id, principal := setUp(t, aws)
 			addRole(t, aws, cloud.Role{ARN: top, TrustedPrincipals: []string{principal}, ExternalID: "42", MayGetToken: true})
 			spec := v1alpha1.ECR{Region: "eu-west-1", RoleARN: top, ExternalID: "42"}
-			token, err := ecr.New(clock.RealClock{}).Token(t.Context(), request(spec, id))
+			token, err := ecr.New(clock.RealClock{}, ecr.Configuration(nil)).Token(t.Context(), request(spec, id))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -141,7 +141,7 @@ func TestARoleIsAssumedOnTopOfAnyIdentity(t *testing.T) {
 				t.Errorf("without accounts the hosts are the role's own (-want +got):\n%s", diff)
 			}
 			spec.ExternalID = "wrong"
-			if _, err = ecr.New(clock.RealClock{}).Token(t.Context(), request(spec, id)); reason(err) != v1alpha1.ReasonAccessDenied {
+			if _, err = ecr.New(clock.RealClock{}, ecr.Configuration(nil)).Token(t.Context(), request(spec, id)); reason(err) != v1alpha1.ReasonAccessDenied {
 				t.Errorf("a wrong external ID gave %v", err)
 			}
 		})
@@ -152,7 +152,7 @@ func TestATokenOutlivesTheSessionThatMintedIt(t *testing.T) {
 	aws := startAWS(t)
 	addRole(t, aws, cloud.Role{ARN: pullRole, MayGetToken: true, WebIdentity: &cloud.WebIdentity{Subject: subject, Audience: "sts.amazonaws.com"}})
 	id := serviceAccount(t, map[string]string{"eks.amazonaws.com/role-arn": pullRole}, new([]string))
-	token, err := ecr.New(clock.RealClock{}).Token(t.Context(), request(v1alpha1.ECR{Region: "eu-west-1"}, id))
+	token, err := ecr.New(clock.RealClock{}, ecr.Configuration(nil)).Token(t.Context(), request(v1alpha1.ECR{Region: "eu-west-1"}, id))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +208,7 @@ func TestBadIdentitiesAreExplained(t *testing.T) {
 				addRole(t, aws, r)
 			}
 			c.spec.Region = "eu-west-1"
-			_, err := ecr.New(clock.RealClock{}).Token(t.Context(), request(c.spec, c.identity))
+			_, err := ecr.New(clock.RealClock{}, ecr.Configuration(nil)).Token(t.Context(), request(c.spec, c.identity))
 			if reason(err) != c.reason {
 				t.Fatalf("got %s (%v), want %s", reason(err), err, c.reason)
 			}
@@ -235,12 +235,12 @@ func reason(err error) string {
 func TestTheRegionIsTheEntrysOrTheControllers(t *testing.T) {
 	aws := startAWS(t)
 	t.Setenv("AWS_REGION", "")
-	if _, err := ecr.New(clock.RealClock{}).Token(t.Context(), request(v1alpha1.ECR{}, providers.Identity{})); reason(err) != v1alpha1.ReasonInvalidRequest {
+	if _, err := ecr.New(clock.RealClock{}, ecr.Configuration(nil)).Token(t.Context(), request(v1alpha1.ECR{}, providers.Identity{})); reason(err) != v1alpha1.ReasonInvalidRequest {
 		t.Errorf("without any region: %v, want InvalidRequest", err)
 	}
 	t.Setenv("AWS_REGION", "ap-southeast-2")
 	for region, want := range map[string]string{"": "ap-southeast-2", "us-gov-west-1": "us-gov-west-1"} {
-		token, err := ecr.New(clock.RealClock{}).Token(t.Context(), request(v1alpha1.ECR{Region: region}, providers.Identity{}))
+		token, err := ecr.New(clock.RealClock{}, ecr.Configuration(nil)).Token(t.Context(), request(v1alpha1.ECR{Region: region}, providers.Identity{}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -253,14 +253,10 @@ func TestTheRegionIsTheEntrysOrTheControllers(t *testing.T) {
 	}
 }
 
-func TestSettingsThatCannotBeAreExplained(t *testing.T) {
+func TestAConfigurationThatCannotBeReadIsExplained(t *testing.T) {
 	startAWS(t)
-	_, err := ecr.New(clock.RealClock{}).Token(t.Context(), request(v1alpha1.ECR{Region: "us-east-1", FIPS: true}, providers.Identity{}))
-	if reason(err) != v1alpha1.ReasonInvalidRequest || !strings.Contains(err.Error(), "cannot be combined with AWS_ENDPOINT_URL_ECR") {
-		t.Errorf("FIPS and an endpoint of one's own: %v", err)
-	}
 	t.Setenv("AWS_CA_BUNDLE", "/nonexistent")
-	_, err = ecr.New(clock.RealClock{}).Token(t.Context(), request(v1alpha1.ECR{Region: "us-east-1"}, providers.Identity{}))
+	_, err := ecr.New(clock.RealClock{}, ecr.Configuration(nil)).Token(t.Context(), request(v1alpha1.ECR{Region: "us-east-1"}, providers.Identity{}))
 	if reason(err) != v1alpha1.ReasonInvalidRequest || !strings.Contains(err.Error(), "check AWS_CA_BUNDLE") {
 		t.Errorf("a CA bundle that is not there: %v", err)
 	}
@@ -277,7 +273,7 @@ func TestAnEndpointThatCannotBeReachedIsExplained(t *testing.T) {
 		if name == "unknown authority" {
 			t.Setenv("AWS_CA_BUNDLE", "")
 		}
-		_, err := ecr.New(clock.RealClock{}).Token(t.Context(), request(v1alpha1.ECR{Region: "us-east-1"}, providers.Identity{}))
+		_, err := ecr.New(clock.RealClock{}, ecr.Configuration(nil)).Token(t.Context(), request(v1alpha1.ECR{Region: "us-east-1"}, providers.Identity{}))
 		if reason(err) != v1alpha1.ReasonUnavailable || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -288,7 +284,7 @@ func TestNoAmbientIdentityIsExplained(t *testing.T) {
 	startAWS(t)
 	t.Setenv("AWS_ACCESS_KEY_ID", "")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
-	_, err := ecr.New(clock.RealClock{}).Token(t.Context(), request(v1alpha1.ECR{Region: "eu-west-1"}, providers.Identity{}))
+	_, err := ecr.New(clock.RealClock{}, ecr.Configuration(nil)).Token(t.Context(), request(v1alpha1.ECR{Region: "eu-west-1"}, providers.Identity{}))
 	if reason(err) != v1alpha1.ReasonIdentityNotFound || !strings.Contains(err.Error(), "IAM roles for service accounts") {
 		t.Errorf("got %v, want IdentityNotFound and where to get one", err)
 	}

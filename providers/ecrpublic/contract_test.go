@@ -10,6 +10,7 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
 	"github.com/regcred/regcred/providers/ecrpublic"
+	"github.com/regcred/regcred/providers/internal/awsauth"
 	"github.com/regcred/regcred/providers/providertest"
 	"github.com/regcred/regcred/test/cloud"
 )
@@ -19,9 +20,10 @@ func TestContract(t *testing.T) {
 		New: func(t *testing.T) (providers.Provider, providertest.Cloud) {
 			t.Helper()
 			aws := startAWS(t)
-			return ecrpublic.New(clock.RealClock{}, nil), emulator{aws}
+			return ecrpublic.New(clock.RealClock{}, awsauth.NewConfiguration(nil)), emulator{aws}
 		},
 		Request: request(v1alpha1.ECRPublic{}, providers.Identity{}),
+		Host:    "127.0.0.1",
 		Canary:  cloud.CanaryECRPublic,
 	}.Run(t)
 }

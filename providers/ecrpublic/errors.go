@@ -10,10 +10,7 @@ import (
 
 // explain names both permissions when one is missing: AWS checks the second, of another service, behind the first.
 func explain(role awsauth.Role, id providers.Identity, err error) *providers.Error {
-	e := awsauth.Explain(awsauth.Call{
-		Action: action, As: awsauth.Principal(role, id),
-		Conflict: "dualStack cannot be combined with AWS_ENDPOINT_URL_ECR_PUBLIC",
-	}, err)
+	e := awsauth.Explain(awsauth.Call{Action: action, As: awsauth.Principal(role, id)}, err)
 	if e.Reason == v1alpha1.ReasonAccessDenied {
 		e.Err = fmt.Errorf("%w; it needs %s and sts:GetServiceBearerToken", e.Err, action)
 	}

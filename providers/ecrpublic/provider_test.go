@@ -15,6 +15,7 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
 	"github.com/regcred/regcred/providers/ecrpublic"
+	"github.com/regcred/regcred/providers/internal/awsauth"
 	"github.com/regcred/regcred/test/cloud"
 )
 
@@ -74,7 +75,7 @@ func TestARoleOnTopOfAServiceAccountAsks(t *testing.T) {
 		}
 	}
 	spec := v1alpha1.ECRPublic{RoleARN: topRole, ExternalID: "42"}
-	token, err := ecrpublic.New(clock.RealClock{}, nil).Token(t.Context(), request(spec, serviceAccount(baseRole)))
+	token, err := ecrpublic.New(clock.RealClock{}, awsauth.NewConfiguration(nil)).Token(t.Context(), request(spec, serviceAccount(baseRole)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +86,7 @@ func TestARoleOnTopOfAServiceAccountAsks(t *testing.T) {
 		t.Errorf("the token was given to %s in %s", got.Principal, got.Region)
 	}
 	spec.ExternalID = "wrong"
-	_, err = ecrpublic.New(clock.RealClock{}, nil).Token(t.Context(), request(spec, serviceAccount(baseRole)))
+	_, err = ecrpublic.New(clock.RealClock{}, awsauth.NewConfiguration(nil)).Token(t.Context(), request(spec, serviceAccount(baseRole)))
 	if reason(err) != v1alpha1.ReasonAccessDenied || !strings.Contains(err.Error(), "sts:AssumeRole of "+topRole) {
 		t.Errorf("a wrong external ID: %v", err)
 	}
@@ -96,7 +97,7 @@ func TestDualStackUsesItsOwnEndpointAndBothHosts(t *testing.T) {
 	// The endpoint's real name, on the emulated internet.
 	t.Setenv("AWS_ENDPOINT_URL_ECR_PUBLIC", "")
 	t.Setenv("AWS_CA_BUNDLE", "")
-	provider := ecrpublic.New(clock.RealClock{}, aws.Transport())
+	provider := ecrpublic.New(clock.RealClock{}, awsauth.NewConfiguration(aws.Transport()))
 	for dualStack, want := range map[bool][]string{
 		false: {"public.ecr.aws"},
 		true:  {"public.ecr.aws", "ecr-public.aws.com"},
@@ -137,7 +138,7 @@ func TestBothPermissionsAreNeededAndNamed(t *testing.T) {
 			if err := aws.SetECRPublicPermissions(aws.Ambient().ARN(), may); err != nil {
 				t.Fatal(err)
 			}
-			_, err := ecrpublic.New(clock.RealClock{}, nil).Token(t.Context(), request(v1alpha1.ECRPublic{}, providers.Identity{}))
+			_, err := ecrpublic.New(clock.RealClock{}, awsauth.NewConfiguration(nil)).Token(t.Context(), request(v1alpha1.ECRPublic{}, providers.Identity{}))
 			if reason(err) != v1alpha1.ReasonAccessDenied {
 				t.Fatalf("got %v", err)
 			}
@@ -150,14 +151,10 @@ func TestBothPermissionsAreNeededAndNamed(t *testing.T) {
 	}
 }
 
-func TestSettingsThatCannotBeAreExplained(t *testing.T) {
+func TestAConfigurationThatCannotBeReadIsExplained(t *testing.T) {
 	startAWS(t)
-	_, err := ecrpublic.New(clock.RealClock{}, nil).Token(t.Context(), request(v1alpha1.ECRPublic{DualStack: true}, providers.Identity{}))
-	if reason(err) != v1alpha1.ReasonInvalidRequest || !strings.Contains(err.Error(), "dualStack cannot be combined with AWS_ENDPOINT_URL_ECR_PUBLIC") {
-		t.Errorf("dualStack and an endpoint of one's own: %v", err)
-	}
 	t.Setenv("AWS_CA_BUNDLE", "/nonexistent")
-	_, err = ecrpublic.New(clock.RealClock{}, nil).Token(t.Context(), request(v1alpha1.ECRPublic{}, providers.Identity{}))
+	_, err := ecrpublic.New(clock.RealClock{}, awsauth.NewConfiguration(nil)).Token(t.Context(), request(v1alpha1.ECRPublic{}, providers.Identity{}))
 	if reason(err) != v1alpha1.ReasonInvalidRequest || !strings.Contains(err.Error(), "check AWS_CA_BUNDLE") {
 		t.Errorf("a CA bundle that is not there: %v", err)
 	}

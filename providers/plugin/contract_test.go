@@ -19,6 +19,7 @@ func TestContract(t *testing.T) {
 			return p, emulator{aws}
 		},
 		Request: ecrRequest(plugins.ECR, providers.Identity{}),
+		Host:    plugins.ECR,
 		Canary:  cloud.Canary,
 		Opaque:  true,
 	}.Run(t)

@@ -54,15 +54,19 @@ func (p *plugin) explain(image string, err error) *providers.Error {
 	if errors.Is(err, errTooLarge) {
 		return p.invalidResponse("answered with more than 1 MiB, and was ended")
 	}
+	// A plugin that runs and fails was asked something that it has no answer to. One that does not run has none for anybody.
+	scope := providers.ScopeEndpoint
 	what := "could not be executed; see the limits of the controller's pod for memory and processes"
 	exit, exited := errors.AsType[*exec.ExitError](err)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		what = "did not answer in time and was ended; check its endpoint, its proxy and the network policies of the controller"
 	case exited && exit.Exited():
+		scope = providers.ScopeRequest
 		what = fmt.Sprintf("failed for %s with exit code %d; check what the identity may do, and args and env of the plugin in the controller's "+
 			"--image-credential-provider-config: run there by hand, it says more", shorten(image), exit.ExitCode())
 	case exited:
+		scope = providers.ScopeRequest
 		what = fmt.Sprintf("was ended by a signal (%s); see the memory limit of the controller's pod", exit.ProcessState)
 	case errors.Is(err, exec.ErrWaitDelay):
 		what = "ended and left a process behind that holds its output open; this is for its authors to mend"
@@ -73,5 +77,5 @@ func (p *plugin) explain(image string, err error) *providers.Error {
 	case errors.Is(err, syscall.ENOEXEC):
 		what = "cannot be executed: its file is not a program for this machine"
 	}
-	return providers.Errorf(v1alpha1.ReasonUnavailable, "plugin %s %s", p.name, what)
+	return &providers.Error{Reason: v1alpha1.ReasonUnavailable, Scope: scope, Err: fmt.Errorf("plugin %s %s", p.name, what)}
 }

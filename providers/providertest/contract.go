@@ -35,6 +35,14 @@ type Contract struct {
 	New func(t *testing.T) (providers.Provider, Cloud)
 	// Request is one that the healthy emulator grants.
 	Request providers.Request
+	// AsServiceAccount is one that the healthy emulator grants to a ServiceAccount, if Request is none.
+	AsServiceAccount providers.Request
+	// Host is the host that the call of Request goes to.
+	Host string
+	// Audience is that of the provider's destination, for those whose cloud has none of its own.
+	Audience string
+	// OwnQuota is whether the cloud counts the calls of each caller apart, so that one too many concerns no other.
+	OwnQuota bool
 	// Canary starts every secret of the emulator.
 	Canary string
 	// Offline is whether the provider asks nobody. Then no cloud can fail it, and the suite only pulls.
@@ -65,6 +73,10 @@ const patience = 20 * time.Second
 func (c Contract) Run(t *testing.T) {
 	t.Helper()
 	t.Run("a token pulls from every host it names", c.pulls)
+	t.Run("it says where it calls, and how a pull is allowed", c.said)
+	t.Run("a failure of Kubernetes stays one", c.kubernetesFails)
+	t.Run("foreign annotations change nothing", c.annotations)
+	t.Run("an audience belongs to its destination", c.audiences)
 	if c.Offline {
 		return
 	}
@@ -156,6 +168,9 @@ func (c Contract) fails(t *testing.T, fault Fault, reason string) {
 	}
 	if failure.Reason != reason {
 		t.Errorf("got reason %s, want %s", failure.Reason, reason)
+	}
+	if want := c.scope(fault); failure.Scope != want {
+		t.Errorf("it is %s fault, want %s", nameOf(failure.Scope), nameOf(want))
 	}
 	if failure.Terminal {
 		t.Error("an error that time or an administrator can mend is terminal")

@@ -21,6 +21,11 @@ type Provider struct{ clock clock.PassiveClock }
 // New returns a provider.
 func New(c clock.PassiveClock) *Provider { return &Provider{clock: c} }
 
+// Cure is how a pull is allowed.
+func (*Provider) Cure() string {
+	return "let the Secret's user read the repository, or replace the credentials"
+}
+
 // Token returns what the Secret of req holds, one login for each distinct username and password. A Secret that changes makes another
 // request, so nothing here has to be renewed.
 func (p *Provider) Token(ctx context.Context, req providers.Request) (providers.Token, error) {

@@ -4,6 +4,7 @@ package awsauth
 
 import (
 	"context"
+	"net/http"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -16,13 +17,20 @@ import (
 )
 
 // Configuration is the controller's AWS configuration: the SDK's standard environment and files with endpoints, region, CA bundle, proxy
-// and the default credential chain. It is read at the first use.
+// and the default credential chain. It is read at the first use. All who call AWS share one, and with it credentials and connections.
 type Configuration struct {
-	// HTTPClient takes the place of the SDK's own, if set.
-	HTTPClient aws.HTTPClient
+	client aws.HTTPClient
 
 	mu     sync.Mutex
 	loaded *aws.Config
+}
+
+// NewConfiguration returns a configuration. A transport that is not nil takes the place of the SDK's own.
+func NewConfiguration(transport http.RoundTripper) *Configuration {
+	if transport == nil {
+		return &Configuration{}
+	}
+	return &Configuration{client: &http.Client{Transport: transport}}
 }
 
 // Load returns a copy of the configuration that the caller may change.
@@ -31,8 +39,8 @@ func (c *Configuration) Load(ctx context.Context) (aws.Config, error) {
 	defer c.mu.Unlock()
 	if c.loaded == nil {
 		options := []func(*config.LoadOptions) error{config.WithRetryer(clockSkewRetryer)}
-		if c.HTTPClient != nil {
-			options = append(options, config.WithHTTPClient(c.HTTPClient))
+		if c.client != nil {
+			options = append(options, config.WithHTTPClient(c.client))
 		}
 		cfg, err := config.LoadDefaultConfig(ctx, options...)
 		if err != nil {

@@ -1,6 +1,7 @@
 package awsauth
 
 import (
+	"cmp"
 	"context"
 	"regexp"
 	"time"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/internal/audience"
+	"github.com/regcred/regcred/providers/internal/secretdata"
 )
 
 // The annotations of a ServiceAccount are those of IAM roles for service accounts
@@ -23,6 +26,12 @@ const (
 	annotationAudience = "eks.amazonaws.com/audience"
 	defaultAudience    = "sts.amazonaws.com"
 )
+
+// Annotations are the keys of a ServiceAccount's annotations that decide on who calls.
+func Annotations() []string { return []string{annotationPullRole, annotationRole, annotationAudience} }
+
+// Audiences are those of AWS STS.
+func Audiences() []string { return audience.Of[audience.AWS] }
 
 // The keys of a Secret are the names of the SDK's environment variables.
 const (
@@ -38,11 +47,11 @@ const session = 15 * time.Minute
 type Role struct{ ARN, ExternalID string }
 
 // Assume replaces the ambient credentials of cfg by those of the identity, and then by those of the role on top of it.
-func Assume(ctx context.Context, cfg *aws.Config, role Role, id providers.Identity) error {
+func Assume(ctx context.Context, cfg *aws.Config, at Endpoints, role Role, id providers.Identity) error {
 	var err error
 	switch {
 	case id.ServiceAccount != nil:
-		cfg.Credentials, err = webIdentity(ctx, *cfg, id.ServiceAccount)
+		cfg.Credentials, err = webIdentity(ctx, *cfg, at, id.ServiceAccount)
 	case id.Secret != nil:
 		cfg.Credentials, err = static(ctx, id.Secret)
 	default:
@@ -59,7 +68,7 @@ func Assume(ctx context.Context, cfg *aws.Config, role Role, id providers.Identi
 	if role.ExternalID != "" {
 		input.ExternalId = aws.String(role.ExternalID)
 	}
-	out, err := sts.NewFromConfig(*cfg).AssumeRole(ctx, input)
+	out, err := at.sts(*cfg).AssumeRole(ctx, input)
 	if err != nil {
 		return Explain(Call{Action: "sts:AssumeRole of " + role.ARN, As: principal(id)}, err)
 	}
@@ -77,7 +86,7 @@ func ambient(ctx context.Context, cfg aws.Config) error {
 	return nil
 }
 
-func webIdentity(ctx context.Context, cfg aws.Config, sa *providers.ServiceAccount) (aws.CredentialsProvider, error) {
+func webIdentity(ctx context.Context, cfg aws.Config, at Endpoints, sa *providers.ServiceAccount) (aws.CredentialsProvider, error) {
 	role := sa.Annotations[annotationPullRole]
 	if role == "" {
 		role = sa.Annotations[annotationRole]
@@ -86,23 +95,24 @@ func webIdentity(ctx context.Context, cfg aws.Config, sa *providers.ServiceAccou
 		return nil, providers.Errorf(v1alpha1.ReasonIdentityInvalid,
 			"%s has no role: annotate it with %s=<role ARN>", sa, annotationRole)
 	}
-	audience := sa.Annotations[annotationAudience]
-	if audience == "" {
-		audience = defaultAudience
+	wanted := cmp.Or(sa.Annotations[annotationAudience], defaultAudience)
+	if owner := audience.OwnerOf(wanted); owner != "" && owner != audience.AWS {
+		return nil, providers.Errorf(v1alpha1.ReasonIdentityInvalid, "the annotation %s of %s is an audience of %s, and such a token is not for AWS: "+
+			"remove the annotation, or name the audience of the cluster's OIDC provider in IAM", annotationAudience, sa, owner)
 	}
-	token, err := sa.RequestToken(ctx, audience, 10*time.Minute)
+	token, err := sa.RequestToken(ctx, wanted, 10*time.Minute)
 	if err != nil {
 		return nil, err
 	}
 	cfg.Credentials = aws.AnonymousCredentials{}
-	out, err := sts.NewFromConfig(cfg).AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
+	out, err := at.sts(cfg).AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
 		RoleArn:          aws.String(role),
 		RoleSessionName:  aws.String(sessionName(providers.Identity{ServiceAccount: sa})),
 		WebIdentityToken: aws.String(token),
 		DurationSeconds:  aws.Int32(int32(session.Seconds())),
 	})
 	if err != nil {
-		return nil, explainWebIdentity(role, audience, sa, err)
+		return nil, explainWebIdentity(role, wanted, sa, err)
 	}
 	return assumed(out.Credentials)
 }
@@ -112,13 +122,16 @@ func static(ctx context.Context, secret *providers.Secret) (aws.CredentialsProvi
 	if err != nil {
 		return nil, err
 	}
-	for _, key := range []string{keyAccessKeyID, keySecretAccessKey} {
-		if len(data[key]) == 0 {
+	values := map[string]string{}
+	for _, key := range []string{keyAccessKeyID, keySecretAccessKey, keySessionToken} {
+		if values[key], err = secretdata.Line(secret, data, key); err != nil {
+			return nil, err
+		}
+		if values[key] == "" && key != keySessionToken {
 			return nil, providers.Errorf(v1alpha1.ReasonIdentityInvalid, "%s lacks the key %s: add it", secret, key)
 		}
 	}
-	return credentials.NewStaticCredentialsProvider(
-		string(data[keyAccessKeyID]), string(data[keySecretAccessKey]), string(data[keySessionToken])), nil
+	return credentials.NewStaticCredentialsProvider(values[keyAccessKeyID], values[keySecretAccessKey], values[keySessionToken]), nil
 }
 
 func assumed(c *types.Credentials) (aws.CredentialsProvider, error) {

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/regcred/regcred/providers"
 )
 
 // Cures are what helps when no answer comes, in the words of a provider.
@@ -41,6 +43,16 @@ func (c Cures) NoAnswer(err error) string {
 	default:
 		return "the connection failed; " + way
 	}
+}
+
+// Scope says whose fault it is that there was no answer. A name that nobody has is the fault of whoever made it up, and so is one that
+// leads where nothing may go; a name server, a connection or a certificate that fails is not.
+func Scope(err error) providers.Scope {
+	var dns *net.DNSError
+	if errors.As(err, &dns) && dns.IsNotFound || errors.Is(err, ErrForbiddenAddress) {
+		return providers.ScopeRequest
+	}
+	return providers.ScopeEndpoint
 }
 
 // IsTimeout says whether somebody has waited for long enough.

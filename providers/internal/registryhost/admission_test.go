@@ -50,7 +50,7 @@ var places = []struct {
 	}},
 }
 
-var secretRef = map[string]any{"secretRef": map[string]any{"name": "a"}}
+var secretRef = map[string]any{"secretRef": map[string]any{"name": "keys"}}
 
 func whole(text string) string { return text }
 

@@ -1,0 +1,35 @@
+package acr
+
+import (
+	"os"
+
+	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/internal/audience"
+)
+
+// Annotations name an application and its tenant.
+func (*Provider) Annotations() []string {
+	return []string{annotationPullClientID, annotationPullTenantID, annotationClientID, annotationTenantID}
+}
+
+// Audiences are those of Microsoft Entra, in Azure's own clouds.
+func (*Provider) Audiences() []string { return audience.Of[audience.Azure] }
+
+// Cure is how a pull is allowed.
+func (*Provider) Cure() string {
+	return "grant the identity AcrPull on the registry or, if the registry's role assignment mode is RBAC with ABAC repository permissions, " +
+		"Container Registry Repository Reader"
+}
+
+// Endpoint is the login server, and who knows the identity: Entra, or the controller's node.
+func (p *Provider) Endpoint(req providers.Request) string {
+	spec := req.Registry.ACR
+	reg, err := p.registry(spec)
+	if err != nil {
+		return string(spec.Registry)
+	}
+	if req.Identity.ServiceAccount == nil && req.Identity.Secret == nil && os.Getenv(envFederatedTokenFile) == "" {
+		return reg.host.String() + " as the controller's node"
+	}
+	return reg.host.String() + " by " + hostOf(reg.site.entra.authority)
+}

@@ -1,0 +1,39 @@
+package artifactregistry
+
+import (
+	"os"
+
+	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/internal/audience"
+)
+
+// Annotations name the service account to impersonate.
+func (*Provider) Annotations() []string { return []string{annotationServiceAccount} }
+
+// Audiences are those of workload identity federation and of identity namespaces.
+func (*Provider) Audiences() []string { return audience.Of[audience.Google] }
+
+// Cure is how a pull is allowed.
+func (*Provider) Cure() string {
+	return "grant the identity roles/artifactregistry.reader on the repository"
+}
+
+// Endpoint is the host that the identity's own token comes from, and that of the impersonation, if there is one.
+func (*Provider) Endpoint(req providers.Request) string {
+	spec, sa := req.Registry.ArtifactRegistry, req.Identity.ServiceAccount
+	impersonated := spec.ServiceAccount != "" || sa != nil && sa.Annotations[annotationServiceAccount] != ""
+	host := "metadata.google.internal"
+	switch {
+	case sa != nil:
+		host = "sts.googleapis.com"
+	case req.Identity.Secret != nil:
+		// Which of its hosts is asked stands in the Secret, which is not read for this.
+		host = "oauth2.googleapis.com"
+	case os.Getenv(envCredentials) != "":
+		host = "googleapis.com as the controller"
+	}
+	if impersonated {
+		host += " and iamcredentials.googleapis.com"
+	}
+	return host
+}

@@ -1,0 +1,26 @@
+package plugin
+
+import (
+	"slices"
+
+	"github.com/regcred/regcred/providers"
+)
+
+// Annotations are those that the configuration of any plugin lets it see.
+func (p *Provider) Annotations() []string {
+	var keys []string
+	for _, one := range p.plugins {
+		if attributes := one.config.TokenAttributes; attributes != nil {
+			keys = append(keys, attributes.RequiredServiceAccountAnnotationKeys...)
+			keys = append(keys, attributes.OptionalServiceAccountAnnotationKeys...)
+		}
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+// Cure is how a pull is allowed.
+func (*Provider) Cure() string { return "let the plugin's identity read the repository" }
+
+// Endpoint is the plugin: nobody else knows whom it asks.
+func (*Provider) Endpoint(req providers.Request) string { return req.Registry.Plugin.Name }
