@@ -175,8 +175,9 @@ func TestAPlatformThatCannotBeReachedIsExplained(t *testing.T) {
 		transport         http.RoundTripper
 		url, reason, says string
 	}{
-		"no listener":       {nil, "https://127.0.0.1:1", v1alpha1.ReasonUnavailable, "the connection failed"},
+		"no listener":       {&http.Transport{}, "https://127.0.0.1:1", v1alpha1.ReasonUnavailable, "the connection failed"},
 		"no such host":      {nil, "https://jfrog.invalid", v1alpha1.ReasonUnavailable, "does not resolve"},
+		"this machine":      {nil, "https://127.0.0.1:1", v1alpha1.ReasonInvalidRequest, "loopback"},
 		"metadata service":  {nil, "https://169.254.169.254", v1alpha1.ReasonInvalidRequest, "link-local or metadata address"},
 		"unknown authority": {untrusting(jfrog), "https://acme.jfrog.io", v1alpha1.ReasonUnavailable, "its certificate is not trusted"},
 	} {
