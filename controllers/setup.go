@@ -21,7 +21,7 @@ import (
 
 // +kubebuilder:rbac:groups=regcred.dev,resources=registrycredentials;clusterregistrycredentials,verbs=list;watch
 // +kubebuilder:rbac:groups=regcred.dev,resources=registrycredentials/status;clusterregistrycredentials/status,verbs=patch
-// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;update;delete
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;update;patch;delete
 // +kubebuilder:rbac:groups="",resources=serviceaccounts,verbs=list;watch;patch
 // +kubebuilder:rbac:groups="",resources=serviceaccounts/token,verbs=create
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=list;watch

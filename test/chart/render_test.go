@@ -73,6 +73,30 @@ func TestEveryPermutationIsAdmitted(t *testing.T) {
 	}
 }
 
+// TestTheAPIServerAddsNothingToPolicies: a tool that compares what is in Git with what is in the cluster sees no difference.
+func TestTheAPIServerAddsNothingToPolicies(t *testing.T) {
+	installCRDs(t)
+	for _, args := range [][]string{nil, {"--set", "watchNamespaces={team-a,team-b},metrics.secure=false,excludedNamespaces={openshift-*}"}} {
+		kinds := map[string]int{}
+		for _, rendered := range documents(t, render(t, args...)) {
+			if !strings.Contains(rendered.GetKind(), "AdmissionPolicy") {
+				continue
+			}
+			kinds[rendered.GetKind()]++
+			text, err := yaml.Marshal(rendered)
+			must(t, err)
+			stored := &unstructured.Unstructured{}
+			must(t, yaml.Unmarshal([]byte(kubectl(t, string(text), "create", "--dry-run=server", "-o", "yaml")), &stored.Object))
+			if diff := cmp.Diff(rendered.Object["spec"], stored.Object["spec"]); diff != "" {
+				t.Errorf("%s %s (-rendered +stored):\n%s", rendered.GetKind(), rendered.GetName(), diff)
+			}
+		}
+		if len(kinds) != 4 {
+			t.Errorf("%v: %v", args, kinds)
+		}
+	}
+}
+
 // render renders the chart as for this API server.
 func render(t *testing.T, args ...string) string {
 	t.Helper()

@@ -50,6 +50,18 @@ var accountAttacks = []attack{
 	{"record somebody else's link, to remove it later", accounts, puller, patching(`{"metadata":{"annotations":{"link.regcred.dev/theirs":"ClusterRegistryCredential"}}}`)},
 	{"record a link that is not there", accounts, puller, patching(`{"metadata":{"annotations":{"link.regcred.dev/more":"ClusterRegistryCredential"}}}`)},
 	{"forget a link, so that it stays for ever", accounts, puller, patching(`{"metadata":{"annotations":{"link.regcred.dev/ours":null}}}`)},
+	{"link with a record of another kind", accounts, puller,
+		patching(`{"metadata":{"annotations":{"link.regcred.dev/more":"Deployment/evil"}},"imagePullSecrets":[{"name":"theirs"},{"name":"ours"},{"name":"more"}]}`)},
+	{"make a record of somebody's note, to remove the link later", accounts, func(t *testing.T, ns string) {
+		t.Helper()
+		sa := account(ns, "puller")
+		sa.Annotations = map[string]string{"link.regcred.dev/theirs": "note"}
+		sa.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "theirs"}}
+		must(t, admin.Create(t.Context(), sa))
+	}, patching(`{"metadata":{"annotations":{"link.regcred.dev/theirs":"RegistryCredential"}}}`)},
+	{"make a record unreadable, so that the link stays for ever", accounts, puller, patching(`{"metadata":{"annotations":{"link.regcred.dev/ours":"nobody"}}}`)},
+	{"link a ServiceAccount that is to be left alone", accounts, leftAlone,
+		patching(`{"metadata":{"annotations":{"link.regcred.dev/more":"RegistryCredential"}},"imagePullSecrets":[{"name":"ours"},{"name":"more"}]}`)},
 	{"link a ServiceAccount in kube-system", accounts, nil, func(t *testing.T, _ string) error {
 		t.Helper()
 		sa := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", GenerateName: "puller-"}}

@@ -19,26 +19,46 @@ import (
 var duties = []attack{
 	{"publish", "", nil, creating(untouched)},
 	{"publish a namespace's own", "", nil, creating(owner(v1alpha1.KindRegistryCredential, "regcred.dev/v1alpha1"))},
-	{"rotate", "", victim(untouched), changing(func(s *corev1.Secret) { s.Data[corev1.DockerConfigJsonKey] = []byte(`{"auths":{}}`) })},
-	{"adopt what was handed over", "", victim(func(s *corev1.Secret) {
-		foreign(s)
-		s.Annotations = map[string]string{v1alpha1.AnnotationAdopt: "true"}
-	}), changing(func(s *corev1.Secret) {
-		good := pullSecret("", "regcred")
-		s.Labels, s.OwnerReferences, s.Annotations = good.Labels, good.OwnerReferences, nil
-	})},
-	{"own again what was restored from a backup without owner", "", victim(func(s *corev1.Secret) { s.OwnerReferences = nil }),
-		changing(func(s *corev1.Secret) { s.OwnerReferences = pullSecret("", "regcred").OwnerReferences })},
-	{"repair a lost label", "", victim(func(s *corev1.Secret) { s.Labels = nil }),
-		changing(func(s *corev1.Secret) { s.Labels = pullSecret("", "regcred").Labels })},
-	{"keep somebody else's finalizer", "", victim(func(s *corev1.Secret) { s.Finalizers = []string{"example.com/theirs"} }), func(t *testing.T, ns string) error {
+	{"rotate", "", victim(untouched), changing(rotated)},
+	{"rotate by a patch", "", victim(theirs), func(t *testing.T, ns string) error {
 		t.Helper()
-		err := changing(func(s *corev1.Secret) { s.Data[corev1.DockerConfigJsonKey] = []byte(`{"auths":{}}`) })(t, ns)
-		return err
+		return thief.Patch(t.Context(), pullSecret(ns, "regcred"), client.RawPatch("application/merge-patch+json",
+			[]byte(`{"metadata":{"annotations":{"regcred.dev/registries":"[]"}},"data":{".dockerconfigjson":"eyJhdXRocyI6e319"}}`)))
 	}},
+	{"publish under another name than the credential's", "", nil, creating(func(s *corev1.Secret) { s.Name = "another" })},
+	{"adopt what was handed over", "", victim(all(foreign, handedOver, theirs)), changing(all(labelled, kept(keeper), annotated(record, "[]"), rotated))},
+	{"rotate what was handed over", "", victim(all(kept(keeper), handedOver)), changing(rotated)},
+	{"repair the label of what was handed over", "", victim(all(kept(keeper), handedOver, func(s *corev1.Secret) { s.Labels = nil })), changing(labelled)},
+	{"repair the label of what is kept", "", victim(all(kept(keeper), retained, func(s *corev1.Secret) { s.Labels = nil })), changing(labelled)},
+	{"give back", "", victim(all(kept(keeper), handedOver, theirs, annotated(record, "[]"))), changing(givenBack)},
+	{"give back by a patch", "", victim(all(kept(keeper), handedOver, annotated(record, "[]"))), func(t *testing.T, ns string) error {
+		t.Helper()
+		return thief.Patch(t.Context(), pullSecret(ns, "regcred"), client.RawPatch("application/merge-patch+json",
+			[]byte(`{"metadata":{"labels":{"regcred.dev/secret":null},"annotations":{"regcred.dev/registries":null,"regcred.dev/kept-by":null}}}`)))
+	}},
+	{"publish what outlives its credential", "", nil, creating(all(kept(keeper), retained))},
+	{"let a Secret outlive its credential", "", victim(untouched), changing(all(kept(keeper), retained))},
+	{"take up a Secret that has outlived its credential", "", victim(all(kept(keeper), retained)), changing(rotated)},
+	{"own a Secret that is to outlive its credential no more", "", victim(all(kept(keeper), retained)), changing(all(owned, func(s *corev1.Secret) { s.Annotations = nil }))},
+	{"withdraw what is kept", "", victim(kept(keeper)), deleting},
+	{"own again what was restored from a backup without owner", "", victim(func(s *corev1.Secret) { s.OwnerReferences = nil }),
+		changing(owned)},
+	{"repair a lost label", "", victim(func(s *corev1.Secret) { s.Labels = nil }),
+		changing(labelled)},
+	{"keep somebody else's finalizer", "", victim(func(s *corev1.Secret) { s.Finalizers = []string{"example.com/theirs"} }), changing(rotated)},
 	{"withdraw", "", victim(untouched), deleting},
 
 	{"link", "", puller, patching(`{"metadata":{"annotations":{"link.regcred.dev/more":"RegistryCredential"}},"imagePullSecrets":[{"name":"theirs"},{"name":"ours"},{"name":"more"}]}`)},
+	{"link for a credential of another name", "", puller, patching(`{"metadata":{"annotations":{"link.regcred.dev/more":"RegistryCredential/other"}},"imagePullSecrets":[{"name":"theirs"},{"name":"ours"},{"name":"more"}]}`)},
+	{"pass a link to another credential", "", puller, patching(`{"metadata":{"annotations":{"link.regcred.dev/ours":"RegistryCredential/other"}}}`)},
+	{"unlink for a credential of another name", "", func(t *testing.T, ns string) {
+		t.Helper()
+		sa := account(ns, "puller")
+		sa.Annotations = map[string]string{"link.regcred.dev/ours": "RegistryCredential/other", "link.regcred.dev/gone": "RegistryCredential"}
+		sa.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "ours"}, {Name: "gone"}}
+		must(t, admin.Create(t.Context(), sa))
+	}, patching(`{"metadata":{"annotations":{"link.regcred.dev/ours":null,"link.regcred.dev/gone":null}},"imagePullSecrets":[]}`)},
+	{"unlink a ServiceAccount that is to be left alone", "", leftAlone, patching(`{"metadata":{"annotations":{"link.regcred.dev/ours":null}},"imagePullSecrets":[]}`)},
 	{"unlink", "", puller, patching(`{"metadata":{"annotations":{"link.regcred.dev/ours":null}},"imagePullSecrets":[{"name":"theirs"}]}`)},
 	{"forget a link that somebody removed", "", func(t *testing.T, ns string) {
 		t.Helper()
@@ -75,6 +95,18 @@ var duties = []attack{
 	{"ask for an hour", "", puller, asking(func(s *authenticationv1.TokenRequestSpec) { s.ExpirationSeconds = new(int64(3600)) })},
 }
 
+func rotated(s *corev1.Secret) { s.Data[corev1.DockerConfigJsonKey] = []byte(`{"auths":{}}`) }
+
+// leftAlone is a ServiceAccount with a link of ours that wants no more.
+func leftAlone(t *testing.T, ns string) {
+	t.Helper()
+	sa := account(ns, "puller")
+	sa.Labels = map[string]string{v1alpha1.LabelLink: v1alpha1.LabelLinkNever}
+	sa.Annotations = map[string]string{"link.regcred.dev/ours": "ClusterRegistryCredential"}
+	sa.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "ours"}}
+	must(t, admin.Create(t.Context(), sa))
+}
+
 func TestTheControllerCanDoItsDuties(t *testing.T) {
 	withPolicies(t, true)
 	for _, duty := range duties {
@@ -86,22 +118,42 @@ func TestTheControllerCanDoItsDuties(t *testing.T) {
 	}
 }
 
-// TestNobodyCanAddTheAPIServer: an audience of one's own is added to the policy, one of the API server is not.
-func TestNobodyCanAddTheAPIServer(t *testing.T) {
+// TestExcludedNamespacesAreWholeNames takes the expression that the chart makes of the glob openshift-*.
+func TestExcludedNamespacesAreWholeNames(t *testing.T) {
 	withPolicies(t, true)
+	setVariable(t, "secrets", "excludedNamespaces", "['^openshift-.*$']")
+	excluded, served := "openshift-monitoring", "my-openshift-monitoring"
+	for _, name := range []string{excluded, served} {
+		must(t, admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}))
+	}
+	await(t, "a namespace to be excluded", func() bool { return denies(secrets, creating(untouched)(t, excluded)) })
+	if err := creating(untouched)(t, served); err != nil {
+		t.Errorf("a namespace whose name ends like an excluded one: %v", err)
+	}
+}
+
+// setVariable sets a variable of a policy until the test ends, as the chart does.
+func setVariable(t *testing.T, name, variable, expression string) {
+	t.Helper()
 	t.Cleanup(func() {
-		if _, err := cluster.Kubectl(context.Background(), "apply", "-f", root+"/config/policy/tokens.yaml"); err != nil {
+		if _, err := cluster.Kubectl(context.Background(), "apply", "-f", root+"/config/policy/"+name+".yaml"); err != nil {
 			t.Error(err)
 		}
 	})
 	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{}
-	must(t, admin.Get(t.Context(), client.ObjectKey{Name: "regcred-tokens"}, policy))
+	must(t, admin.Get(t.Context(), client.ObjectKey{Name: "regcred-" + name}, policy))
 	for i := range policy.Spec.Variables {
-		if policy.Spec.Variables[i].Name == "moreAudiences" {
-			policy.Spec.Variables[i].Expression = "['vault', 'https://kubernetes.default.svc.cluster.local']"
+		if policy.Spec.Variables[i].Name == variable {
+			policy.Spec.Variables[i].Expression = expression
 		}
 	}
 	must(t, admin.Update(t.Context(), policy))
+}
+
+// TestNobodyCanAddTheAPIServer: an audience of one's own is added to the policy, one of the API server is not.
+func TestNobodyCanAddTheAPIServer(t *testing.T) {
+	withPolicies(t, true)
+	setVariable(t, "tokens", "moreAudiences", "['vault', 'https://kubernetes.default.svc.cluster.local']")
 	ns := namespace(t)
 	puller(t, ns)
 	await(t, "an audience that was added", func() bool { return asking(audience("vault"))(t, ns) == nil })

@@ -63,6 +63,19 @@ func awaitCredentials(t *testing.T, ns string) {
 	})
 }
 
+// awaitOwn waits until the API server's policy knows all credentials of a namespace.
+func awaitOwn(t *testing.T, ns string) {
+	t.Helper()
+	last := own(ns, fmt.Sprintf("last-%d", time.Now().UnixNano()))
+	last.Spec.ServiceAccounts = &v1alpha1.ServiceAccounts{Names: []string{last.Name}}
+	must(t, admin.Create(t.Context(), last))
+	await(t, "a ServiceAccount that is linked to a Secret of its namespace", func() bool {
+		sa := account(ns, last.Name)
+		must(t, admin.Create(t.Context(), sa, client.DryRunAll))
+		return len(sa.ImagePullSecrets) > 0
+	})
+}
+
 // noTokens is a cloud that has none: the tests are about links.
 type noTokens struct{}
 
@@ -195,34 +208,6 @@ func randomSelector(random *rand.Rand) v1alpha1.Selector {
 	return s
 }
 
-func TestAServiceAccountIsLinkedAtItsCreation(t *testing.T) {
-	withLinks(t)
-	for _, name := range []string{"first", "second"} {
-		c := shared(name)
-		c.Spec.ServiceAccounts = &v1alpha1.ServiceAccounts{Selector: &v1alpha1.Selector{}}
-		share(t, c)
-	}
-	nobodyLinked := shared("nobody-linked")
-	share(t, nobodyLinked)
-	ns := namespace(t)
-	awaitCredentials(t, ns)
-
-	sa := account(ns, "puller")
-	sa.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "theirs"}, {Name: "first"}}
-	must(t, admin.Create(t.Context(), sa))
-	if want := []corev1.LocalObjectReference{{Name: "theirs"}, {Name: "first"}, {Name: "second"}}; !slices.Equal(sa.ImagePullSecrets, want) {
-		t.Errorf("linked to %v, want %v", sa.ImagePullSecrets, want)
-	}
-	if len(sa.Annotations) != 1 || sa.Annotations["link.regcred.dev/second"] != v1alpha1.KindClusterRegistryCredential {
-		t.Errorf("annotations %v, want a record of the link that was made, and of no other", sa.Annotations)
-	}
-	excluded := account("kube-system", "puller")
-	must(t, admin.Create(t.Context(), excluded, client.DryRunAll))
-	if len(excluded.ImagePullSecrets) > 0 {
-		t.Errorf("linked to %v in an excluded namespace", excluded.ImagePullSecrets)
-	}
-}
-
 // TestWithoutItsKindThePolicyIsNoHindrance: CustomResourceDefinitions may be deleted before everything else.
 func TestWithoutItsKindThePolicyIsNoHindrance(t *testing.T) {
 	withLinks(t)
@@ -230,7 +215,7 @@ func TestWithoutItsKindThePolicyIsNoHindrance(t *testing.T) {
 	awaitCredentials(t, ns)
 	for _, broken := range []string{"no-such-kind", "no-such-group"} {
 		patch := fmt.Sprintf(`{"spec":{"paramKind":{"apiVersion":"%s.dev/v1","kind":"Gone"}}}`, broken)
-		_, err := cluster.Kubectl(t.Context(), "patch", "mutatingadmissionpolicy", "regcred-link", "--type=merge", "-p", patch)
+		_, err := cluster.Kubectl(t.Context(), "patch", "mutatingadmissionpolicy", "regcred-link", "regcred-link-namespaced", "--type=merge", "-p", patch)
 		must(t, err)
 	}
 	await(t, "a ServiceAccount that is linked no longer", func() bool {

@@ -85,8 +85,9 @@ readOnlyRootFilesystem: true
 {{- fail "metrics.podMonitor.enabled needs metrics.podMonitor.tokenSecret, the token of somebody who may get /metrics, or metrics.secure=false: a PodMonitor cannot name Prometheus' own token" }}
 {{- end }}
 {{- range .Values.credentials }}
-{{- if and $.Values.secretNames (not (has .name $.Values.secretNames)) }}
-{{- fail (printf "credentials: %s is not among secretNames, and so could not be served: add it there" .name) }}
+{{- $secret := default .name .spec.secretName }}
+{{- if and $.Values.secretNames (not (has $secret $.Values.secretNames)) }}
+{{- fail (printf "credentials: %s is not among secretNames, and so could not be served: add it there" $secret) }}
 {{- end }}
 {{- end }}
 {{- end }}
