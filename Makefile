@@ -59,8 +59,9 @@ verify: ## Fail if generated or formatted files, go.mod or a linter disagree wit
 	$(GO) mod tidy -diff
 
 .PHONY: build
-build: ## Build bin/regcred.
-	VERSION="$(VERSION)" cmd/buildenv $(GO) build -o bin/regcred ./cmd/regcred
+build: ## Build bin/regcred and the plugin of kubectl.
+	VERSION="$(VERSION)" cmd/buildenv $(GO) build -o bin/ ./cmd/regcred ./cmd/kubectl-regcred
+	cp cmd/kubectl-regcred/kubectl_complete-regcred bin/
 
 .PHONY: image
 image: ## Build the image of every platform by docker buildx or ko: VERSION=, IMAGE=, PUSH=1 pushes it.

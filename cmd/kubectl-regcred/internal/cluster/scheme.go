@@ -1,0 +1,68 @@
+package cluster
+
+import (
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+)
+
+// kinds are all that the commands read and write, by scope.
+var kinds = map[meta.RESTScope][]schema.GroupVersionKind{
+	meta.RESTScopeNamespace: {
+		v1alpha1.GroupVersion.WithKind(v1alpha1.KindRegistryCredential),
+		corev1.SchemeGroupVersion.WithKind("Secret"), corev1.SchemeGroupVersion.WithKind("ServiceAccount"),
+		corev1.SchemeGroupVersion.WithKind("Pod"), corev1.SchemeGroupVersion.WithKind("Event"), corev1.SchemeGroupVersion.WithKind("ConfigMap"),
+		appsv1.SchemeGroupVersion.WithKind("Deployment"), appsv1.SchemeGroupVersion.WithKind("StatefulSet"),
+		appsv1.SchemeGroupVersion.WithKind("DaemonSet"), appsv1.SchemeGroupVersion.WithKind("ReplicaSet"),
+		batchv1.SchemeGroupVersion.WithKind("Job"), batchv1.SchemeGroupVersion.WithKind("CronJob"),
+		coordinationv1.SchemeGroupVersion.WithKind("Lease"),
+	},
+	meta.RESTScopeRoot: {
+		v1alpha1.GroupVersion.WithKind(v1alpha1.KindClusterRegistryCredential),
+		corev1.SchemeGroupVersion.WithKind("Namespace"), corev1.SchemeGroupVersion.WithKind("Node"),
+		rbacv1.SchemeGroupVersion.WithKind("ClusterRole"),
+		admissionv1.SchemeGroupVersion.WithKind("ValidatingAdmissionPolicy"), admissionv1.SchemeGroupVersion.WithKind("ValidatingAdmissionPolicyBinding"),
+		admissionv1.SchemeGroupVersion.WithKind("MutatingAdmissionPolicy"), admissionv1.SchemeGroupVersion.WithKind("MutatingAdmissionPolicyBinding"),
+		{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"},
+	},
+}
+
+var (
+	scheme = newScheme()
+	mapper = newMapper()
+)
+
+// Scheme knows the kinds that the commands decode.
+func Scheme() *runtime.Scheme { return scheme }
+
+func newScheme() *runtime.Scheme {
+	s := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{
+		v1alpha1.AddToScheme, corev1.AddToScheme, appsv1.AddToScheme, batchv1.AddToScheme, coordinationv1.AddToScheme, rbacv1.AddToScheme,
+		admissionv1.AddToScheme, metav1.AddMetaToScheme,
+	} {
+		if err := add(s); err != nil {
+			panic(err) // two types of one kind: no run can end otherwise
+		}
+	}
+	return s
+}
+
+func newMapper() meta.RESTMapper {
+	m := meta.NewDefaultRESTMapper(nil)
+	for scope, all := range kinds {
+		for _, gvk := range all {
+			m.Add(gvk, scope)
+		}
+	}
+	return m
+}

@@ -1,0 +1,77 @@
+// Package command joins the commands of the plugin.
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cli"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/edit"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/output"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/refresh"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/status"
+)
+
+// Root is the plugin. Without a command it is status.
+func Root(e *cli.Env) *cobra.Command {
+	root := status.Command(e)
+	root.Use, root.Short = "kubectl-regcred [NAME]", "Look after the image pull credentials of a cluster"
+	root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl regcred"}
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.Version = e.Version
+	root.SetIn(e.In)
+	root.SetOut(e.Out)
+	root.SetErr(e.ErrOut)
+	e.Bind(root.PersistentFlags())
+	root.AddCommand(status.Command(e), refresh.Command(e), edit.Suspend(e), edit.Resume(e), edit.Override(e))
+	return root
+}
+
+// Run runs the plugin and returns its exit code.
+func Run(ctx context.Context, e *cli.Env, args []string) int {
+	root := Root(e)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if ctx.Err() != nil {
+		return cli.Interrupted
+	}
+	code := codeOf(err)
+	if err := words(err); err != nil {
+		fmt.Fprintln(e.ErrOut, "error: "+output.Clean(err.Error()))
+	}
+	if e.ExitZero && code != cli.Failure {
+		return cli.Fine
+	}
+	return code
+}
+
+// codeOf is the exit code of what a command has returned.
+func codeOf(err error) int {
+	exit, ended := errors.AsType[cli.Exit](err)
+	switch {
+	case err == nil:
+		return cli.Fine
+	case ended && words(err) == nil:
+		return int(exit)
+	default:
+		return cli.Failure
+	}
+}
+
+// words is the error without the exit codes in it; nil if nothing else is in it.
+func words(err error) error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var left []error
+		for _, part := range joined.Unwrap() {
+			left = append(left, words(part))
+		}
+		return errors.Join(left...)
+	}
+	if _, exit := errors.AsType[cli.Exit](err); exit {
+		return nil
+	}
+	return err
+}

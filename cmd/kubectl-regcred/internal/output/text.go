@@ -1,0 +1,100 @@
+// Package output writes what the commands have found: for people, in 80 columns of ASCII, and for programs.
+package output
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// Width is how many columns a line has.
+const Width = 80
+
+// Clean makes text that somebody else wrote fit to be shown on a terminal: what is not printable ASCII is escaped.
+func Clean(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if r >= ' ' && r < 0x7f {
+			b.WriteRune(r)
+			continue
+		}
+		b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
+	}
+	return b.String()
+}
+
+// Cleaned cleans every text.
+func Cleaned(texts []string) []string {
+	clean := make([]string, len(texts))
+	for i, text := range texts {
+		clean[i] = Clean(text)
+	}
+	return clean
+}
+
+// Wrap writes cleaned text in lines of Width, the first after first and the others after as many blanks. A word that is longer than a line, such as
+// an ARN, stays whole, so that it can be copied.
+func Wrap(w io.Writer, first, text string) {
+	indent := strings.Repeat(" ", len(first))
+	line := first
+	empty := true
+	for word := range strings.FieldsSeq(Clean(text)) {
+		if !empty && len(line)+1+len(word) > Width {
+			fmt.Fprintln(w, line)
+			line, empty = indent, true
+		}
+		if !empty {
+			line += " "
+		}
+		line, empty = line+word, false
+	}
+	fmt.Fprintln(w, strings.TrimRight(line, " "))
+}
+
+// Shell quotes a value for sh, so that nothing in it is executed. Control characters are written as escapes.
+func Shell(value string) string {
+	if value != "" && strings.Trim(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./_-") == "" {
+		return value
+	}
+	if strings.IndexFunc(value, control) < 0 {
+		return "'" + strings.ReplaceAll(value, "'", `'\''`) + "'"
+	}
+	var b strings.Builder
+	for _, c := range []byte(value) {
+		switch {
+		case c < ' ' || c >= 0x7f:
+			fmt.Fprintf(&b, `\%03o`, c)
+		case c == '\'' || c == '\\':
+			b.WriteByte('\\')
+			b.WriteByte(c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return "$'" + b.String() + "'"
+}
+
+// Terraform quotes a value for Terraform, so that nothing in it is interpolated.
+func Terraform(value string) string {
+	var b strings.Builder
+	for i, r := range value {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case (r == '$' || r == '%') && strings.HasPrefix(value[i+1:], "{"):
+			b.WriteRune(r)
+			b.WriteRune(r)
+		case r > 0xffff:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		case control(r) || r > 0x7e:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return `"` + b.String() + `"`
+}
+
+func control(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 }

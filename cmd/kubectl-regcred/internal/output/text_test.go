@@ -1,0 +1,71 @@
+package output
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// hostile is what a tenant might put into a field.
+var hostile = []string{
+	"plain", "", "two words", "$(id)", "`id`", "it's", `"quoted"`, `back\slash`, "${file(\"/etc/passwd\")}", "%{ for x in y }", "\x1b[31mred", "a\nb", "bell\a",
+	"\x9b31m", "umlaut ä", "; rm -rf /", "$'x'", "\u009b31m", "smile \U0001F600",
+}
+
+func TestCleanShowsNoControlCharacter(t *testing.T) {
+	for _, text := range hostile {
+		for _, r := range Clean(text) {
+			if r < ' ' || r > '~' {
+				t.Errorf("Clean(%q) = %q holds %q", text, Clean(text), r)
+			}
+		}
+	}
+	if got := Clean("a\x1bb\n\u00e4"); got != `a\x1bb\n\u00e4` {
+		t.Errorf("Clean = %q", got)
+	}
+}
+
+func TestShellGivesTheValueBackAndRunsNothing(t *testing.T) {
+	for _, value := range hostile {
+		quoted := Shell(value)
+		if strings.ContainsFunc(quoted, control) {
+			t.Errorf("Shell(%q) = %q holds a control character", value, quoted)
+		}
+		got, err := exec.CommandContext(t.Context(), "bash", "-c", "printf %s "+quoted).Output()
+		if err != nil || string(got) != value {
+			t.Errorf("the shell reads %s as %q, %v; want %q", quoted, got, err, value)
+		}
+	}
+}
+
+func TestTerraformInterpolatesNothing(t *testing.T) {
+	for value, want := range map[string]string{
+		"plain":         `"plain"`,
+		`a"b\c`:         `"a\"b\\c"`,
+		`${file("x")}`:  `"$${file(\"x\")}"`,
+		"%{ if true }":  `"%%{ if true }"`,
+		"$${a}":         `"$$${a}"`,
+		"100% of $5":    `"100% of $5"`,
+		"\x1b[31m\n":    `"\u001b[31m\u000a"`,
+		"ä \U0001F600":  `"\u00e4 \U0001f600"`,
+		"ends with $":   `"ends with $"`,
+		"arn:aws:iam::": `"arn:aws:iam::"`,
+	} {
+		if got := Terraform(value); got != want {
+			t.Errorf("Terraform(%q) = %s, want %s", value, got, want)
+		}
+	}
+}
+
+func TestWrapKeepsWithinTheWidth(t *testing.T) {
+	var b strings.Builder
+	Wrap(&b, "  cure: ", strings.Repeat("some words ", 30)+"arn:aws:iam::123456789012:role/"+strings.Repeat("x", 90))
+	for i, line := range strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n") {
+		if len(line) > Width && strings.Count(strings.TrimSpace(line), " ") > 0 {
+			t.Errorf("line %d has %d columns: %s", i, len(line), line)
+		}
+		if i > 0 && !strings.HasPrefix(line, "        ") {
+			t.Errorf("line %d is not indented: %q", i, line)
+		}
+	}
+}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cli"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/command"
+	"github.com/regcred/regcred/test/controlplane"
+)
+
+var (
+	cp     *controlplane.ControlPlane
+	admin  client.Client
+	update = flag.Bool("update", false, "write the golden files anew")
+)
+
+// now is what the clock of the commands shows.
+var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "kubectl-regcred-")
+	if err != nil {
+		panic(err)
+	}
+	code := controlplane.RunTests(m, controlplane.Options{
+		CRDDirectories: []string{filepath.Join("..", "..", "config", "crd")}, AuditLog: filepath.Join(dir, "audit.log"),
+	}, func(started *controlplane.ControlPlane) {
+		cp = started
+		if admin, err = client.New(cp.Config, client.Options{Scheme: cluster.Scheme(), FieldOwner: "kubectl-create"}); err != nil {
+			panic(err)
+		}
+		for _, name := range []string{"team-a", "team-b"} {
+			if err := admin.Create(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}); err != nil {
+				panic(err)
+			}
+		}
+	})
+	if err := os.RemoveAll(dir); err != nil {
+		panic(err)
+	}
+	os.Exit(code)
+}
+
+// standing is a clock that shows the same time for ever, and waits as others do.
+type standing struct{ clock.RealClock }
+
+func (standing) Now() time.Time { return now }
+
+// result is how a command ended.
+type result struct {
+	stdout, stderr string
+	code           int
+}
+
+// as runs the plugin with a kubeconfig.
+func as(t *testing.T, kubeconfig string, stdin string, args ...string) result {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	e := cli.New("v0.0.0-test")
+	e.IOStreams = genericiooptions.IOStreams{In: strings.NewReader(stdin), Out: &stdout, ErrOut: &stderr}
+	e.Clock = standing{clock.RealClock{}}
+	e.Getenv = func(string) string { return "" }
+	code := command.Run(t.Context(), e, append([]string{"--kubeconfig=" + kubeconfig, "-v=0"}, args...))
+	return result{stdout.String(), stderr.String(), code}
+}
+
+// run runs the plugin as the administrator.
+func run(t *testing.T, args ...string) result {
+	t.Helper()
+	return as(t, cp.Kubeconfig(), "", args...)
+}
+
+// golden compares what was printed with a file of testdata.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got, -update writes it):\n%s", path, diff)
+	}
+	for i, line := range strings.Split(got, "\n") {
+		if len(line) > 100 {
+			t.Logf("%s: line %d has %d columns", path, i+1, len(line))
+		}
+	}
+}
+
+func seedStatus(t *testing.T) {
+	t.Helper()
+	seed(t, "status.yaml")
+}
+
+// seed creates the objects of a file of testdata, with their status, and removes them in the end.
+func seed(t *testing.T, name string) {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for document := range strings.SplitSeq(string(raw), "\n---\n") {
+		var kind metav1.TypeMeta
+		if err := yaml.Unmarshal([]byte(document), &kind); err != nil {
+			t.Fatal(err)
+		}
+		o, err := cluster.Scheme().New(kind.GroupVersionKind())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := yaml.UnmarshalStrict([]byte(document), o); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		create(t, o.(client.Object))
+	}
+}
+
+// create creates an object and its status, and removes it in the end.
+func create(t *testing.T, o client.Object) {
+	t.Helper()
+	wanted := o.DeepCopyObject().(client.Object)
+	if err := admin.Create(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := client.IgnoreNotFound(admin.Delete(context.Background(), o, client.GracePeriodSeconds(0))); err != nil {
+			t.Error(err)
+		}
+	})
+	wanted.SetResourceVersion(o.GetResourceVersion())
+	wanted.SetUID(o.GetUID())
+	switch wanted.(type) {
+	case *v1alpha1.RegistryCredential, *v1alpha1.ClusterRegistryCredential, *corev1.Pod:
+		if err := admin.Status().Update(t.Context(), wanted); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// grant gives a user rights in a namespace or, without one, in all.
+func grant(t *testing.T, namespace, user string, rules ...rbacv1.PolicyRule) {
+	t.Helper()
+	subjects := []rbacv1.Subject{{Kind: rbacv1.UserKind, Name: user}}
+	meta := metav1.ObjectMeta{Namespace: namespace, Name: user}
+	if namespace == "" {
+		create(t, &rbacv1.ClusterRole{ObjectMeta: meta, Rules: rules})
+		create(t, &rbacv1.ClusterRoleBinding{ObjectMeta: meta, Subjects: subjects, RoleRef: rbacv1.RoleRef{Kind: "ClusterRole", Name: user}})
+		return
+	}
+	create(t, &rbacv1.Role{ObjectMeta: meta, Rules: rules})
+	create(t, &rbacv1.RoleBinding{ObjectMeta: meta, Subjects: subjects, RoleRef: rbacv1.RoleRef{Kind: "Role", Name: user}})
+}
