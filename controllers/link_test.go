@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/controllers/credential"
 )
 
 func TestLinksOfOthersStayWhereTheyAre(t *testing.T) {
@@ -95,7 +96,7 @@ func TestNothingIsLeftInANamespaceThatIsServedNoLonger(t *testing.T) {
 			w.restart()
 			w.Excluded = excluded
 			w.run(target)
-			if err := w.admin.Get(t.Context(), target.secret(), &corev1.Secret{}); err == nil {
+			if err := w.admin.Get(t.Context(), target.Secret(), &corev1.Secret{}); err == nil {
 				t.Error("the Secret is still there")
 			}
 			sa := &corev1.ServiceAccount{}
@@ -139,7 +140,7 @@ func TestALinkOnAnIdentityIsNoChangeOfIt(t *testing.T) {
 	c.Spec.Registries = []v1alpha1.Registry{entry}
 	c.Spec.ServiceAccounts = &v1alpha1.ServiceAccounts{Names: []string{"puller"}}
 	w.must(w.admin.Create(t.Context(), c))
-	target := Target{Credential: keyOf(c), Namespace: ns}
+	target := credential.Target{Credential: credential.KeyOf(c), Namespace: ns}
 	w.run(target)
 	c.Spec.ServiceAccounts = nil
 	w.must(w.admin.Update(t.Context(), c))

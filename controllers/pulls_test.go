@@ -2,9 +2,7 @@ package controllers
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,9 +11,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/diagnosis"
+	"github.com/regcred/regcred/controllers/pulls"
+	"github.com/regcred/regcred/controllers/pullsecret"
 	"github.com/regcred/regcred/providers"
 )
 
@@ -45,35 +46,35 @@ func (m *mint) refuse(password string) {
 	}
 }
 
-// pulls is a world in which pulls fail.
-type pulls struct {
+// failedPulls is a world in which pulls fail.
+type failedPulls struct {
 	*world
-	r       *PullReconciler
-	queue   chan FailedPull
-	metrics *prometheus.Registry
+	r     *pulls.Reconciler
+	queue chan diagnosis.FailedPull
 }
 
-func newPulls(t *testing.T) (p *pulls, ns string) {
+func newPulls(t *testing.T) (p *failedPulls, ns string) {
 	t.Helper()
 	w, ns := newWorld(t)
 	w.mint.verdicts(providers.Verdict{Result: providers.PullAllowed}, nil)
-	p = &pulls{world: w}
+	p = &failedPulls{world: w}
 	p.lead()
 	return p, ns
 }
 
 // lead replaces the reconciler by one that remembers nothing.
-func (p *pulls) lead() {
-	p.queue = make(chan FailedPull, 2*failingAtOnce)
+func (p *failedPulls) lead() {
+	p.queue = make(chan diagnosis.FailedPull, 100)
 	queue := p.queue
-	p.metrics = prometheus.NewRegistry()
-	p.r = NewPullReconciler(p.TargetReconciler, p.Tokens.(telling), p.recorder, NewPullFailures(p.metrics))
-	p.r.PodEvents = p.recorder
-	p.r.Wake = func(f FailedPull) { queue <- f }
+	p.r = pulls.New(pulls.Config{
+		Published: p.Reconciler, Trials: p.Tokens.(telling), Cache: p.Cache, Live: p.Live, Client: p.Client, Clock: p.time,
+		Events: p.recorder, PodEvents: p.recorder, Failures: pulls.NewFailures(prometheus.NewRegistry()),
+		Wake: func(f diagnosis.FailedPull) { queue <- f },
+	})
 }
 
 // pod is created as a controller creates it; admission, which would copy the links, is not at work here.
-func (p *pulls) pod(ns, name, image string, change func(*corev1.Pod)) *corev1.Pod {
+func (p *failedPulls) pod(ns, name, image string, change func(*corev1.Pod)) *corev1.Pod {
 	p.Helper()
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name}}
 	pod.Spec.ServiceAccountName = "default"
@@ -96,7 +97,7 @@ func names(secrets ...string) func(*corev1.Pod) {
 const unauthorized = "failed to pull and unpack image: failed to resolve reference: unexpected status from HEAD request to https://registry.example/v2/: 401 Unauthorized"
 
 // fail is the event that the kubelet makes.
-func (p *pulls) fail(pod *corev1.Pod, text string) {
+func (p *failedPulls) fail(pod *corev1.Pod, text string) {
 	p.Helper()
 	now := metav1.NewTime(p.time.Now())
 	e := kubeletEvent(fmt.Sprintf("Failed to pull image %q: %s", pod.Spec.Containers[0].Image, text))
@@ -104,13 +105,13 @@ func (p *pulls) fail(pod *corev1.Pod, text string) {
 	e.InvolvedObject = corev1.ObjectReference{Kind: "Pod", APIVersion: "v1", Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID, FieldPath: "spec.containers{app}"}
 	e.FirstTimestamp, e.LastTimestamp, e.Count = now, now, 1
 	p.must(p.admin.Create(p.Context(), e))
-	p.r.take(e)
+	p.r.Take(e)
 }
 
 // settle looks into all failures until nothing is left to do; time passes as it must.
-func (p *pulls) settle() {
+func (p *failedPulls) settle() {
 	p.Helper()
-	for len(p.r.failing.open) > 0 {
+	for p.r.Open() > 0 {
 		select {
 		case f := <-p.queue:
 			result, err := p.r.Reconcile(p.Context(), f)
@@ -125,151 +126,7 @@ func (p *pulls) settle() {
 	}
 }
 
-func (p *pulls) counted() map[string]float64 {
-	p.Helper()
-	families, err := p.metrics.Gather()
-	p.must(err)
-	counts := map[string]float64{}
-	for _, family := range families {
-		for _, m := range family.GetMetric() {
-			counts[m.GetLabel()[0].GetValue()] = m.GetCounter().GetValue()
-		}
-	}
-	return counts
-}
-
 func imageIn(region string) string { return host(region) + "/team/app:v1" }
-
-func TestEveryCauseIsToldOfThePodAndOfTheCredential(t *testing.T) {
-	denied := providers.Verdict{Result: providers.PullDenied, Answer: "HTTP status 403, DENIED", Cure: "allow it"}
-	for cause, c := range map[string]struct {
-		arrange func(p *pulls, target Target)
-		image   string
-		change  func(*corev1.Pod)
-		// linked is whether the pod names the Secret.
-		linked bool
-		says   string
-		kind   string
-	}{
-		v1alpha1.CauseNotCovered: {image: imageIn("eu-west-2"), linked: true, says: "no credential covers registry " + host("eu-west-2")},
-		v1alpha1.CauseTokenMissing: {arrange: func(p *pulls, target Target) {
-			p.must(p.admin.Delete(t.Context(), p.secret(target)))
-			p.mint.breakWest(errRefused)
-			p.restart()
-			p.lead()
-			p.run(target)
-		}, linked: true, says: "holds no token of the entry prod yet, and none for registry " + host("eu-west-1") + ": the role may not"},
-		v1alpha1.CauseTokenExpired: {arrange: func(p *pulls, target Target) {
-			p.mint.breakWest(errRefused)
-			p.step(life)
-			p.run(target)
-		}, linked: true, says: "has expired at"},
-		v1alpha1.CauseTokenRefused: {arrange: func(p *pulls, _ Target) {
-			p.mint.verdicts(providers.Verdict{Result: providers.LoginRefused, Answer: "HTTP status 401"}, nil)
-		}, linked: true, says: "(HTTP status 401): it is replaced"},
-		v1alpha1.CausePullDenied: {arrange: func(p *pulls, _ Target) { p.mint.verdicts(denied, nil) }, linked: true,
-			says: "is fresh, but the controller's own identity may not pull " + host("eu-west-1") + "/team/app (HTTP status 403, DENIED): allow it"},
-		v1alpha1.CausePullAllowed: {linked: true, says: "the kubelet tries again by itself", kind: corev1.EventTypeNormal},
-		v1alpha1.CauseUndecided: {arrange: func(p *pulls, _ Target) {
-			p.mint.verdicts(providers.Verdict{}, providers.Errorf(v1alpha1.ReasonUnavailable, "the registry does not answer"))
-		}, linked: true, says: "the registry does not answer"},
-		v1alpha1.CausePodNamesOwnSecrets: {change: names("mine"), says: "the pod names its own imagePullSecrets (mine)"},
-		v1alpha1.CausePodBeforeLink:      {says: "was created before ServiceAccount default was linked"},
-		v1alpha1.CauseNotLinked: {arrange: func(p *pulls, target Target) { p.serviceAccount(target.Namespace, "other", nil) },
-			change: func(pod *corev1.Pod) { pod.Spec.ServiceAccountName = "other" }, says: "ServiceAccount other is not among serviceAccounts of ClusterRegistryCredential"},
-	} {
-		t.Run(cause, func(t *testing.T) {
-			p, ns := newPulls(t)
-			p.T = t
-			target := p.apply(ns, nil, registry("prod", "eu-west-1"))
-			p.run(target)
-			if c.arrange != nil {
-				c.arrange(p, target)
-			}
-			p.told()
-			if c.image == "" {
-				c.image = imageIn("eu-west-1")
-			}
-			pod := p.pod(ns, "app", c.image, func(pod *corev1.Pod) {
-				if c.linked {
-					names(ns)(pod)
-				}
-				if c.change != nil {
-					c.change(pod)
-				}
-			})
-			p.fail(pod, unauthorized)
-			p.settle()
-
-			if c.kind == "" {
-				c.kind = corev1.EventTypeWarning
-			}
-			var want int
-			told := strings.Split(p.told(), "\n")
-			for _, line := range told {
-				if strings.HasPrefix(line, c.kind+" "+cause+" ") && strings.Contains(line, c.says) {
-					want++
-				}
-			}
-			expected := 2
-			if c.kind == corev1.EventTypeNormal {
-				expected = 1
-			}
-			if want != expected || len(told) != expected {
-				t.Errorf("told:\n%s\nwant %d × %s %s … %s", strings.Join(told, "\n"), expected, c.kind, cause, c.says)
-			}
-			if expected == 2 && !strings.Contains(told[1], ns+": pod app: ") {
-				t.Errorf("the credential's event names no pod: %s", told[1])
-			}
-			if diff := cmp.Diff(map[string]float64{cause: 1}, p.counted()); diff != "" {
-				t.Errorf("counted (-want +got):\n%s", diff)
-			}
-
-			// The next try of the kubelet says nothing new.
-			p.step(2 * lookAgain)
-			p.fail(pod, unauthorized)
-			p.settle()
-			if told := p.told(); told != "" {
-				t.Errorf("told again: %s", told)
-			}
-		})
-	}
-}
-
-func TestWhatIsNoneOfOursIsLeftAlone(t *testing.T) {
-	p, ns := newPulls(t)
-	p.run(p.apply(ns, nil, registry("prod", "eu-west-1")))
-	p.told()
-	foreign := fmt.Sprintf("%s-foreign", ns)
-	p.must(p.admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: foreign}}))
-	p.serviceAccount(foreign, "default", nil)
-	p.fail(p.pod(foreign, "app", imageIn("eu-west-1"), nil), unauthorized)
-	p.fail(p.pod(ns, "network", imageIn("eu-west-1"), names(ns)), "dial tcp 10.0.0.1:443: i/o timeout")
-	p.fail(p.pod(ns, "missing", imageIn("eu-west-1"), names(ns)), imageIn("eu-west-1")+": not found")
-
-	// An event of a pod that has gone and come again, of one that runs by now, and of an image that it does not have.
-	gone := p.pod(ns, "gone", imageIn("eu-west-1"), names(ns))
-	gone.UID = "another"
-	p.fail(gone, unauthorized)
-	running := p.pod(ns, "running", imageIn("eu-west-1"), names(ns))
-	running.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "app", Image: imageIn("eu-west-1"), State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
-	p.must(p.admin.Status().Update(t.Context(), running))
-	p.fail(running, unauthorized)
-	lied := p.pod(ns, "lied", imageIn("eu-west-1"), names(ns))
-	lied.Spec.Containers[0].Image = host("eu-west-1") + "/secret/repository"
-	p.fail(lied, unauthorized)
-	p.settle()
-
-	if told := p.told(); told != "" {
-		t.Errorf("told: %s", told)
-	}
-	if len(p.mint.tried) != 0 {
-		t.Errorf("tried %v", p.mint.tried)
-	}
-	if diff := cmp.Diff(map[string]float64{v1alpha1.CauseUnreachable: 1, v1alpha1.CauseImageNotFound: 1}, p.counted()); diff != "" {
-		t.Errorf("counted (-want +got):\n%s", diff)
-	}
-}
 
 func TestARefusedTokenIsReplacedInAllTargetsAndOnceAMinute(t *testing.T) {
 	p, ns := newPulls(t)
@@ -277,12 +134,12 @@ func TestARefusedTokenIsReplacedInAllTargetsAndOnceAMinute(t *testing.T) {
 	p.must(p.admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: other, Labels: map[string]string{"team": ns}}}))
 	p.serviceAccount(other, "default", nil)
 	first := p.apply(ns, nil, registry("prod", "eu-west-1"), registry("second", "eu-west-2"))
-	second := Target{Credential: first.Credential, Namespace: other}
-	for _, target := range []Target{first, second} {
+	second := credential.Target{Credential: first.Credential, Namespace: other}
+	for _, target := range []credential.Target{first, second} {
 		p.run(target)
 	}
 	p.told()
-	before := map[Target]map[string]string{first: tokens(t, p.secret(first)), second: tokens(t, p.secret(second))}
+	before := map[credential.Target]map[string]string{first: tokens(t, p.secret(first)), second: tokens(t, p.secret(second))}
 	uid := p.secret(first).UID
 	minted := p.mint.count()
 
@@ -292,11 +149,11 @@ func TestARefusedTokenIsReplacedInAllTargetsAndOnceAMinute(t *testing.T) {
 		p.fail(p.pod(ns, fmt.Sprintf("app-%d", i), imageIn("eu-west-1"), names(ns)), unauthorized)
 	}
 	p.settle()
-	woken := map[Target]bool{}
+	woken := map[credential.Target]bool{}
 	for len(p.woken) > 0 {
 		woken[<-p.woken] = true
 	}
-	if diff := cmp.Diff(map[Target]bool{first: true, second: true}, woken); diff != "" {
+	if diff := cmp.Diff(map[credential.Target]bool{first: true, second: true}, woken); diff != "" {
 		t.Fatalf("woken (-want +got):\n%s", diff)
 	}
 	if ready := p.ready(first); ready.Status != metav1.ConditionTrue {
@@ -400,7 +257,7 @@ func TestATokenIsShownOnlyWhereItBelongs(t *testing.T) {
 	p.restart()
 	p.lead()
 	secret := p.secret(target)
-	secret.Annotations[annotationRegistries] = strings.ReplaceAll(secret.Annotations[annotationRegistries], host("eu-west-1"), "evil.example")
+	secret.Annotations[pullsecret.AnnotationRegistries] = strings.ReplaceAll(secret.Annotations[pullsecret.AnnotationRegistries], host("eu-west-1"), "evil.example")
 	p.must(p.admin.Update(t.Context(), secret))
 	p.fail(p.pod(ns, "app", "evil.example/team/app:v1", names(ns)), unauthorized)
 	p.settle()
@@ -410,62 +267,4 @@ func TestATokenIsShownOnlyWhereItBelongs(t *testing.T) {
 	if told := p.told(); !strings.Contains(told, v1alpha1.CauseUndecided) {
 		t.Errorf("told: %s", told)
 	}
-}
-
-func TestWhatIsOnItsWayIsWaitedFor(t *testing.T) {
-	p, ns := newPulls(t)
-	target := p.apply(ns, nil, registry("prod", "eu-west-1"))
-	pod := p.pod(ns, "app", imageIn("eu-west-1"), names(ns))
-	p.fail(pod, unauthorized)
-	f := <-p.queue
-	result, err := p.r.Reconcile(t.Context(), f)
-	p.must(err)
-	if result.RequeueAfter != expectFor || p.told() != "" {
-		t.Fatalf("looked at again after %s", result.RequeueAfter)
-	}
-	p.run(target)
-	p.told()
-	p.step(result.RequeueAfter)
-	p.queue <- f
-	p.settle()
-	if told := p.told(); !strings.HasPrefix(told, "Normal "+v1alpha1.CausePullAllowed) || strings.Contains(told, v1alpha1.CauseTokenMissing) {
-		t.Errorf("told: %s", told)
-	}
-
-	// What never comes is told of in the end.
-	late, ns := newPulls(t)
-	late.apply(ns, nil, registry("prod", "eu-west-1"))
-	late.fail(late.pod(ns, "app", imageIn("eu-west-1"), names(ns)), unauthorized)
-	late.settle()
-	if told := late.told(); !strings.Contains(told, "Warning "+v1alpha1.CauseTokenMissing) {
-		t.Errorf("told: %s", told)
-	}
-}
-
-func TestAFailureThatCannotBeLookedIntoIsForgotten(t *testing.T) {
-	p, ns := newPulls(t)
-	p.run(p.apply(ns, nil, registry("prod", "eu-west-1")))
-	pod := p.pod(ns, "app", imageIn("eu-west-1"), names(ns))
-	p.Live = failingReader{p.admin}
-	p.fail(pod, unauthorized)
-	p.settle()
-	if got := len(p.r.failing.open); got != 0 {
-		t.Errorf("%d failures are open", got)
-	}
-	p.Live = p.admin
-	p.step(lookAgain)
-	p.fail(pod, unauthorized)
-	p.settle()
-	if !slices.Contains(p.mint.tried, imageIn("eu-west-1")) {
-		t.Error("it was not looked into when the kubelet said it again")
-	}
-}
-
-var errDown = errors.New("the API server is down")
-
-// failingReader has no pods.
-type failingReader struct{ client.Reader }
-
-func (failingReader) Get(context.Context, client.ObjectKey, client.Object, ...client.GetOption) error {
-	return errDown
 }

@@ -11,13 +11,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/pullsecret"
+	"github.com/regcred/regcred/controllers/view"
 )
 
 // deleted is the event of a Secret that the cache shows no longer.
 func (w *world) deleted(s *corev1.Secret) {
-	for _, t := range targetsOf(s) {
-		w.written.forget(t)
-	}
+	w.Deleted(s)
 }
 
 func TestTamperingIsRepairedWithoutACall(t *testing.T) {
@@ -44,7 +45,7 @@ func TestTamperingIsRepairedWithoutACall(t *testing.T) {
 			w.deleted(s)
 		},
 		"records removed": func(w *world, s *corev1.Secret) {
-			delete(s.Annotations, annotationRegistries)
+			delete(s.Annotations, pullsecret.AnnotationRegistries)
 			w.must(w.admin.Update(w.Context(), s))
 		},
 		"owner removed": func(w *world, s *corev1.Secret) {
@@ -137,9 +138,9 @@ func TestAnotherManagerWithTheSameBytesMakesNoLoop(t *testing.T) {
 	// The next token takes the bytes back.
 	w.step(life / 2)
 	w.run(target)
-	m := secretMetadata()
-	w.must(w.admin.Get(t.Context(), target.secret(), m))
-	if !intact(m) {
+	m := view.SecretMetadata()
+	w.must(w.admin.Get(t.Context(), target.Secret(), m))
+	if !pullsecret.Intact(m) {
 		t.Error("the Secret looks edited for ever")
 	}
 }
@@ -324,7 +325,7 @@ func TestATargetWaitsForACloudThatHangsWithoutLookingAgainAndAgain(t *testing.T)
 	if published := tokens(t, w.secret(target)); len(published) != 1 {
 		t.Errorf("%d entries are published", len(published))
 	}
-	if again < retryAfter {
+	if again < credential.RetryAfter {
 		t.Errorf("it is looked at again after %s, though the end of the call brings it back", again)
 	}
 }
@@ -358,7 +359,7 @@ func TestATargetThatWasAwayGetsTheBestThatIsInMemory(t *testing.T) {
 	other := ns + "-b"
 	w.must(w.admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: other, Labels: map[string]string{"team": ns}}}))
 	here := w.apply(ns, nil, registry("prod", "eu-west-1"))
-	away := Target{Credential: here.Credential, Namespace: other}
+	away := credential.Target{Credential: here.Credential, Namespace: other}
 	w.run(here)
 	w.run(away)
 	w.step(life / 2)
@@ -376,7 +377,7 @@ func TestAnEmptySecretIsNeverWritten(t *testing.T) {
 	w.mint.breakWest(errRefused)
 	target := w.apply(ns, nil, registry("prod", "eu-west-1"))
 	result := w.run(target)
-	if err := w.admin.Get(t.Context(), target.secret(), &corev1.Secret{}); err == nil {
+	if err := w.admin.Get(t.Context(), target.Secret(), &corev1.Secret{}); err == nil {
 		t.Error("a Secret without a token was written")
 	}
 	if ready := w.ready(target); ready.Status != metav1.ConditionFalse || ready.Reason != v1alpha1.ReasonAccessDenied {
@@ -469,7 +470,7 @@ func TestASlowCloudHoldsUpAFirstSecretForNoMoreThanItsGrace(t *testing.T) {
 	if after := w.run(target).RequeueAfter; after != pendingGrace {
 		t.Errorf("it is looked at again after %s, want %s", after, pendingGrace)
 	}
-	if err := w.admin.Get(t.Context(), target.secret(), &corev1.Secret{}); err == nil {
+	if err := w.admin.Get(t.Context(), target.Secret(), &corev1.Secret{}); err == nil {
 		t.Error("the Secret was written twice for one credential")
 	}
 	w.step(pendingGrace)
@@ -512,7 +513,7 @@ func TestTheAmbientIdentityIsLentOnlyIfAllowed(t *testing.T) {
 	c := &v1alpha1.RegistryCredential{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "own"}}
 	c.Spec.Registries = []v1alpha1.Registry{registry("prod", "eu-west-1")}
 	w.must(w.admin.Create(t.Context(), c))
-	target := Target{Credential: keyOf(c), Namespace: ns}
+	target := credential.Target{Credential: credential.KeyOf(c), Namespace: ns}
 	w.run(target)
 	if w.mint.count() != 0 {
 		t.Error("a token was minted with the controller's identity")

@@ -1,13 +1,17 @@
+// Package controllers wires what works on credentials into a manager: which event wakes whom, and nothing else.
 package controllers
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -17,6 +21,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/regcred/regcred/controllers/diagnosis"
+	"github.com/regcred/regcred/controllers/pulls"
+	"github.com/regcred/regcred/controllers/report"
+	"github.com/regcred/regcred/controllers/target"
+	"github.com/regcred/regcred/controllers/view"
+
+	"github.com/regcred/regcred/controllers/credential"
 )
 
 // +kubebuilder:rbac:groups=regcred.dev,resources=registrycredentials;clusterregistrycredentials,verbs=list;watch
@@ -32,75 +44,117 @@ import (
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=regcred-system,resources=leases,verbs=get;create;update
 // +kubebuilder:rbac:groups="",namespace=regcred-system,resources=events,verbs=create;patch
 
+// Options are what the controllers are set up with.
+type Options struct {
+	// View is what is read.
+	View *view.Caches
+	// Broker mints, remembers and tries tokens.
+	Broker Broker
+	// Clock is the only source of time.
+	Clock clock.PassiveClock
+	// Metrics is where metrics are registered.
+	Metrics prometheus.Registerer
+	// Namespace is the controller's own; identities of ClusterRegistryCredentials are read there.
+	Namespace string
+	// Excluded namespaces never hold a target.
+	Excluded sets.Set[string]
+	// AllowAmbientIdentity lets a RegistryCredential use the controller's own identity.
+	AllowAmbientIdentity bool
+}
+
+// Broker is where tokens come from, and who tries them.
+type Broker interface {
+	target.Tokens
+	pulls.Trials
+}
+
+// Setup runs the controllers in the manager.
+func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
+	if err := o.View.Prepare(ctx); err != nil {
+		return err
+	}
+	ledger := &report.Ledger{Clock: o.Clock}
+	o.Metrics.MustRegister(&report.Metrics{Ledger: ledger, Clock: o.Clock, Elected: mgr.Elected()})
+	recorder := mgr.GetEventRecorder("regcred")
+	targets := target.New(target.Config{
+		Cache: o.View, Live: mgr.GetAPIReader(), Client: mgr.GetClient(), Tokens: o.Broker, Clock: o.Clock, Outcomes: ledger,
+		Namespace: o.Namespace, Excluded: o.Excluded, Scope: o.View.Scope, AllowAmbientIdentity: o.AllowAmbientIdentity,
+	})
+	if err := setupTargets(mgr, o, targets); err != nil {
+		return err
+	}
+	status := &report.StatusReconciler{Cache: o.View, Client: mgr.GetClient(), Clock: o.Clock, Ledger: ledger, Excluded: o.Excluded, Events: recorder}
+	if err := setupStatus(mgr, o, status, ledger); err != nil {
+		return err
+	}
+	return setupPulls(mgr, o, pulls.New(pulls.Config{
+		Published: targets, Trials: o.Broker, Cache: o.View, Live: mgr.GetAPIReader(), Client: mgr.GetClient(), Clock: o.Clock,
+		Events: recorder, Failures: pulls.NewFailures(o.Metrics),
+	}))
+}
+
 // workers is how many targets are worked on at once. A worker waits for nothing but the API server.
 const workers = 32
 
-// Setup runs both controllers in the manager. It completes what the reconcilers leave open: what they see, and who wakes whom.
-func Setup(ctx context.Context, mgr ctrl.Manager, view *View, targets *TargetReconciler, status *StatusReconciler) error {
-	targets.Cache, targets.Scope, status.Cache = view, view.Scope, view
-	if err := prepareCache(ctx, view); err != nil {
-		return err
-	}
-	woken := &queue[Target]{}
-	targets.Wake = func(t Target, priority int) { woken.add(priorityqueue.AddOpts{Priority: &priority}, t) }
-	changed := &queue[Key]{}
-	targets.Ledger.Changed = func(key Key) { changed.add(priorityqueue.AddOpts{After: debounce}, key) }
-
-	m := mapping{cache: view, namespace: targets.Namespace}
-	b := builder.TypedControllerManagedBy[Target](mgr).Named("target")
-	for _, kind := range view.credentials() {
+func setupTargets(mgr ctrl.Manager, o Options, targets *target.Reconciler) error {
+	woken := &queue[credential.Target]{}
+	targets.Wake = func(t credential.Target, priority int) { woken.add(priorityqueue.AddOpts{Priority: &priority}, t) }
+	m := mapping{cache: o.View, namespace: o.Namespace}
+	b := builder.TypedControllerManagedBy[credential.Target](mgr).Named("target")
+	for _, kind := range o.View.Credentials() {
 		b = b.Watches(kind, enqueue(m.fromCredential), builder.WithPredicates(specChanged))
 	}
-	if !view.confined() {
+	if !o.View.Confined() {
 		b = b.WatchesMetadata(&corev1.Namespace{}, enqueue(m.fromNamespace), builder.WithPredicates(namespaceChanged))
 	}
-	for _, c := range view.secretCaches() {
-		handler := forgetDeleted{enqueue(view.only(m.fromSecret)), &targets.written}
-		b = b.WatchesRawSource(source.TypedKind[client.Object](c, secretMetadata(), handler))
+	for _, c := range o.View.SecretCaches() {
+		handler := noteDeleted{enqueue(served(o.View.Scope, m.fromSecret)), targets}
+		b = b.WatchesRawSource(source.TypedKind[client.Object](c, view.SecretMetadata(), handler))
 	}
-	err := b.Watches(&corev1.ServiceAccount{}, enqueue(view.only(m.fromServiceAccount)), builder.WithPredicates(serviceAccountChanged)).
-		WatchesRawSource(source.TypedFunc[Target](woken.attach)).
-		WithOptions(controller.TypedOptions[Target]{MaxConcurrentReconciles: workers, RateLimiter: rateLimiter[Target]()}).
-		WithLogConstructor(logger[Target](mgr, func(t Target) []any {
+	return b.Watches(&corev1.ServiceAccount{}, enqueue(served(o.View.Scope, m.fromServiceAccount)), builder.WithPredicates(serviceAccountChanged)).
+		WatchesRawSource(source.TypedFunc[credential.Target](woken.attach)).
+		WithOptions(controller.TypedOptions[credential.Target]{MaxConcurrentReconciles: workers, RateLimiter: rateLimiter[credential.Target]()}).
+		WithLogConstructor(logger(mgr, func(t credential.Target) []any {
 			return []any{"credential", t.Credential.String(), "namespace", t.Namespace}
 		})).
 		Complete(targets)
-	if err != nil {
-		return err
+}
+
+func setupStatus(mgr ctrl.Manager, o Options, status *report.StatusReconciler, ledger *report.Ledger) error {
+	changed := &queue[credential.Key]{}
+	ledger.Changed = func(key credential.Key) { changed.add(priorityqueue.AddOpts{After: report.Debounce}, key) }
+	b := builder.TypedControllerManagedBy[credential.Key](mgr).Named("status")
+	for _, kind := range o.View.Credentials() {
+		b = b.Watches(kind, enqueue(itself), builder.WithPredicates(specChanged))
 	}
-	reports := builder.TypedControllerManagedBy[Key](mgr).Named("status")
-	for _, kind := range view.credentials() {
-		reports = reports.Watches(kind, enqueue(itself), builder.WithPredicates(specChanged))
-	}
-	return reports.WatchesRawSource(source.TypedFunc[Key](changed.attach)).
-		WithOptions(controller.TypedOptions[Key]{RateLimiter: rateLimiter[Key]()}).
-		WithLogConstructor(logger[Key](mgr, func(key Key) []any { return []any{"credential", key.String()} })).
+	return b.WatchesRawSource(source.TypedFunc[credential.Key](changed.attach)).
+		WithOptions(controller.TypedOptions[credential.Key]{RateLimiter: rateLimiter[credential.Key]()}).
+		WithLogConstructor(logger(mgr, func(key credential.Key) []any { return []any{"credential", key.String()} })).
 		Complete(status)
 }
 
-// prepareCache asks for every informer before the manager starts, so that all of them are filled before the first reconcile.
-func prepareCache(ctx context.Context, view *View) error {
-	objects := append(view.credentials(), &corev1.ServiceAccount{})
-	if !view.confined() {
-		objects = append(objects, namespaceMetadata())
+// investigators is how many failed pulls are looked into at once.
+const investigators = 4
+
+// setupPulls looks into failed pulls while this replica leads. Where nothing fails it costs a watch that says nothing.
+func setupPulls(mgr ctrl.Manager, o Options, reconciler *pulls.Reconciler) error {
+	core, err := corev1client.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
+	if err != nil {
+		return err
 	}
-	for _, o := range objects {
-		if _, err := view.GetInformer(ctx, o); err != nil {
+	woken := &queue[diagnosis.FailedPull]{}
+	reconciler.Wake = func(p diagnosis.FailedPull) { woken.add(priorityqueue.AddOpts{}, p) }
+	return builder.TypedControllerManagedBy[diagnosis.FailedPull](mgr).Named("pull").
+		WatchesRawSource(source.TypedFunc[diagnosis.FailedPull](func(ctx context.Context, q workqueue.TypedRateLimitingInterface[diagnosis.FailedPull]) error {
+			err := woken.attach(ctx, q)
+			reconciler.Watch(ctx, core, o.View.EachNamespace())
 			return err
-		}
-	}
-	for _, c := range view.secretCaches() {
-		if _, err := c.GetInformer(ctx, secretMetadata()); err != nil {
-			return err
-		}
-		if err := c.IndexField(ctx, secretMetadata(), indexCredential, indexSecret); err != nil {
-			return err
-		}
-		if err := c.IndexField(ctx, secretMetadata(), indexTokenID, tokenIDs); err != nil {
-			return err
-		}
-	}
-	return view.IndexField(ctx, &corev1.ServiceAccount{}, indexCredential, indexServiceAccount)
+		})).
+		WithOptions(controller.TypedOptions[diagnosis.FailedPull]{MaxConcurrentReconciles: investigators, RateLimiter: rateLimiter[diagnosis.FailedPull]()}).
+		WithLogConstructor(logger(mgr, func(p diagnosis.FailedPull) []any {
+			return []any{"namespace", p.Namespace, "pod", p.Pod, "image", p.Image}
+		})).
+		Complete(reconciler)
 }
 
 // rateLimiter is for errors of the API server; what clouds refuse is the Broker's to space out.
@@ -121,37 +175,14 @@ func enqueue[T comparable](m handler.TypedMapFunc[client.Object, T]) handler.Typ
 	return handler.TypedEnqueueRequestsFromMapFunc(m)
 }
 
-// queue lets others than watches put items into a controller's queue, once there is one.
-type queue[T comparable] struct {
-	mu sync.Mutex
-	q  priorityqueue.PriorityQueue[T]
+// noteDeleted tells the reconciler of Secrets that are deleted before it works on them.
+type noteDeleted struct {
+	handler.TypedEventHandler[client.Object, credential.Target]
+	targets *target.Reconciler
 }
 
-func (q *queue[T]) attach(_ context.Context, into workqueue.TypedRateLimitingInterface[T]) error {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.q, _ = into.(priorityqueue.PriorityQueue[T])
-	return nil
-}
-
-func (q *queue[T]) add(opts priorityqueue.AddOpts, item T) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.q != nil {
-		q.q.AddWithOpts(opts, item)
-	}
-}
-
-// forgetDeleted stops expecting a write of ours in the cache when the Secret is deleted.
-type forgetDeleted struct {
-	handler.TypedEventHandler[client.Object, Target]
-	written *expectations
-}
-
-func (h forgetDeleted) Delete(ctx context.Context, e event.DeleteEvent, q workqueue.TypedRateLimitingInterface[Target]) {
-	for _, t := range targetsOf(e.Object) {
-		h.written.forget(t)
-	}
+func (h noteDeleted) Delete(ctx context.Context, e event.DeleteEvent, q workqueue.TypedRateLimitingInterface[credential.Target]) {
+	h.targets.Deleted(e.Object)
 	h.TypedEventHandler.Delete(ctx, e, q)
 }
 

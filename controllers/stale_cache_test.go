@@ -2,7 +2,6 @@ package controllers
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -15,7 +14,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
-	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/pullsecret"
+	"github.com/regcred/regcred/controllers/view"
 )
 
 // labelled shows only the Secrets that CacheOptions selects.
@@ -37,13 +38,15 @@ func (l labelled) List(ctx context.Context, list client.ObjectList, opts ...clie
 	if all.FieldSelector == nil {
 		return l.Reader.List(ctx, list, opts...)
 	}
-	id, ok := all.FieldSelector.RequiresExactMatch(indexTokenID)
+	id, ok := all.FieldSelector.RequiresExactMatch(view.IndexTokenID)
 	secrets, also := list.(*metav1.PartialObjectMetadataList)
 	if !ok || !also {
 		return fmt.Errorf("no index for %s", all.FieldSelector)
 	}
 	err := l.Reader.List(ctx, secrets, client.HasLabels{v1alpha1.LabelSecret})
-	secrets.Items = slices.DeleteFunc(secrets.Items, func(m metav1.PartialObjectMetadata) bool { return !slices.Contains(tokenIDs(&m), id) })
+	secrets.Items = slices.DeleteFunc(secrets.Items, func(m metav1.PartialObjectMetadata) bool {
+		return !slices.Contains(func(o client.Object) []string { return pullsecret.TokenIDs(o) }(&m), id)
+	})
 	return err
 }
 
@@ -68,10 +71,10 @@ type behind struct {
 	accounts corev1.ServiceAccountList
 }
 
-func (w *world) fallBehind(t Target) {
+func (w *world) fallBehind(t credential.Target) {
 	w.Helper()
-	b := &behind{Reader: w.Cache, secret: secretMetadata()}
-	w.must(w.Cache.Get(w.Context(), t.secret(), b.secret))
+	b := &behind{Reader: w.Cache, secret: view.SecretMetadata()}
+	w.must(w.Cache.Get(w.Context(), t.Secret(), b.secret))
 	w.must(w.Cache.List(w.Context(), &b.accounts, client.InNamespace(t.Namespace)))
 	w.Cache = b
 }
@@ -93,7 +96,7 @@ func (b *behind) List(ctx context.Context, list client.ObjectList, opts ...clien
 }
 
 // replace puts a foreign Secret in the place of the target's.
-func (w *world) replace(t Target) *corev1.Secret {
+func (w *world) replace(t credential.Target) *corev1.Secret {
 	w.Helper()
 	w.must(w.admin.Delete(w.Context(), w.secret(t)))
 	foreign := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: t.Namespace, Name: t.Credential.Name}, Type: corev1.SecretTypeDockerConfigJson,
@@ -103,12 +106,12 @@ func (w *world) replace(t Target) *corev1.Secret {
 }
 
 func TestACacheThatIsBehindHarmsNobody(t *testing.T) {
-	for name, act := range map[string]func(*world, Target, time.Duration){
-		"a rotation": func(w *world, _ Target, due time.Duration) { w.step(due) },
-		"a release": func(w *world, _ Target, _ time.Duration) {
+	for name, act := range map[string]func(*world, credential.Target, time.Duration){
+		"a rotation": func(w *world, _ credential.Target, due time.Duration) { w.step(due) },
+		"a release": func(w *world, _ credential.Target, _ time.Duration) {
 			w.change(w.names, func(c *v1alpha1.ClusterRegistryCredential) { c.Spec.NamespaceSelector.MatchLabels["team"] = "other" })
 		},
-		"an entry read back": func(w *world, _ Target, _ time.Duration) {
+		"an entry read back": func(w *world, _ credential.Target, _ time.Duration) {
 			cache := w.Cache
 			w.restart()
 			w.Cache = cache
@@ -163,9 +166,14 @@ func TestALinkThatSomebodyAddsMeanwhileSurvives(t *testing.T) {
 func TestANamesakeDoesNotSpeakForAServiceAccount(t *testing.T) {
 	w, ns := newWorld(t)
 	w.serviceAccount(ns, "puller", nil)
-	key := client.ObjectKey{Namespace: ns, Name: "puller"}
-	id, err := w.TargetReconciler.serviceAccount(t.Context(), key)
+	own := &v1alpha1.RegistryCredential{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "own"}}
+	c, err := credential.Of(own)
 	w.must(err)
+	entry := registry("prod", "eu-west-1")
+	entry.Identity = &v1alpha1.Identity{ServiceAccountRef: &v1alpha1.LocalReference{Name: "puller"}}
+	req, err := w.Request(t.Context(), c, entry)
+	w.must(err)
+	id := req.Identity.ServiceAccount
 	if token, err := id.RequestToken(t.Context(), "sts.amazonaws.com", 10*time.Minute); err != nil || token == "" {
 		t.Fatalf("no token: %v", err)
 	}
@@ -221,20 +229,5 @@ func TestAnUnlabelledIdentitySecretIsLookedAtEveryFiveMinutes(t *testing.T) {
 	w.run(target)
 	if w.mint.count() != 3 {
 		t.Errorf("%d calls, want 3", w.mint.count())
-	}
-}
-
-func TestAPIErrorsOfIdentitiesAreExplained(t *testing.T) {
-	key := client.ObjectKey{Namespace: "a", Name: "b"}
-	resource := corev1.Resource("secrets")
-	for want, err := range map[string]error{
-		v1alpha1.ReasonIdentityNotFound: apierrors.NewNotFound(resource, "b"),
-		v1alpha1.ReasonInternal:         apierrors.NewForbidden(resource, "b", errors.New("canary")),
-		v1alpha1.ReasonUnavailable:      apierrors.NewInternalError(errors.New("canary")),
-	} {
-		known, ok := errors.AsType[*providers.Error](notFound(err, "Secret", key))
-		if !ok || known.Reason != want || known.Terminal {
-			t.Errorf("%v: %v", err, known)
-		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
@@ -14,6 +16,9 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/pullsecret"
+	"github.com/regcred/regcred/controllers/view"
 	"github.com/regcred/regcred/providers"
 	"github.com/regcred/regcred/providers/broker"
 	"github.com/regcred/regcred/providers/static"
@@ -27,7 +32,7 @@ type hubWorld struct {
 	source *corev1.Secret
 }
 
-func newHubWorld(t *testing.T, labels map[string]string) (w *hubWorld, target Target) {
+func newHubWorld(t *testing.T, labels map[string]string) (w *hubWorld, target credential.Target) {
 	t.Helper()
 	base, ns := newWorld(t)
 	hub, err := cloud.StartDockerHub(cloud.DockerHubOptions{})
@@ -107,20 +112,20 @@ func (w *hubWorld) start() {
 	w.Helper()
 	ctx, stop := context.WithCancel(w.Context())
 	mgr, err := ctrl.NewManager(cluster.Config, ctrl.Options{
-		Scheme: w.admin.Scheme(), Cache: CacheOptions(),
+		Scheme: w.admin.Scheme(), Cache: view.Options(),
 		NewClient: func(cfg *rest.Config, options client.Options) (client.Client, error) {
 			c, err := client.New(cfg, options)
-			return client.WithFieldOwner(c, FieldManager), err
+			return client.WithFieldOwner(c, pullsecret.FieldManager), err
 		},
 		Metrics:    metricsserver.Options{BindAddress: "0"},
 		Controller: config.Controller{SkipNameValidation: new(true)},
 	})
 	w.must(err)
-	view, err := NewView(mgr, Scope{})
+	caches, err := view.New(mgr, view.Scope{})
 	w.must(err)
-	w.Live, w.Client = mgr.GetAPIReader(), mgr.GetClient()
-	w.status.Client = mgr.GetClient()
-	w.must(Setup(ctx, mgr, view, w.TargetReconciler, w.status))
+	w.must(Setup(ctx, mgr, Options{
+		View: caches, Broker: w.Tokens.(Broker), Clock: w.time, Metrics: prometheus.NewRegistry(), Namespace: home, Excluded: w.Excluded,
+	}))
 	done := make(chan error, 1)
 	go func() { done <- mgr.Start(ctx) }()
 	w.Cleanup(func() {
@@ -132,7 +137,7 @@ func (w *hubWorld) start() {
 }
 
 // await returns the target's Secret as soon as it is as wanted.
-func (w *hubWorld) await(t Target, wanted func(*corev1.Secret) bool) *corev1.Secret {
+func (w *hubWorld) await(t credential.Target, wanted func(*corev1.Secret) bool) *corev1.Secret {
 	w.Helper()
 	watching, err := client.NewWithWatch(cluster.Config, client.Options{Scheme: w.admin.Scheme()})
 	w.must(err)
@@ -142,7 +147,7 @@ func (w *hubWorld) await(t Target, wanted func(*corev1.Secret) bool) *corev1.Sec
 	w.must(err)
 	defer events.Stop()
 	for e := range events.ResultChan() {
-		if s, ok := e.Object.(*corev1.Secret); ok && s.Name == t.secret().Name && wanted(s) {
+		if s, ok := e.Object.(*corev1.Secret); ok && s.Name == t.Secret().Name && wanted(s) {
 			return s
 		}
 	}

@@ -10,9 +10,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/view"
 )
 
 func TestATargetIsServed(t *testing.T) {
@@ -53,7 +56,7 @@ func TestBothKindsAreServedAlike(t *testing.T) {
 	c := &v1alpha1.RegistryCredential{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "own"}}
 	c.Spec.Registries = []v1alpha1.Registry{registry("prod", "eu-west-1")}
 	w.must(w.admin.Create(t.Context(), c))
-	target := Target{Credential: keyOf(c), Namespace: ns}
+	target := credential.Target{Credential: credential.KeyOf(c), Namespace: ns}
 	w.run(target)
 	if got := tokens(t, w.secret(target)); len(got) != 1 {
 		t.Errorf("%d tokens, want 1", len(got))
@@ -113,7 +116,7 @@ func TestTargetsOfOneTokenRotateEachInItsOwnSlot(t *testing.T) {
 	other := ns + "-b"
 	w.must(w.admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: other, Labels: map[string]string{"team": ns}}}))
 	first := w.apply(ns, nil, registry("prod", "eu-west-1"))
-	second := Target{Credential: first.Credential, Namespace: other}
+	second := credential.Target{Credential: first.Credential, Namespace: other}
 	a, b := w.run(first).RequeueAfter, w.run(second).RequeueAfter
 	if a == b {
 		t.Fatal("both are due at the same moment")
@@ -198,7 +201,7 @@ func TestAnExcludedNamespaceIsNeverATarget(t *testing.T) {
 	w.Excluded.Insert(ns)
 	target := w.apply(ns, nil, registry("prod", "eu-west-1"))
 	w.run(target)
-	if err := w.admin.Get(t.Context(), target.secret(), &corev1.Secret{}); client.IgnoreNotFound(err) != nil || err == nil {
+	if err := w.admin.Get(t.Context(), target.Secret(), &corev1.Secret{}); client.IgnoreNotFound(err) != nil || err == nil {
 		t.Errorf("a Secret was written: %v", err)
 	}
 	if got := w.ready(target); got.Reason != v1alpha1.ReasonNoTargets {
@@ -207,7 +210,7 @@ func TestAnExcludedNamespaceIsNeverATarget(t *testing.T) {
 	c := &v1alpha1.RegistryCredential{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "own"}}
 	c.Spec.Registries = []v1alpha1.Registry{registry("prod", "eu-west-1")}
 	w.must(w.admin.Create(t.Context(), c))
-	own := Target{Credential: keyOf(c), Namespace: ns}
+	own := credential.Target{Credential: credential.KeyOf(c), Namespace: ns}
 	w.run(own)
 	if got := w.ready(own); got.Status != metav1.ConditionFalse || got.Reason != v1alpha1.ReasonNamespaceExcluded {
 		t.Errorf("Ready=%s %s", got.Status, got.Reason)
@@ -232,7 +235,19 @@ func TestATerminatingNamespaceIsNoError(t *testing.T) {
 	if _, err := w.Reconcile(t.Context(), target); err != nil {
 		t.Errorf("the API server's refusal to create in a terminating namespace became an error: %v", err)
 	}
-	if len(w.Ledger.books[target.Credential].targets) != 0 {
+	if len(w.ledger.pending) != 0 {
 		t.Error("a namespace that goes away is reported")
+	}
+}
+func TestACredentialOfANameThatIsNotServedIsToldSo(t *testing.T) {
+	w, ns := newWorld(t)
+	w.Scope = view.Scope{SecretNames: sets.New("served")}
+	target := w.apply(ns, nil, registry("prod", "eu-west-1"))
+	w.run(target)
+	if ready := w.ready(target); ready.Reason != "NameNotServed" || !strings.Contains(ready.Message, "served (--secret-names)") {
+		t.Errorf("Ready is %s: %s", ready.Reason, ready.Message)
+	}
+	if got := w.links(ns, "default"); len(got) > 0 {
+		t.Errorf("linked to %q, which nobody will write", got)
 	}
 }

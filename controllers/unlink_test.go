@@ -16,6 +16,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/controllers/link"
+	"github.com/regcred/regcred/controllers/view"
 )
 
 const (
@@ -25,7 +27,11 @@ const (
 
 func linkedBy(credential string) string { return v1alpha1.AnnotationLinkPrefix + credential }
 
-func only(namespace string) Scope { return Scope{Namespaces: sets.New(namespace)} }
+func only(namespace string) view.Scope { return view.Scope{Namespaces: sets.New(namespace)} }
+
+func unlink(ctx context.Context, c client.Client, scope view.Scope) (int, error) {
+	return link.Unlink(ctx, c, scope.EachNamespace(), scope.Keeps)
+}
 
 func (w *world) annotations(ns, name string) map[string]string {
 	w.Helper()
@@ -48,7 +54,7 @@ func TestUnlinkRemovesWhatTheControllerLinkedAndNothingElse(t *testing.T) {
 	w.serviceAccount(ns, "no-record-of-ours", map[string]string{linkedBy("odd"): "Oddity"}, "odd")
 
 	// Pages of two, so that there are several.
-	removed, err := Unlink(t.Context(), smallPages{w.admin}, Scope{})
+	removed, err := unlink(t.Context(), smallPages{w.admin}, view.Scope{})
 	w.must(err)
 	if removed < 5 {
 		t.Errorf("%d links removed", removed)
@@ -67,7 +73,7 @@ func TestUnlinkRemovesWhatTheControllerLinkedAndNothingElse(t *testing.T) {
 			t.Errorf("%s is annotated (-want +got):\n%s", name, diff)
 		}
 	}
-	if removed, err := Unlink(t.Context(), w.admin, Scope{}); removed != 0 || err != nil {
+	if removed, err := unlink(t.Context(), w.admin, view.Scope{}); removed != 0 || err != nil {
 		t.Errorf("another time: %d removed, %v", removed, err)
 	}
 }
@@ -80,19 +86,19 @@ func (c smallPages) List(ctx context.Context, list client.ObjectList, opts ...cl
 
 func TestUnlinkLeavesAloneWhatAnotherControllerMayServe(t *testing.T) {
 	for name, c := range map[string]struct {
-		scope func(ns string) Scope
+		scope func(ns string) view.Scope
 		want  []string
 	}{
-		"a cluster":         {func(string) Scope { return Scope{} }, []string{}},
+		"a cluster":         {func(string) view.Scope { return view.Scope{} }, []string{}},
 		"the namespace":     {only, []string{"cluster-wide"}},
-		"another namespace": {func(string) Scope { return only("elsewhere") }, []string{"cluster-wide", "own", "second"}},
-		"one name":          {func(string) Scope { return Scope{SecretNames: sets.New("second")} }, []string{"cluster-wide", "own"}},
+		"another namespace": {func(string) view.Scope { return only("elsewhere") }, []string{"cluster-wide", "own", "second"}},
+		"one name":          {func(string) view.Scope { return view.Scope{SecretNames: sets.New("second")} }, []string{"cluster-wide", "own"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, ns := newWorld(t)
 			w.serviceAccount(ns, "builder", map[string]string{linkedBy("cluster-wide"): clusterKind, linkedBy("own"): ownKind, linkedBy("second"): ownKind},
 				"cluster-wide", "own", "second")
-			_, err := Unlink(t.Context(), w.admin, c.scope(ns))
+			_, err := unlink(t.Context(), w.admin, c.scope(ns))
 			w.must(err)
 			if diff := cmp.Diff(c.want, w.links(ns, "builder")); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
@@ -138,7 +144,7 @@ func TestUnlinkPutsUpWithWhatHappensMeanwhile(t *testing.T) {
 			w.serviceAccount(ns, "builder", map[string]string{linkedBy("ours"): ownKind}, "ours")
 			sa := &corev1.ServiceAccount{}
 			w.must(w.admin.Get(t.Context(), client.ObjectKey{Namespace: ns, Name: "builder"}, sa))
-			_, err := Unlink(t.Context(), &meddler{w.admin, func() { c.meanwhile(w, sa) }}, only(ns))
+			_, err := unlink(t.Context(), &meddler{w.admin, func() { c.meanwhile(w, sa) }}, only(ns))
 			w.must(err)
 			if c.want == nil {
 				return
@@ -175,14 +181,14 @@ func TestUnlinkNeedsFewRightsAndNamesWhatItMayNotChange(t *testing.T) {
 		return limited.List(ctx, &corev1.ServiceAccountList{}, client.InNamespace(ns)) == nil, nil
 	}))
 
-	removed, err := Unlink(t.Context(), limited, only(ns))
+	removed, err := unlink(t.Context(), limited, only(ns))
 	if want := fmt.Sprintf("ServiceAccount %s/guarded: ", ns); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "builder") {
 		t.Errorf("%v, want an error of %q alone", err, want)
 	}
 	if got := w.links(ns, "builder"); removed != 1 || len(got) != 0 {
 		t.Errorf("%d removed, and the other one links %q", removed, got)
 	}
-	if _, err := Unlink(t.Context(), limited, only("default")); err == nil || !strings.Contains(err.Error(), `the ServiceAccounts of namespace "default"`) {
+	if _, err := unlink(t.Context(), limited, only("default")); err == nil || !strings.Contains(err.Error(), `the ServiceAccounts of namespace "default"`) {
 		t.Errorf("%v, want one that names the namespace", err)
 	}
 }

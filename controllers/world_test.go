@@ -24,11 +24,27 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/pullsecret"
+	"github.com/regcred/regcred/controllers/report"
+	"github.com/regcred/regcred/controllers/target"
 	"github.com/regcred/regcred/providers"
 	"github.com/regcred/regcred/providers/broker"
 )
 
 const (
+	// unseen is when a target is looked at again whose last write the cache does not show yet.
+	unseen = 5 * time.Second
+	// pendingGrace is how long a Secret waits for all of its entries.
+	pendingGrace = 2 * time.Second
+	// missingSecret and unwatchedSecret are how long the change of an identity without the watch label goes unnoticed.
+	missingSecret   = 30 * time.Second
+	unwatchedSecret = 5 * time.Minute
+	// settle is how long a status waits for targets that were not heard of.
+	settle = 5 * time.Second
+	// jitterShare is the part of a token's life over which refreshes are spread.
+	jitterShare = 10
+
 	life        = 12 * time.Hour
 	home        = "regcred-system"
 	canary      = "canary-token-"
@@ -132,14 +148,15 @@ func host(region string) string { return hostIn("123456789012", region) }
 // world is a controller on a real API server, with a clock of its own. It reads past caches, so what it does is seen at once.
 type world struct {
 	*testing.T
-	*TargetReconciler
-	status *StatusReconciler
+	*target.Reconciler
+	status *report.StatusReconciler
+	ledger *ledger
 	// admin is somebody else than the controller.
 	admin    client.Client
 	time     *clocktesting.FakePassiveClock
 	mint     *mint
 	recorder *events.FakeRecorder
-	woken    chan Target
+	woken    chan credential.Target
 	// revocations says that one has ended.
 	revocations chan struct{}
 	// names is what the test's objects are called.
@@ -168,19 +185,40 @@ func newWorld(t *testing.T) (w *world, ns string) {
 
 // restart replaces the controller by one that remembers nothing.
 func (w *world) restart() {
-	woken := make(chan Target, 1000)
+	woken := make(chan credential.Target, 1000)
 	w.woken = woken
 	w.recorder = events.NewFakeRecorder(1000)
-	ours := client.WithFieldOwner(w.admin, FieldManager)
-	ledger := &Ledger{Changed: func(Key) {}}
+	ours := client.WithFieldOwner(w.admin, pullsecret.FieldManager)
+	w.ledger = &ledger{Ledger: &report.Ledger{Clock: w.time, Changed: func(credential.Key) {}}, pending: map[credential.Target]bool{}}
 	w.revocations = make(chan struct{}, 100)
-	w.TargetReconciler = &TargetReconciler{
-		Cache: labelled{w.admin}, Live: w.admin, Client: ours, Clock: w.time, Namespace: home, Ledger: ledger,
+	w.Reconciler = target.New(target.Config{
+		Cache: labelled{w.admin}, Live: w.admin, Client: ours, Clock: w.time, Namespace: home, Outcomes: w.ledger,
 		Tokens:   telling{broker.New(w.Context(), w.time, map[string]providers.Provider{"ecr": w.mint}), w.revocations},
 		Excluded: sets.New("kube-system"),
-		Wake:     func(t Target, _ int) { woken <- t },
-	}
-	w.status = &StatusReconciler{Cache: w.admin, Client: ours, Clock: w.time, Events: w.recorder, Excluded: w.Excluded, Ledger: ledger}
+		Wake:     func(t credential.Target, _ int) { woken <- t },
+	})
+	w.status = &report.StatusReconciler{Cache: w.admin, Client: ours, Clock: w.time, Events: w.recorder, Excluded: w.Excluded, Ledger: w.ledger.Ledger}
+}
+
+// ledger knows which targets wait for a call.
+type ledger struct {
+	*report.Ledger
+	mu      sync.Mutex
+	pending map[credential.Target]bool
+}
+
+func (l *ledger) Report(c *credential.Credential, t credential.Target, out target.Outcome) {
+	l.mu.Lock()
+	l.pending[t] = slices.ContainsFunc(out.Entries, (*target.Entry).Pending)
+	l.mu.Unlock()
+	l.Ledger.Report(c, t, out)
+}
+
+func (l *ledger) Forget(t credential.Target) {
+	l.mu.Lock()
+	delete(l.pending, t)
+	l.mu.Unlock()
+	l.Ledger.Forget(t)
 }
 
 func (w *world) must(err error) {
@@ -196,7 +234,7 @@ func registry(name, region string) v1alpha1.Registry {
 }
 
 // apply creates a cluster-wide credential for the namespace; its name is the namespace's, so that tests do not meet.
-func (w *world) apply(ns string, change func(*v1alpha1.ClusterCredentialSpec), entries ...v1alpha1.Registry) Target {
+func (w *world) apply(ns string, change func(*v1alpha1.ClusterCredentialSpec), entries ...v1alpha1.Registry) credential.Target {
 	w.Helper()
 	c := &v1alpha1.ClusterRegistryCredential{ObjectMeta: metav1.ObjectMeta{Name: ns}}
 	c.Spec.Registries = entries
@@ -206,7 +244,7 @@ func (w *world) apply(ns string, change func(*v1alpha1.ClusterCredentialSpec), e
 		change(&c.Spec)
 	}
 	w.must(w.admin.Create(w.Context(), c))
-	return Target{Credential: keyOf(c), Namespace: ns}
+	return credential.Target{Credential: credential.KeyOf(c), Namespace: ns}
 }
 
 func (w *world) credential(name string) *v1alpha1.ClusterRegistryCredential {
@@ -246,12 +284,12 @@ func (w *world) links(ns, name string) []string {
 }
 
 // run reconciles the target until it waits for nothing but time.
-func (w *world) run(t Target) reconcile.Result {
+func (w *world) run(t credential.Target) reconcile.Result {
 	w.Helper()
 	for range 10 {
 		result, err := w.Reconcile(w.Context(), t)
 		w.must(err)
-		if !w.waits(t) || result.RequeueAfter == expectFor {
+		if !w.waits(t) || result.RequeueAfter == unseen {
 			return result
 		}
 		select {
@@ -265,20 +303,16 @@ func (w *world) run(t Target) reconcile.Result {
 }
 
 // waits says whether a call is under way for the target that will end.
-func (w *world) waits(t Target) bool {
-	w.Ledger.mu.Lock()
-	defer w.Ledger.mu.Unlock()
-	b := w.Ledger.books[t.Credential]
-	if b == nil {
-		return false
-	}
-	return b.targets[t.Namespace].pending && len(w.mint.hang) == 0
+func (w *world) waits(t credential.Target) bool {
+	w.ledger.mu.Lock()
+	defer w.ledger.mu.Unlock()
+	return w.ledger.pending[t] && len(w.mint.hang) == 0
 }
 
-func (w *world) secret(t Target) *corev1.Secret {
+func (w *world) secret(t credential.Target) *corev1.Secret {
 	w.Helper()
 	s := &corev1.Secret{}
-	w.must(w.admin.Get(w.Context(), t.secret(), s))
+	w.must(w.admin.Get(w.Context(), t.Secret(), s))
 	return s
 }
 
@@ -307,7 +341,7 @@ func tokens(t *testing.T, s *corev1.Secret) map[string]string {
 func (w *world) step(d time.Duration) { w.time.SetTime(w.time.Now().Add(d)) }
 
 // statusOf reports and returns the status of the cluster-wide credential.
-func (w *world) report(t Target) *v1alpha1.ClusterCredentialStatus {
+func (w *world) report(t credential.Target) *v1alpha1.ClusterCredentialStatus {
 	w.Helper()
 	_, err := w.status.Reconcile(w.Context(), t.Credential)
 	w.must(err)
@@ -316,10 +350,13 @@ func (w *world) report(t Target) *v1alpha1.ClusterCredentialStatus {
 		o = &v1alpha1.RegistryCredential{}
 	}
 	w.must(w.admin.Get(w.Context(), client.ObjectKey(t.Credential), o))
-	return statusOf(o)
+	if own, ok := o.(*v1alpha1.RegistryCredential); ok {
+		return &v1alpha1.ClusterCredentialStatus{CredentialStatus: own.Status}
+	}
+	return &o.(*v1alpha1.ClusterRegistryCredential).Status
 }
 
-func (w *world) ready(t Target) metav1.Condition {
+func (w *world) ready(t credential.Target) metav1.Condition {
 	w.Helper()
 	for _, c := range w.report(t).Conditions {
 		if c.Type == v1alpha1.ConditionReady {
@@ -340,3 +377,12 @@ func (w *world) told() string {
 }
 
 var errRefused = &providers.Error{Reason: v1alpha1.ReasonAccessDenied, Err: errors.New("the role may not")}
+
+// kubeletEvent is an event as the kubelet makes it.
+func kubeletEvent(message string) *corev1.Event {
+	return &corev1.Event{
+		Source: corev1.EventSource{Component: "kubelet", Host: "node-1"}, ReportingController: "kubelet", Reason: "Failed", Type: corev1.EventTypeWarning,
+		InvolvedObject: corev1.ObjectReference{Kind: "Pod", Namespace: "team", Name: "app-0", UID: "1", FieldPath: "spec.containers{app}"},
+		Message:        message,
+	}
+}

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/regcred/regcred/controllers"
+	"github.com/regcred/regcred/controllers/view"
 	"github.com/regcred/regcred/providers/broker"
 )
 
@@ -102,14 +103,14 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	cfg.UserAgent = "regcred/" + version
-	scope := controllers.Scope{Namespaces: sets.New(splitList(o.watchNamespaces)...), SecretNames: sets.New(splitList(o.secretNames)...)}
+	scope := view.Scope{Namespaces: sets.New(splitList(o.watchNamespaces)...), SecretNames: sets.New(splitList(o.secretNames)...)}
 	if err := scope.Validate(); err != nil {
 		return err
 	}
 	if o.unlink {
 		return unlink(ctx, cfg, scope)
 	}
-	mgr, view, err := newManager(cfg, o, scope)
+	mgr, caches, err := newManager(cfg, o, scope)
 	if err != nil {
 		return err
 	}
@@ -119,26 +120,15 @@ func run(ctx context.Context, o options) error {
 	}
 	tokens := broker.New(ctx, system, all)
 
-	ledger := &controllers.Ledger{}
-	metrics.Registry.MustRegister(tokens, &controllers.Metrics{Ledger: ledger, Clock: system, Elected: mgr.Elected()})
-	excluded := sets.New(splitList(o.excludedNamespaces)...)
-	targets := &controllers.TargetReconciler{
-		Live: mgr.GetAPIReader(), Client: mgr.GetClient(),
-		Tokens: tokens, Clock: system, Ledger: ledger,
-		Namespace: o.namespace, Excluded: excluded, AllowAmbientIdentity: o.allowAmbientIdentity,
-	}
-	err = controllers.Setup(ctx, mgr, view, targets, &controllers.StatusReconciler{
-		Client: mgr.GetClient(), Clock: system, Ledger: ledger, Excluded: excluded,
-		Events: mgr.GetEventRecorder("regcred"),
+	metrics.Registry.MustRegister(tokens)
+	err = controllers.Setup(ctx, mgr, controllers.Options{
+		View: caches, Broker: tokens, Clock: system, Metrics: metrics.Registry,
+		Namespace: o.namespace, Excluded: sets.New(splitList(o.excludedNamespaces)...), AllowAmbientIdentity: o.allowAmbientIdentity,
 	})
 	if meta.IsNoMatchError(err) {
 		return fmt.Errorf("the CustomResourceDefinitions are not installed: kubectl apply -f config/crd: %w", err)
 	}
 	if err != nil {
-		return err
-	}
-	pulls := controllers.NewPullReconciler(targets, tokens, mgr.GetEventRecorder("regcred"), controllers.NewPullFailures(metrics.Registry))
-	if err := controllers.SetupPulls(mgr, pulls); err != nil {
 		return err
 	}
 	ctrl.Log.Info("Regcred starts", "version", version, "namespace", o.namespace)

@@ -17,7 +17,8 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/regcred/regcred/api/v1alpha1"
-	"github.com/regcred/regcred/controllers"
+	"github.com/regcred/regcred/controllers/pullsecret"
+	"github.com/regcred/regcred/controllers/view"
 )
 
 // The RBAC rules of --metrics-secure, which are in a role of their own: who does not serve metrics so does not need them.
@@ -25,7 +26,7 @@ import (
 // +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
 
-func newManager(cfg *rest.Config, o options, scope controllers.Scope) (ctrl.Manager, *controllers.View, error) {
+func newManager(cfg *rest.Config, o options, scope view.Scope) (ctrl.Manager, *view.Caches, error) {
 	scheme := runtime.NewScheme()
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return nil, nil, err
@@ -34,16 +35,16 @@ func newManager(cfg *rest.Config, o options, scope controllers.Scope) (ctrl.Mana
 	if err != nil {
 		return nil, nil, err
 	}
-	view, err := controllers.NewView(mgr, scope)
+	caches, err := view.New(mgr, scope)
 	if err != nil {
 		return nil, nil, err
 	}
-	return mgr, view, errors.Join(
+	return mgr, caches, errors.Join(
 		mgr.AddHealthzCheck("ping", healthz.Ping),
 		mgr.AddReadyzCheck("caches", func(r *http.Request) error {
 			ctx, cancel := context.WithTimeout(r.Context(), time.Second)
 			defer cancel()
-			if !view.WaitForCacheSync(ctx) {
+			if !caches.WaitForCacheSync(ctx) {
 				return errors.New("the caches are not filled yet")
 			}
 			return nil
@@ -51,7 +52,7 @@ func newManager(cfg *rest.Config, o options, scope controllers.Scope) (ctrl.Mana
 	)
 }
 
-func managerOptions(cfg *rest.Config, o options, scope controllers.Scope, scheme *runtime.Scheme) ctrl.Options {
+func managerOptions(cfg *rest.Config, o options, scope view.Scope, scheme *runtime.Scheme) ctrl.Options {
 	// A client of its own, so that no burst of ours can cost us the Lease, and a deadline well below that of a renewal (10 s).
 	lease := rest.CopyConfig(cfg)
 	lease.RateLimiter = nil
@@ -87,5 +88,5 @@ func newClient(cfg *rest.Config, options client.Options) (client.Client, error) 
 	if err != nil {
 		return nil, err
 	}
-	return client.WithFieldOwner(c, controllers.FieldManager), nil
+	return client.WithFieldOwner(c, pullsecret.FieldManager), nil
 }

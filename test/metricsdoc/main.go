@@ -21,7 +21,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/utils/clock"
 
-	"github.com/regcred/regcred/controllers"
+	"github.com/regcred/regcred/controllers/pulls"
+	"github.com/regcred/regcred/controllers/report"
 	"github.com/regcred/regcred/providers/broker"
 )
 
@@ -131,8 +132,8 @@ func alertsIn(path string) ([]alert, error) {
 func all() ([]metric, error) {
 	own := &described{}
 	broker.NewMetrics(own, clock.RealClock{})
-	controllers.NewPullFailures(own)
-	own.MustRegister(broker.New(context.Background(), clock.RealClock{}, nil), &controllers.Metrics{})
+	pulls.NewFailures(own)
+	own.MustRegister(broker.New(context.Background(), clock.RealClock{}, nil), &report.Metrics{})
 	var metrics []metric
 	for _, d := range own.descriptions {
 		m, err := parse(d.String())

@@ -16,7 +16,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
-	"github.com/regcred/regcred/controllers"
+	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/target"
 	"github.com/regcred/regcred/providers"
 )
 
@@ -86,12 +87,19 @@ func (noTokens) Held(providers.Request) (providers.Token, bool) { return provide
 func (noTokens) Revoke(string, func(error))                     {}
 func (noTokens) RefusedAt(providers.Request) string             { return "" }
 
-func controller() *controllers.TargetReconciler {
-	return &controllers.TargetReconciler{
+// noOutcomes tells nobody.
+type noOutcomes struct{}
+
+func (noOutcomes) Report(*credential.Credential, credential.Target, target.Outcome) {}
+func (noOutcomes) Forget(credential.Target)                                         {}
+func (noOutcomes) Failure(credential.Target, string) *credential.Failure            { return nil }
+
+func controller() *target.Reconciler {
+	return target.New(target.Config{
 		Cache: admin, Live: admin, Client: admin, Tokens: noTokens{}, Clock: clocktesting.NewFakePassiveClock(time.Now()), Namespace: home,
-		Excluded: sets.New("kube-system", "kube-public", "kube-node-lease"), Wake: func(controllers.Target, int) {},
-		Ledger: &controllers.Ledger{Changed: func(controllers.Key) {}},
-	}
+		Excluded: sets.New("kube-system", "kube-public", "kube-node-lease"), Wake: func(credential.Target, int) {},
+		Outcomes: noOutcomes{},
+	})
 }
 
 // TestThePolicyLinksWhatTheControllerWouldLink creates ServiceAccounts under the policy and then lets the controller look at them: where
@@ -128,7 +136,7 @@ func TestThePolicyLinksWhatTheControllerWouldLink(t *testing.T) {
 			must(t, admin.Create(t.Context(), sa))
 			for _, c := range credentials {
 				cases++
-				_, err := r.Reconcile(t.Context(), controllers.Target{Credential: controllers.Key{Name: c.Name}, Namespace: ns.Name})
+				_, err := r.Reconcile(t.Context(), credential.Target{Credential: credential.Key{Name: c.Name}, Namespace: ns.Name})
 				must(t, err)
 				after := &corev1.ServiceAccount{}
 				must(t, admin.Get(t.Context(), client.ObjectKeyFromObject(sa), after))

@@ -1,0 +1,154 @@
+// Package credential says what a credential of either kind is, whom it wants served, and how it fails.
+package credential
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+)
+
+// Key names a credential of either kind: a ClusterRegistryCredential has no namespace.
+type Key struct {
+	Namespace, Name string
+}
+
+// KeyOf is the key of an object that is a credential.
+func KeyOf(o client.Object) Key { return Key{Namespace: o.GetNamespace(), Name: o.GetName()} }
+
+// Kind is the kind of the credential.
+func (k Key) Kind() string {
+	if k.Namespace == "" {
+		return v1alpha1.KindClusterRegistryCredential
+	}
+	return v1alpha1.KindRegistryCredential
+}
+
+// Ref names the credential among those of one namespace, as annotations and indexes do: Kind/name.
+func (k Key) Ref() string { return k.Kind() + "/" + k.Name }
+
+// KeyFromRef reads a Ref that was found in the namespace.
+func KeyFromRef(ref, namespace string) Key {
+	kind, name, _ := strings.Cut(ref, "/")
+	if kind == v1alpha1.KindClusterRegistryCredential {
+		namespace = ""
+	}
+	return Key{Namespace: namespace, Name: name}
+}
+
+func (k Key) String() string {
+	if k.Namespace == "" {
+		return k.Kind() + " " + k.Name
+	}
+	return k.Kind() + " " + k.Namespace + "/" + k.Name
+}
+
+// Target is one Secret in one namespace that a credential keeps. It is the unit of work: one bad namespace delays no other.
+type Target struct {
+	Credential Key
+	Namespace  string
+}
+
+// Secret names the Secret.
+func (t Target) Secret() client.ObjectKey {
+	return client.ObjectKey{Namespace: t.Namespace, Name: t.Credential.Name}
+}
+
+// Credential is what both kinds have in common. It is read-only.
+type Credential struct {
+	Key
+	Object     client.Object
+	Spec       *v1alpha1.CredentialSpec
+	namespaces labels.Selector
+}
+
+// Of reads a credential of either kind.
+func Of(o client.Object) (*Credential, error) {
+	c := &Credential{Key: KeyOf(o), Object: o}
+	switch o := o.(type) {
+	case *v1alpha1.RegistryCredential:
+		c.Spec = &o.Spec
+	case *v1alpha1.ClusterRegistryCredential:
+		c.Spec = &o.Spec.CredentialSpec
+		selector, err := o.Spec.NamespaceSelector.Selector()
+		if err != nil {
+			return nil, fmt.Errorf("namespaceSelector of %s: %w", c.Key, err)
+		}
+		c.namespaces = selector
+	default:
+		return nil, fmt.Errorf("%T is not a credential", o)
+	}
+	return c, nil
+}
+
+// Get reads a credential; nil if there is none or it is being deleted.
+func Get(ctx context.Context, r client.Reader, key Key) (*Credential, error) {
+	var o client.Object = &v1alpha1.RegistryCredential{}
+	if key.Namespace == "" {
+		o = &v1alpha1.ClusterRegistryCredential{}
+	}
+	err := r.Get(ctx, client.ObjectKey(key), o)
+	if err != nil || !o.GetDeletionTimestamp().IsZero() {
+		return nil, client.IgnoreNotFound(err)
+	}
+	return Of(o)
+}
+
+// Selects says whether the namespace is to hold the credential's Secret.
+func (c *Credential) Selects(ns metav1.Object) bool {
+	if c.namespaces == nil {
+		return ns.GetName() == c.Namespace
+	}
+	return c.namespaces.Matches(labels.Set(ns.GetLabels()))
+}
+
+// Links says whether the ServiceAccount is to name the credential's Secret.
+func (c *Credential) Links(sa metav1.Object) (bool, error) {
+	wanted := c.Spec.ServiceAccounts
+	switch {
+	case wanted == nil:
+		return false, nil
+	case wanted.Selector != nil:
+		selector, err := wanted.Selector.Selector()
+		if err != nil {
+			return false, fmt.Errorf("serviceAccounts.selector of %s: %w", c.Key, err)
+		}
+		return selector.Matches(labels.Set(sa.GetLabels())), nil
+	}
+	return slices.Contains(wanted.Names, sa.GetName()), nil
+}
+
+// Entry returns the registry entry of that name; nil if there is none.
+func (c *Credential) Entry(name string) *v1alpha1.Registry {
+	for i := range c.Spec.Registries {
+		if entry := &c.Spec.Registries[i]; entry.Name == name {
+			return entry
+		}
+	}
+	return nil
+}
+
+// IdentifiesAs says whether an entry of the credential names the ServiceAccount or Secret as its identity.
+func (c *Credential) IdentifiesAs(identity func(v1alpha1.Identity) *v1alpha1.LocalReference, name string) bool {
+	for _, entry := range c.Spec.Registries {
+		if entry.Identity == nil {
+			continue
+		}
+		if ref := identity(*entry.Identity); ref != nil && ref.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// ServiceAccountRef is the ServiceAccount that an identity names; nil if it names none.
+func ServiceAccountRef(i v1alpha1.Identity) *v1alpha1.LocalReference { return i.ServiceAccountRef }
+
+// SecretRef is the Secret that an identity names; nil if it names none.
+func SecretRef(i v1alpha1.Identity) *v1alpha1.LocalReference { return i.SecretRef }

@@ -1,0 +1,148 @@
+// Package diagnosis says why a kubelet could not pull an image, and what helps. It is pure: it is fed with what is known, asks nobody, and
+// so serves the controller and the command line alike.
+package diagnosis
+
+import (
+	"net/url"
+	"path"
+	"regexp"
+	"strings"
+	"unique"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+)
+
+// FailedPull is a container image that a kubelet failed to pull for a pod.
+type FailedPull struct {
+	Namespace, Pod string
+	UID            types.UID
+	Image          string
+	// Cause is known from the kubelet's words if no credential could have prevented the failure; empty if one could.
+	Cause string
+}
+
+// FailedPullOf reads an event of the kubelet. Its other events of the reason Failed (Error: ErrImagePull and the like) say nothing new.
+func FailedPullOf(e *corev1.Event) (FailedPull, bool) {
+	if e.InvolvedObject.Kind != "Pod" || e.InvolvedObject.UID == "" || e.Source.Component != "kubelet" && e.ReportingController != "kubelet" {
+		return FailedPull{}, false
+	}
+	match := failedPullMessage.FindStringSubmatch(e.Message)
+	if match == nil {
+		return FailedPull{}, false
+	}
+	return FailedPull{
+		// Copies that many pods share: a part of the message would keep all of it in memory.
+		Namespace: unique.Make(e.InvolvedObject.Namespace).Value(), Pod: e.InvolvedObject.Name, UID: e.InvolvedObject.UID,
+		Image: unique.Make(strings.Clone(match[1])).Value(), Cause: causeOf(match[1], match[2]),
+	}, true
+}
+
+// failedPullMessage is how the kubelet words it (pkg/kubelet/images/image_manager.go). client-go's recorder puts a prefix before the
+// messages of a pod that has many (tools/record/events_cache.go).
+var failedPullMessage = regexp.MustCompile(`(?s)^(?:\(combined from similar events\): )?Failed to pull image "([^"]+)":(.*)$`)
+
+// pullWords are the words of containerd 1.6 to 2.x, of CRI-O and of what they quote from registries and from Go's network stack. The
+// first that match decide: what is said of the network or of the registry's health is more precise than that a token could not be
+// fetched because of it, and registries hide what one may not see behind "not found".
+var pullWords = []struct {
+	cause string
+	words *regexp.Regexp
+}{
+	{v1alpha1.CauseRateLimited, regexp.MustCompile(`toomanyrequests|too many requests|rate limit|pull qps exceeded|` + status("429"))},
+	{v1alpha1.CauseUntrusted, regexp.MustCompile(`x509:|tls: failed to verify|server gave http response to https client`)},
+	{v1alpha1.CauseUnreachable, regexp.MustCompile(`no such host|server misbehaving|i/o timeout|tls handshake timeout|connection refused|connection reset|` +
+		`no route to host|network is unreachable|deadline exceeded|deadlineexceeded|client\.timeout|dial tcp|unexpected eof|context canceled`)},
+	{v1alpha1.CauseRegistryFailing, regexp.MustCompile(`internal server error|bad gateway|service unavailable|gateway time-?out|` + status("50[0-4]"))},
+	{"", regexp.MustCompile(`unauthorized|unauthenticated|forbidden|denied|no basic auth credentials|authorization failed|insufficient_scope|` +
+		`authentication required|invalid username/password|incorrect username or password|token has expired|no valid credentials|` +
+		`failed to authorize|failed to fetch (?:oauth|anonymous) token|unable to retrieve auth token|` + status("40[13]"))},
+	{v1alpha1.CauseImageNotFound, regexp.MustCompile(`not found|notfound|manifest unknown|manifest_unknown|name unknown|name_unknown|does not exist|` + status("404"))},
+}
+
+// status matches a status code as runtimes write it.
+func status(code string) string {
+	return `(?:status(?: code)?(?: from registry)?|\])\W{1,3}` + code + `\b`
+}
+
+// quoted are URLs and paths: an image may be called unauthorized.
+var quoted = regexp.MustCompile(`https?://[^\s"']+|[\w.:-]+/[\w./-]+(?:[:@][\w.:-]+)?`)
+
+func causeOf(ref, message string) string {
+	text := strings.ReplaceAll(message, ref, "")
+	text = quoted.ReplaceAllStringFunc(text, func(match string) string {
+		if strings.HasPrefix(match, "http") || mentions(ref, match) {
+			return ""
+		}
+		return match
+	})
+	text = strings.ToLower(text)
+	for _, w := range pullWords {
+		if w.words.MatchString(text) {
+			return w.cause
+		}
+	}
+	return v1alpha1.CauseOther
+}
+
+// mentions says whether the text is a form of the reference: with another tag, with a digest, or without its host.
+func mentions(ref, text string) bool {
+	i, ok := ParseImage(ref)
+	return ok && strings.Contains(text, strings.TrimPrefix(i.Repository, "library/"))
+}
+
+// Image is an image reference.
+type Image struct {
+	Host, Repository, Reference string
+}
+
+// ParseImage reads an image reference as container runtimes do.
+
+func ParseImage(ref string) (Image, bool) {
+	parsed, err := name.ParseReference(ref, name.WeakValidation)
+	if err != nil {
+		return Image{}, false
+	}
+	i := Image{Host: parsed.Context().RegistryStr(), Repository: parsed.Context().RepositoryStr(), Reference: parsed.Identifier()}
+	if i.Host == name.DefaultRegistry {
+		i.Host = "docker.io"
+	}
+	return i, true
+}
+
+func (i Image) String() string { return i.Host + "/" + i.Repository }
+
+// Under says whether a key of a docker config is for the image, as the kubelet decides it (pkg/credentialprovider/keyring.go): hosts are
+// compared label by label as globs, ports literally, and paths by their beginning.
+func (i Image) Under(key string) bool {
+	host, prefix, _ := strings.Cut(key, "/")
+	if isDockerHub(host) {
+		return i.Host == "docker.io" && strings.HasPrefix(i.Repository, prefix)
+	}
+	pattern, err := url.Parse("https://" + host)
+	if err != nil {
+		return false
+	}
+	own, err := url.Parse("https://" + i.Host)
+	if err != nil || pattern.Port() != own.Port() {
+		return false
+	}
+	want, have := strings.Split(pattern.Hostname(), "."), strings.Split(own.Hostname(), ".")
+	if len(want) != len(have) {
+		return false
+	}
+	for n := range want {
+		if matched, err := path.Match(want[n], have[n]); err != nil || !matched {
+			return false
+		}
+	}
+	return strings.HasPrefix(i.Repository, prefix)
+}
+
+// isDockerHub says whether a host stands for Docker Hub, which has many names.
+func isDockerHub(host string) bool {
+	return host == "docker.io" || host == "index.docker.io" || host == "registry-1.docker.io"
+}

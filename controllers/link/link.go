@@ -1,0 +1,104 @@
+// Package link makes ServiceAccounts name the Secrets of credentials, and knows nothing else.
+package link
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/controllers/credential"
+)
+
+// Reconcile makes the ServiceAccounts of a target's namespace name its Secret, or not, as wanted says of each. No wanted means no link.
+//
+// imagePullSecrets is an atomic list that others write too: it is read, appended to and patched under its resourceVersion, never
+// applied and never reordered. A link that we made is recorded on the ServiceAccount; only such a link is ever removed.
+//
+// A ServiceAccount that the API server does not let us change is a failure of the target, not an error.
+func Reconcile(ctx context.Context, from client.Reader, to client.Client, t credential.Target, wanted func(metav1.Object) (bool, error)) (*credential.Failure, error) {
+	var accounts corev1.ServiceAccountList
+	if err := from.List(ctx, &accounts, client.InNamespace(t.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return nil, err
+	}
+	var unlinked *credential.Failure
+	for n := range accounts.Items {
+		sa, links := &accounts.Items[n], false
+		if wanted != nil {
+			var err error
+			if links, err = wanted(sa); err != nil {
+				return nil, err
+			}
+		}
+		patch := patchFor(t.Credential, sa, links)
+		if patch == nil {
+			continue
+		}
+		_, err := patch.send(ctx, to, client.ObjectKeyFromObject(sa))
+		switch {
+		case apierrors.IsNotFound(err), apierrors.IsConflict(err):
+			// The ServiceAccount has changed or gone since the cache saw it; the event of that change brings us back.
+		case credential.IsGone(err):
+			return nil, err
+		case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
+			unlinked = &credential.Failure{Reason: v1alpha1.ReasonLinkFailed, RetryAfter: credential.RetryAfter, Message: "the API server refuses to change ServiceAccount " +
+				client.ObjectKeyFromObject(sa).String() + ": check the controller's RBAC rules and the admission policies of the namespace"}
+		case err != nil:
+			return nil, err
+		}
+	}
+	return unlinked, nil
+}
+
+// serviceAccountPatch is a merge patch that says all it touches and the version it was computed from.
+type serviceAccountPatch struct {
+	Metadata struct {
+		UID             types.UID          `json:"uid"`
+		ResourceVersion string             `json:"resourceVersion"`
+		Annotations     map[string]*string `json:"annotations"`
+	} `json:"metadata"`
+	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitzero"`
+}
+
+// send returns the ServiceAccount as it is after the patch.
+func (p *serviceAccountPatch) send(ctx context.Context, c client.Client, name client.ObjectKey) (*corev1.ServiceAccount, error) {
+	raw, err := json.Marshal(p)
+	if err != nil {
+		return nil, err
+	}
+	target := &corev1.ServiceAccount{}
+	target.Namespace, target.Name = name.Namespace, name.Name
+	return target, c.Patch(ctx, target, client.RawPatch(types.MergePatchType, raw))
+}
+
+// patchFor returns what must change on the ServiceAccount; nil for nothing.
+func patchFor(key credential.Key, sa *corev1.ServiceAccount, wanted bool) *serviceAccountPatch {
+	secret := corev1.LocalObjectReference{Name: key.Name}
+	annotation := v1alpha1.AnnotationLinkPrefix + key.Name
+	linked := slices.Contains(sa.ImagePullSecrets, secret)
+	recorded := sa.Annotations[annotation] == key.Kind()
+
+	patch := &serviceAccountPatch{}
+	patch.Metadata.UID, patch.Metadata.ResourceVersion = sa.UID, sa.ResourceVersion
+	switch {
+	case wanted && !linked:
+		kind := key.Kind()
+		patch.Metadata.Annotations = map[string]*string{annotation: &kind}
+		patch.ImagePullSecrets = append(slices.Clone(sa.ImagePullSecrets), secret)
+	case !wanted && recorded:
+		patch.Metadata.Annotations = map[string]*string{annotation: nil}
+		if linked {
+			others := slices.DeleteFunc(slices.Clone(sa.ImagePullSecrets), func(r corev1.LocalObjectReference) bool { return r == secret })
+			patch.ImagePullSecrets = append([]corev1.LocalObjectReference{}, others...)
+		}
+	default:
+		return nil
+	}
+	return patch
+}

@@ -1,0 +1,162 @@
+package pulls
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/diagnosis"
+	"github.com/regcred/regcred/controllers/target"
+)
+
+// evidence is all that is known of a pull that failed, and of whom it is known.
+type evidence struct {
+	diagnosis.Evidence
+	pod       puller
+	published []target.Publication
+}
+
+// puller is a pod whose image is not pulled.
+type puller struct {
+	diagnosis.Pod
+	namespace, name string
+	uid             types.UID
+	createdAt       time.Time
+	// owner is the controller that would create it anew; nil if nobody would.
+	owner *metav1.OwnerReference
+}
+
+// holdingOf is what a publication has for an image.
+func holdingOf(p target.Publication, i diagnosis.Image) diagnosis.Holding {
+	c := p.Credential
+	h := diagnosis.Holding{Credential: c.Key.String(), Secret: c.Name}
+	if accounts := c.Spec.ServiceAccounts; accounts != nil {
+		h.Recovers = accounts.RecoverPods == v1alpha1.RecoverPodsEvict
+	}
+	for n := range c.Spec.Registries {
+		entry := &c.Spec.Registries[n]
+		rec, known := p.Records[entry.Name]
+		if !known {
+			if h.Missing == "" {
+				h.Missing = entry.Name
+			}
+			continue
+		}
+		if at := slices.IndexFunc(rec.Hosts, i.Under); at >= 0 && h.Covering == nil {
+			h.Covering = &diagnosis.Cover{Key: rec.Hosts[at], Entry: entry, ExpiresAt: rec.ExpiresAt}
+		}
+	}
+	name := h.Missing
+	if h.Covering != nil {
+		name = h.Covering.Entry.Name
+	}
+	if f := p.Failure(name); f != nil {
+		h.Failure = f.Message
+	}
+	return h
+}
+
+// evidence completes what is known by the pod's ServiceAccount.
+func (r *Reconciler) evidence(ctx context.Context, i diagnosis.Image, pod puller, published []target.Publication) (evidence, error) {
+	e := evidence{pod: pod, published: published, Evidence: diagnosis.Evidence{Image: i, Pod: pod.Pod, Now: r.Clock.Now()}}
+	for _, p := range published {
+		e.Holdings = append(e.Holdings, holdingOf(p, i))
+	}
+	if pod.owner != nil {
+		e.Recreated = r.evictions.recreated(pod.owner.UID, pod.createdAt)
+	}
+	sa := &corev1.ServiceAccount{}
+	if err := r.Cache.Get(ctx, client.ObjectKey{Namespace: pod.namespace, Name: pod.Account}, sa); err != nil {
+		return e, client.IgnoreNotFound(err)
+	}
+	e.Linked = namesOf(sa.ImagePullSecrets)
+	for n := range published {
+		wanted, err := published[n].Credential.Links(sa)
+		if err != nil {
+			return e, err
+		}
+		e.Holdings[n].Wanted = wanted
+	}
+	return e, nil
+}
+
+// about is the publication that a finding is about.
+func (e evidence) about(f diagnosis.Finding) target.Publication {
+	for n := range e.Holdings {
+		if &e.Holdings[n] == f.About {
+			return e.published[n]
+		}
+	}
+	return e.published[0]
+}
+
+// secret is the Secret of a credential in the pod's namespace.
+func (e evidence) secret(c *credential.Credential) *corev1.Secret {
+	return &corev1.Secret{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: e.pod.namespace, Name: c.Name},
+	}
+}
+
+func pullerOf(pod *corev1.Pod) *puller {
+	p := &puller{
+		namespace: pod.Namespace, name: pod.Name, uid: pod.UID, createdAt: pod.CreationTimestamp.Time,
+		Pod: diagnosis.Pod{Account: pod.Spec.ServiceAccountName, Secrets: namesOf(pod.Spec.ImagePullSecrets)},
+	}
+	// A node's static pods belong to it, and the API server holds but their mirrors.
+	if _, mirror := pod.Annotations[corev1.MirrorPodAnnotationKey]; !mirror {
+		p.owner = metav1.GetControllerOf(pod)
+	}
+	return p
+}
+
+func namesOf(references []corev1.LocalObjectReference) []string {
+	names := make([]string, len(references))
+	for i, ref := range references {
+		names[i] = ref.Name
+	}
+	return names
+}
+
+// fails says whether a container of the pod waits for the image. What an event says may be over, or untrue: whoever may write events
+// does not choose the images that we ask registries for.
+func fails(pod *corev1.Pod, ref string) bool {
+	wanted, _ := diagnosis.ParseImage(ref)
+	for _, c := range containers(pod) {
+		if i, ok := diagnosis.ParseImage(c.image); ok && i == wanted && !slices.ContainsFunc(statuses(pod), func(s corev1.ContainerStatus) bool {
+			return s.Name == c.name && (s.State.Running != nil || s.State.Terminated != nil)
+		}) {
+			return true
+		}
+	}
+	return false
+}
+
+type container struct{ name, image string }
+
+func containers(pod *corev1.Pod) []container {
+	var all []container
+	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
+		all = append(all, container{c.Name, c.Image})
+	}
+	for _, c := range pod.Spec.EphemeralContainers {
+		all = append(all, container{c.Name, c.Image})
+	}
+	for _, v := range pod.Spec.Volumes {
+		if v.Image != nil {
+			all = append(all, container{"", v.Image.Reference})
+		}
+	}
+	return all
+}
+
+func statuses(pod *corev1.Pod) []corev1.ContainerStatus {
+	return slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses, pod.Status.EphemeralContainerStatuses)
+}

@@ -1,0 +1,248 @@
+package pulls
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/lru"
+
+	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/diagnosis"
+	"github.com/regcred/regcred/providers/broker"
+)
+
+const (
+	// failingAtOnce bounds the failures that are looked into at a time; what comes on top is dropped, and the kubelet says it again.
+	failingAtOnce = 8192
+	// failingRemembered bounds what is remembered of failures that were looked into.
+	failingRemembered = 8192
+	// lookAgain is how long a failure of one pod and image is not looked into again. The kubelet backs off from 10 s to 5 min.
+	lookAgain = time.Minute
+	// tellAgain is how long the same is not told again.
+	tellAgain = 10 * time.Minute
+	// waitFor and waitMost are after how long, and how often, a failure is looked into again while what lacks is on its way.
+	waitFor  = 5 * time.Second
+	waitMost = 3
+	// podsPerSecond bounds the reads of pods, and podBurst how many are read at once.
+	podsPerSecond, podBurst = 20, 10
+)
+
+// failing is the memory of pulls that fail. All of it is bounded, however many do.
+type failing struct {
+	mu   sync.Mutex
+	pods *rate.Limiter
+	open map[diagnosis.FailedPull]*look
+	// closed says when a failure was looked into last, told when something was told last, and refreshed when a credential was.
+	closed, told *lru.Cache
+	refreshed    map[credential.Key]time.Time
+}
+
+// look is a failure that is being looked into.
+type look struct {
+	// turn is when the pod may be read, and evict when it may be evicted.
+	turn, evict time.Time
+	pod         *puller
+	counted     bool
+	// waits is how often it was too early to speak.
+	waits int
+}
+
+// teller is what was told of a pod or a credential.
+type teller struct {
+	about any
+	cause string
+}
+
+func newFailing() *failing {
+	return &failing{
+		pods: rate.NewLimiter(podsPerSecond, podBurst), open: map[diagnosis.FailedPull]*look{},
+		closed: lru.New(failingRemembered), told: lru.New(failingRemembered), refreshed: map[credential.Key]time.Time{},
+	}
+}
+
+// Open is how many failures are being looked into.
+func (r *Reconciler) Open() int {
+	r.failing.mu.Lock()
+	defer r.failing.mu.Unlock()
+	return len(r.failing.open)
+}
+
+// admit says whether a failure is to be looked into.
+func (f *failing) admit(p diagnosis.FailedPull, now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.open[p] != nil || len(f.open) >= failingAtOnce || within(f.closed, p, lookAgain, now) {
+		return false
+	}
+	f.open[p] = &look{}
+	return true
+}
+
+func within(memory *lru.Cache, key any, window time.Duration, now time.Time) bool {
+	at, ok := memory.Get(key)
+	return ok && now.Sub(at.(time.Time)) < window
+}
+
+// look returns what is known of an open failure; nil if it is not open.
+func (f *failing) look(p diagnosis.FailedPull) *look {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.open[p]
+}
+
+func (f *failing) close(p diagnosis.FailedPull, now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.open, p)
+	f.closed.Add(p, now)
+}
+
+// readPod is how long to wait before the pod may be read. Each failure has one turn, and keeps it.
+func (f *failing) readPod(l *look, now time.Time) time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if l.turn.IsZero() {
+		l.turn = now.Add(f.pods.ReserveN(now, 1).DelayFrom(now))
+	}
+	return l.turn.Sub(now)
+}
+
+// tell says whether the cause is news about a pod or a credential.
+func (f *failing) tell(about any, cause string, now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	key := teller{about, cause}
+	if within(f.told, key, tellAgain, now) {
+		return false
+	}
+	f.told.Add(key, now)
+	return true
+}
+
+// refresh says whether a credential may be refreshed for the sake of a pull that fails: once in a minute.
+func (f *failing) refresh(key credential.Key, now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for other, at := range f.refreshed {
+		if now.Sub(at) >= broker.RefreshSpacing {
+			delete(f.refreshed, other)
+		}
+	}
+	if _, recently := f.refreshed[key]; recently {
+		return false
+	}
+	f.refreshed[key] = now
+	return true
+}
+
+const (
+	// evictionSpacing bounds evictions to five in a second, one after the other, with some room for what requests take.
+	evictionSpacing = 225 * time.Millisecond
+	// evictionDistance is the least time from the end of one eviction to the next: no second holds more than five.
+	evictionDistance = 205 * time.Millisecond
+	// evictAgain is how long no other pod of an owner is evicted.
+	evictAgain = 10 * time.Minute
+)
+
+// evictions remembers the owners of evicted pods.
+type evictions struct {
+	mu    sync.Mutex
+	limit *rate.Limiter
+	// at is when a pod of an owner was evicted last, or will be. It is bounded by evictionSpacing and evictAgain, and by failingAtOnce.
+	at map[types.UID]time.Time
+	// last is when the last eviction ended, and busy whether one is under way: turns that are late must not come together.
+	last time.Time
+	busy bool
+	// known are the namespaces whose earlier evictions are in at.
+	known map[string]bool
+	// futile are owners whose pods came back without the link.
+	futile *lru.Cache
+}
+
+func newEvictions() *evictions {
+	return &evictions{limit: rate.NewLimiter(rate.Every(evictionSpacing), 1), at: map[types.UID]time.Time{}, known: map[string]bool{}, futile: lru.New(failingRemembered)}
+}
+
+// claim takes the only eviction of an owner in ten minutes, and says when it may happen.
+func (e *evictions) claim(owner types.UID, now time.Time) (at time.Time, ok bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.sweep(now)
+	if _, claimed := e.at[owner]; claimed {
+		return time.Time{}, false
+	}
+	at = now.Add(e.limit.ReserveN(now, 1).DelayFrom(now))
+	e.at[owner] = at
+	return at, true
+}
+
+// hold is how much longer an eviction whose turn has come must wait; 0 lets it through, and none after it until it is settled.
+func (e *evictions) hold(now time.Time) time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.busy {
+		return evictionDistance
+	}
+	if wait := e.last.Add(evictionDistance).Sub(now); wait > 0 {
+		return wait
+	}
+	e.busy = true
+	return 0
+}
+
+// recalled says whether the evictions in a namespace were recalled. It says no once.
+func (e *evictions) recalled(namespace string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	known := e.known[namespace]
+	e.known[namespace] = true
+	return known
+}
+
+// recall takes in an eviction of an earlier leader.
+func (e *evictions) recall(owner types.UID, at time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if at.After(e.at[owner]) {
+		e.at[owner] = at
+	}
+}
+
+// settle takes the end of an eviction; one that did not happen gives the claim back.
+func (e *evictions) settle(owner types.UID, evicted bool, now time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.sweep(now)
+	e.last, e.busy = now, false
+	if evicted {
+		e.at[owner] = now
+		return
+	}
+	delete(e.at, owner)
+}
+
+// sweep forgets owners that may be met again. The caller holds the lock.
+func (e *evictions) sweep(now time.Time) {
+	for other, at := range e.at {
+		if now.Sub(at) >= evictAgain {
+			delete(e.at, other)
+		}
+	}
+}
+
+// recreated says whether the pod of an owner was created after another had been evicted: then that has not helped, and never will.
+func (e *evictions) recreated(owner types.UID, createdAt time.Time) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, ok := e.futile.Get(owner); ok {
+		return true
+	}
+	at, ok := e.at[owner]
+	if !ok || createdAt.Before(at.Truncate(time.Second)) {
+		return false
+	}
+	e.futile.Add(owner, nil)
+	return true
+}

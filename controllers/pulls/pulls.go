@@ -1,0 +1,217 @@
+// Package pulls looks into failed pulls of pods: from the evidence to the cause, and from there to the cure.
+package pulls
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/diagnosis"
+	"github.com/regcred/regcred/controllers/target"
+	"github.com/regcred/regcred/providers"
+)
+
+// Trials is who tries tokens that were published.
+type Trials interface {
+	// Try says what a registry makes of a login, or returns a *providers.PendingError and calls wake once when it knows.
+	Try(req providers.Request, login providers.Login, pull providers.Pull, wake func()) (providers.Verdict, error)
+	// Refuse says that the token of the source of req that ends at expiresAt is refused, and whether another is minted because of that.
+	Refuse(req providers.Request, expiresAt time.Time) bool
+}
+
+// Published is what targets have brought into a namespace. target.Reconciler implements it.
+type Published interface {
+	// In returns what the credentials of a namespace have published there.
+	In(ctx context.Context, namespace string) ([]target.Publication, error)
+	// Request is what the token of an entry is made from.
+	Request(ctx context.Context, c *credential.Credential, entry v1alpha1.Registry) (providers.Request, error)
+	// Login is what the Secret holds, under key, for the host that covers says yes to.
+	Login(ctx context.Context, p target.Publication, req providers.Request, key string, covers func(host string) bool) (providers.Login, error)
+	// WakeAll brings back all targets of a credential.
+	WakeAll(ctx context.Context, c *credential.Credential)
+}
+
+// Config is what a Reconciler works with.
+type Config struct {
+	// Published knows the credentials and their Secrets.
+	Published Published
+	// Trials tries the tokens in them.
+	Trials Trials
+	// Cache reads what package view holds, and Live reads past it.
+	Cache, Live client.Reader
+	// Client evicts, and makes events of pods.
+	Client client.Client
+	// Clock is the only source of time.
+	Clock clock.PassiveClock
+	// Events is told of causes, as far as they concern a credential, and PodEvents as far as they concern a pod.
+	Events, PodEvents events.EventRecorder
+	// Failures counts pulls that failed, by cause.
+	Failures *prometheus.CounterVec
+	// Wake brings a failure back.
+	Wake func(diagnosis.FailedPull)
+}
+
+// Reconciler looks into pulls that failed: it finds the cause, tells it, and mends what it may.
+type Reconciler struct {
+	Config
+
+	failing   *failing
+	evictions *evictions
+	// startedAt is since when evictions are remembered.
+	startedAt time.Time
+}
+
+// New returns a Reconciler that remembers nothing yet.
+func New(c Config) *Reconciler {
+	if c.PodEvents == nil {
+		c.PodEvents = podRecorder{c.Client, c.Clock}
+	}
+	return &Reconciler{Config: c, failing: newFailing(), evictions: newEvictions(), startedAt: c.Clock.Now()}
+}
+
+// NewFailures registers the metric of failed pulls.
+func NewFailures(r prometheus.Registerer) *prometheus.CounterVec {
+	failures := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "regcred_pull_failures_total",
+		Help: "Failed pulls of pods in namespaces that hold a Secret of a credential, by cause; those of one pod and image at most once a minute.",
+	}, []string{"cause"})
+	r.MustRegister(failures)
+	return failures
+}
+
+// Take takes an event in if there may be something to do.
+func (r *Reconciler) Take(e *corev1.Event) {
+	if p, ok := diagnosis.FailedPullOf(e); ok && r.failing.admit(p, r.Clock.Now()) {
+		r.Wake(p)
+	}
+}
+
+// next is when a failure is looked at again; the zero value is never.
+type next struct {
+	after time.Duration
+	// woken is whether somebody else brings it back.
+	woken bool
+}
+
+// Reconcile looks into a failure once. Errors are not tried again: the kubelet says again what goes on.
+func (r *Reconciler) Reconcile(ctx context.Context, p diagnosis.FailedPull) (reconcile.Result, error) {
+	l := r.failing.look(p)
+	if l == nil {
+		return reconcile.Result{}, nil
+	}
+	n, err := r.investigate(ctx, p, l)
+	switch {
+	case err != nil && ctx.Err() == nil:
+		log.FromContext(ctx).Info("A failed pull could not be looked into", "message", err.Error())
+	case err == nil && n.woken:
+		return reconcile.Result{}, nil
+	case err == nil && n.after > 0:
+		return reconcile.Result{RequeueAfter: n.after}, nil
+	}
+	r.failing.close(p, r.Clock.Now())
+	return reconcile.Result{}, nil
+}
+
+// investigate is the straight line: observe, diagnose, try, tell, mend.
+func (r *Reconciler) investigate(ctx context.Context, p diagnosis.FailedPull, l *look) (next, error) {
+	i, ok := diagnosis.ParseImage(p.Image)
+	if !ok {
+		return next{}, nil
+	}
+	// Whatever costs a request comes after this.
+	published, err := r.Published.In(ctx, p.Namespace)
+	if err != nil || len(published) == 0 {
+		return next{}, err
+	}
+	if p.Cause != "" {
+		r.Failures.WithLabelValues(p.Cause).Inc()
+		return next{}, nil
+	}
+	if n, err := r.observe(ctx, p, l); err != nil || l.pod == nil {
+		return n, err
+	}
+	e, err := r.evidence(ctx, i, *l.pod, published)
+	if err != nil {
+		return next{}, err
+	}
+	f := diagnosis.Diagnose(e.Evidence)
+	if f.Wait && l.waits < waitMost {
+		*l = look{waits: l.waits + 1}
+		return next{after: waitFor}, nil
+	}
+	if f.Try {
+		var n next
+		if f, n = r.try(ctx, p, e, f); n != (next{}) {
+			return n, nil
+		}
+	}
+	if !l.counted {
+		l.counted = true
+		r.Failures.WithLabelValues(f.Cause).Inc()
+		r.tell(ctx, e, f)
+	}
+	if f.Evict {
+		return r.evict(ctx, p, l, e)
+	}
+	return next{}, nil
+}
+
+// observe reads the pod when its turn has come. A pod that is gone, or no longer fails, is none.
+func (r *Reconciler) observe(ctx context.Context, p diagnosis.FailedPull, l *look) (next, error) {
+	if l.pod != nil && l.evict.IsZero() {
+		return next{}, nil
+	}
+	l.pod = nil
+	if wait := r.failing.readPod(l, r.Clock.Now()); wait > 0 {
+		return next{after: wait}, nil
+	}
+	if wait := l.evict.Sub(r.Clock.Now()); wait > 0 {
+		return next{after: wait}, nil
+	}
+	pod := &corev1.Pod{}
+	if err := r.Live.Get(ctx, client.ObjectKey{Namespace: p.Namespace, Name: p.Pod}, pod); err != nil {
+		return next{}, client.IgnoreNotFound(err)
+	}
+	if pod.UID == p.UID && pod.DeletionTimestamp.IsZero() && fails(pod, p.Image) {
+		l.pod = pullerOf(pod)
+	}
+	return next{}, nil
+}
+
+// tell makes an event on the pod and one on the credential.
+func (r *Reconciler) tell(ctx context.Context, e evidence, f diagnosis.Finding) {
+	now, c := r.Clock.Now(), e.about(f).Credential
+	if r.failing.tell(e.pod.uid, f.Cause, now) {
+		kind := corev1.EventTypeWarning
+		if f.Good {
+			kind = corev1.EventTypeNormal
+		}
+		r.PodEvents.Eventf(e.pod.object(), c.Object, kind, f.Cause, "Pull", "%s", credential.Truncate(f.Note))
+	}
+	if !f.Good && r.failing.tell(c.Key, f.Cause, now) {
+		note := "pod " + e.pod.name + ": " + f.Note
+		if c.Namespace == "" {
+			note = e.pod.namespace + ": " + note
+		}
+		note = credential.Truncate(note)
+		r.Events.Eventf(c.Object, e.secret(c), corev1.EventTypeWarning, f.Cause, "Pull", "%s", note)
+		log.FromContext(ctx).Info(f.Cause, "action", "Pull", "note", note)
+	}
+}
+
+func (p puller) object() *corev1.Pod {
+	return &corev1.Pod{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace, Name: p.name, UID: p.uid},
+	}
+}

@@ -1,0 +1,131 @@
+package pullsecret
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/providers"
+)
+
+// Config is the content of a kubernetes.io/dockerconfigjson Secret. auth alone is enough for the kubelet, the container
+// runtimes, Flux and Kaniko, and halves the bytes.
+type Config struct {
+	Auths Auths `json:"auths"`
+}
+
+// Auths are logins by the key of a registry.
+type Auths map[string]Auth
+
+// Auth is a login.
+type Auth struct {
+	Auth string `json:"auth"`
+}
+
+// AuthsOf are the entries of a docker config for the hosts of a token.
+func AuthsOf(t providers.Token) Auths {
+	auths := make(Auths, 1)
+	for _, l := range t.Logins {
+		auth := Auth{Auth: base64.StdEncoding.EncodeToString([]byte(l.Username + ":" + l.Password.Reveal()))}
+		for _, host := range l.Hosts {
+			auths[Key(host)] = auth
+		}
+	}
+	return auths
+}
+
+// DockerHub is the key of Docker Hub in a docker config; the kubelet and every other reader expect it in this form
+// (kubernetes pkg/credentialprovider/keyring.go, docker/cli).
+const DockerHub = "https://index.docker.io/v1/"
+
+// Key is the key of a registry host in a docker config.
+func Key(host string) string {
+	switch host {
+	case "docker.io", "index.docker.io", "registry-1.docker.io":
+		return DockerHub
+	default:
+		return host
+	}
+}
+
+// ErrUnreadable is of a content that nobody here has written.
+var ErrUnreadable = providers.Errorf(v1alpha1.ReasonInternal, "the content of the Secret is not what was written")
+
+// Content reads the content of a Secret.
+func Content(secret *corev1.Secret) (*Config, error) {
+	content := &Config{}
+	if json.Unmarshal(secret.Data[corev1.DockerConfigJsonKey], content) != nil {
+		return nil, ErrUnreadable
+	}
+	return content, nil
+}
+
+// Of are the logins for the hosts, as far as there are any.
+func (c *Config) Of(hosts []string) Auths {
+	auths := make(Auths, len(hosts))
+	for _, host := range hosts {
+		if auth, ok := c.Auths[Key(host)]; ok {
+			auths[Key(host)] = auth
+		}
+	}
+	return auths
+}
+
+// Login is the login for a host.
+func (c *Config) Login(host string) (providers.Login, error) {
+	auth, err := base64.StdEncoding.DecodeString(c.Auths[Key(host)].Auth)
+	username, password, ok := strings.Cut(string(auth), ":")
+	if err != nil || !ok {
+		return providers.Login{}, ErrUnreadable
+	}
+	return providers.Login{Username: username, Password: providers.Sensitive(password), Hosts: []string{host}}, nil
+}
+
+// Entry is the part of a Secret that one registry entry brings.
+type Entry struct {
+	Record Record
+	Auths  Auths
+}
+
+// Compose makes the Secret, in place of an existing one if there is any.
+func Compose(name types.NamespacedName, owner Owner, existing *metav1.PartialObjectMetadata, entries []Entry) (*corev1.Secret, error) {
+	config := Config{Auths: Auths{}}
+	var records []Record
+	for _, e := range entries {
+		records = append(records, e.Record)
+		maps.Copy(config.Auths, e.Auths)
+	}
+	content, err := json.Marshal(config)
+	if err != nil {
+		return nil, err
+	}
+	annotation, err := json.Marshal(records)
+	if err != nil {
+		return nil, err
+	}
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: name.Namespace, Name: name.Name},
+		Type:       corev1.SecretTypeDockerConfigJson,
+		Data:       map[string][]byte{corev1.DockerConfigJsonKey: content},
+	}
+	if existing != nil {
+		secret.UID, secret.ResourceVersion = existing.UID, existing.ResourceVersion
+		secret.Labels, secret.Annotations = maps.Clone(existing.Labels), maps.Clone(existing.Annotations)
+		secret.Finalizers = existing.Finalizers
+		secret.OwnerReferences = slices.DeleteFunc(slices.Clone(existing.OwnerReferences), func(o metav1.OwnerReference) bool {
+			return o.Controller != nil && *o.Controller
+		})
+	}
+	secret.OwnerReferences = append(secret.OwnerReferences, owner.reference())
+	metav1.SetMetaDataLabel(&secret.ObjectMeta, v1alpha1.LabelSecret, v1alpha1.LabelSecretTarget)
+	metav1.SetMetaDataAnnotation(&secret.ObjectMeta, AnnotationRegistries, string(annotation))
+	delete(secret.Annotations, v1alpha1.AnnotationAdopt)
+	return secret, nil
+}

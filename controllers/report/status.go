@@ -1,0 +1,156 @@
+package report
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/view"
+)
+
+const (
+	// Debounce gathers the outcomes of many targets in one status.
+	Debounce = 250 * time.Millisecond
+	// quietStart is how long a status waits for targets that have not been heard of since the start, so that a restart writes nothing.
+	quietStart = 5 * time.Second
+	// timesOnly is how often the status of many targets is written when only its times have changed: a mass rotation moves them
+	// with each target.
+	timesOnly   = time.Minute
+	manyTargets = 10
+)
+
+// StatusReconciler writes the status of credentials, and their events. Nobody else does.
+type StatusReconciler struct {
+	Cache    client.Reader
+	Client   client.Client
+	Clock    clock.PassiveClock
+	Events   events.EventRecorder
+	Excluded sets.Set[string]
+	Ledger   *Ledger
+}
+
+// Reconcile brings the status of one credential up to date.
+func (r *StatusReconciler) Reconcile(ctx context.Context, key credential.Key) (reconcile.Result, error) {
+	c, err := credential.Get(ctx, r.Cache, key)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if c == nil {
+		r.Ledger.drop(key)
+		return reconcile.Result{}, nil
+	}
+	selected, err := r.selected(ctx, c)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	recordNews(ctx, r.Events, c, r.Ledger.takeNews(key))
+	now := r.Clock.Now()
+	sum := r.Ledger.sum(c, selected, now)
+	if sum.unheard > 0 && sum.age < quietStart {
+		return reconcile.Result{RequeueAfter: min(quietStart-sum.age, time.Second)}, nil
+	}
+	result, err := r.write(ctx, c, sum, now)
+	if err == nil && result.RequeueAfter == 0 && sum.nextExpiry.After(now) {
+		// Nobody else says so when a token dies.
+		result.RequeueAfter = sum.nextExpiry.Sub(now)
+	}
+	return result, err
+}
+
+// selected lists the namespaces that are to hold the credential's Secret.
+func (r *StatusReconciler) selected(ctx context.Context, c *credential.Credential) ([]string, error) {
+	if c.Namespace != "" {
+		return []string{c.Namespace}, nil
+	}
+	list := view.MetadataList(view.KindNamespace)
+	if err := r.Cache.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, err
+	}
+	var selected []string
+	for i := range list.Items {
+		ns := &list.Items[i]
+		if ns.DeletionTimestamp.IsZero() && c.Selects(ns) && !r.Excluded.Has(ns.Name) {
+			selected = append(selected, ns.Name)
+		}
+	}
+	slices.Sort(selected)
+	return selected, nil
+}
+
+// write patches the status if it says anything new.
+func (r *StatusReconciler) write(ctx context.Context, c *credential.Credential, sum summary, now time.Time) (reconcile.Result, error) {
+	before := c.Object.DeepCopyObject().(client.Object)
+	was, is := statusOf(before), statusOf(c.Object)
+	sum.fill(c, is)
+	setStatus(c.Object, is)
+	if equality.Semantic.DeepEqual(was, is) {
+		return reconcile.Result{}, nil
+	}
+	if wait := postpone(was, is, sum.selected, now.Sub(r.Ledger.statusWrittenAt(c.Key))); wait > 0 {
+		return reconcile.Result{RequeueAfter: wait}, nil
+	}
+	if err := r.Client.Status().Patch(ctx, c.Object, client.MergeFrom(before)); err != nil {
+		if ctx.Err() != nil {
+			return reconcile.Result{}, nil //nolint:nilerr // the controller stops; the next leader reports
+		}
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	r.Ledger.statusWritten(c.Key, now)
+	r.tellExpiry(ctx, c, was, is)
+	return reconcile.Result{}, nil
+}
+
+// postpone is how much longer a status can wait to be written.
+func postpone(was, is *v1alpha1.ClusterCredentialStatus, selected int, sinceLast time.Duration) time.Duration {
+	if selected <= manyTargets || !equality.Semantic.DeepEqual(timeless(was), timeless(is)) {
+		return 0
+	}
+	return timesOnly - sinceLast
+}
+
+// tellExpiry makes an event of the moment when pods can pull no longer.
+func (r *StatusReconciler) tellExpiry(ctx context.Context, c *credential.Credential, was, is *v1alpha1.ClusterCredentialStatus) {
+	before, after := meta.FindStatusCondition(was.Conditions, v1alpha1.ConditionReady), meta.FindStatusCondition(is.Conditions, v1alpha1.ConditionReady)
+	if after.Reason == v1alpha1.ReasonExpired && (before == nil || before.Reason != v1alpha1.ReasonExpired) {
+		recordNews(ctx, r.Events, c, []news{{warning: true, reason: after.Reason, action: "Refresh", note: after.Message}})
+	}
+}
+
+// statusOf is the status of either kind; a RegistryCredential has the common part alone.
+func statusOf(o client.Object) *v1alpha1.ClusterCredentialStatus {
+	switch o := o.(type) {
+	case *v1alpha1.ClusterRegistryCredential:
+		return &o.Status
+	case *v1alpha1.RegistryCredential:
+		return &v1alpha1.ClusterCredentialStatus{CredentialStatus: o.Status}
+	}
+	return nil
+}
+
+func setStatus(o client.Object, s *v1alpha1.ClusterCredentialStatus) {
+	switch o := o.(type) {
+	case *v1alpha1.ClusterRegistryCredential:
+		o.Status = *s
+	case *v1alpha1.RegistryCredential:
+		o.Status = s.CredentialStatus
+	}
+}
+
+func timeless(s *v1alpha1.ClusterCredentialStatus) *v1alpha1.ClusterCredentialStatus {
+	s = s.DeepCopy()
+	s.ExpiresAt, s.RefreshAt = nil, nil
+	for i := range s.Registries {
+		s.Registries[i].ExpiresAt, s.Registries[i].RefreshAt = nil, nil
+	}
+	return s
+}

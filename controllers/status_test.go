@@ -1,0 +1,42 @@
+package controllers
+
+import (
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+)
+
+func TestTheDeathOfATokenIsReportedThoughNothingHappens(t *testing.T) {
+	w, ns := newWorld(t)
+	target := w.apply(ns, nil, registry("a", "eu-west-1"))
+	w.run(target)
+	w.report(target)
+	result, err := w.status.Reconcile(t.Context(), target.Credential)
+	w.must(err)
+	if result.RequeueAfter != life {
+		t.Errorf("the status is looked at again after %s, want %s: the life of the token", result.RequeueAfter, life)
+	}
+	w.step(result.RequeueAfter)
+	if ready := w.ready(target); ready.Status != metav1.ConditionFalse || ready.Reason != v1alpha1.ReasonExpired {
+		t.Errorf("Ready=%s %s: %s", ready.Status, ready.Reason, ready.Message)
+	}
+	w.report(target)
+	if told := w.told(); strings.Count(told, "Warning Expired") != 1 {
+		t.Errorf("events: %s", told)
+	}
+}
+
+func TestAStatusWaitsForTargetsNotHeardOfSinceTheStart(t *testing.T) {
+	w, ns := newWorld(t)
+	target := w.apply(ns, nil, registry("a", "eu-west-1"))
+	if got := w.report(target); len(got.Conditions) != 0 {
+		t.Error("a status was written before the target was heard of")
+	}
+	w.step(settle)
+	if got := w.ready(target); got.Status != metav1.ConditionFalse || got.Reason != v1alpha1.ReasonProgressing {
+		t.Errorf("Ready=%s %s", got.Status, got.Reason)
+	}
+}

@@ -1,0 +1,85 @@
+package target
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/pullsecret"
+)
+
+// refuseDuplicateHosts lets the first entry that claims a host have it.
+func refuseDuplicateHosts(entries []*Entry) {
+	claimed := map[string]string{}
+	for _, e := range entries {
+		for _, host := range e.Record.Hosts {
+			other, taken := claimed[pullsecret.Key(host)]
+			if !taken {
+				claimed[pullsecret.Key(host)] = e.Name
+				continue
+			}
+			if other == e.Name {
+				continue
+			}
+			e.auths, e.Fresh, e.Known = nil, false, false
+			e.Failure = &credential.Failure{Reason: v1alpha1.ReasonDuplicateHost, Terminal: true,
+				Message: fmt.Sprintf("entries %s and %s both claim the host %s: remove it from one of them", other, e.Name, host)}
+			break
+		}
+	}
+}
+
+// complete finds the bytes of the entries that need no new token, or cannot have one: in memory, or else in the Secret itself.
+func (r *Reconciler) complete(ctx context.Context, c *credential.Credential, o observed, entries []*Entry) error {
+	var content *pullsecret.Config
+	for _, e := range entries {
+		if e.Fresh || !e.Known {
+			continue
+		}
+		if e.req != nil && e.Record.Source == e.req.Source() {
+			if token, ok := r.Tokens.Held(*e.req); ok && !token.ExpiresAt.Before(e.Record.ExpiresAt) {
+				refresh := e.Record.Refresh
+				e.take(c, o.secret.Namespace, token)
+				e.Record.Refresh = refresh
+				continue
+			}
+		}
+		if content == nil {
+			var err error
+			if content, err = r.readBack(ctx, o.secret); err != nil {
+				return err
+			}
+		}
+		e.auths = content.Of(e.Record.Hosts)
+	}
+	return nil
+}
+
+// readBack reads the content of a Secret that is ours. If it has changed since it was observed, what is read goes nowhere: the write is
+// bound to the observed version.
+func (r *Reconciler) readBack(ctx context.Context, secret *metav1.PartialObjectMetadata) (*pullsecret.Config, error) {
+	live := &corev1.Secret{}
+	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(secret), live); err != nil {
+		return nil, err
+	}
+	return pullsecret.Content(live)
+}
+
+func ownerOf(c *credential.Credential) pullsecret.Owner {
+	return pullsecret.Owner{Kind: c.Kind(), Name: c.Name, UID: c.Object.GetUID()}
+}
+
+func compose(t credential.Target, c *credential.Credential, existing *metav1.PartialObjectMetadata, entries []*Entry) (*corev1.Secret, error) {
+	var parts []pullsecret.Entry
+	for _, e := range entries {
+		if len(e.auths) > 0 {
+			parts = append(parts, pullsecret.Entry{Record: e.Record, Auths: e.auths})
+		}
+	}
+	return pullsecret.Compose(t.Secret(), ownerOf(c), existing, parts)
+}

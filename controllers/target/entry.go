@@ -1,0 +1,131 @@
+package target
+
+import (
+	"errors"
+	"time"
+
+	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/pullsecret"
+	"github.com/regcred/regcred/providers"
+)
+
+// Entry is one registry entry of a target in the making.
+type Entry struct {
+	Name string
+	// Cause is why it needs a new token; "" when it does not.
+	Cause Cause
+	// Record is what the Secret says of it, or is about to say; Known is whether there is one.
+	Record pullsecret.Record
+	Known  bool
+	// Fresh is whether it has a token that the Secret did not hold yet.
+	Fresh bool
+	// Withheld is whether there is a token that was not written, for want of the others.
+	Withheld bool
+	Failure  *credential.Failure
+
+	// req is what its token is made from; nil when its identity could not be resolved.
+	req *providers.Request
+	// auths is its part of the Secret, when known.
+	auths pullsecret.Auths
+	// pendingSince is when the call began that it waits for.
+	pendingSince time.Time
+	// recheckIn is when an identity that is not watched must be looked at again.
+	recheckIn time.Duration
+}
+
+// take puts a token into the entry.
+func (e *Entry) take(c *credential.Credential, namespace string, token providers.Token) {
+	e.auths = pullsecret.AuthsOf(token)
+	e.Known = true
+	e.Record = pullsecret.Record{
+		Name: e.Name, Source: e.req.Source(), Refresh: e.req.RefreshRequestedAt, RefusedAt: e.req.RefusedAt, Hosts: token.Hosts(),
+		ExpiresAt: token.ExpiresAt, RefreshAt: refreshAt(c, namespace, token).Truncate(time.Second),
+		ID: token.ID, Verified: token.Verified,
+	}
+}
+
+func (e *Entry) fail(err error) {
+	if pending, ok := errors.AsType[*providers.PendingError](err); ok {
+		e.pendingSince = pending.Since
+		return
+	}
+	e.Failure = credential.FailureOf(err)
+}
+
+// Pending says whether a call is under way for it.
+func (e *Entry) Pending() bool { return !e.pendingSince.IsZero() }
+
+// withdraw undoes what was taken into the entries and not written.
+func withdraw(o observed, entries []*Entry) {
+	for _, e := range entries {
+		if e.Fresh {
+			e.Record, e.Known = o.records[e.Name]
+			e.Fresh, e.Withheld = false, true
+		}
+	}
+}
+
+func anyFresh(entries []*Entry) bool {
+	for _, e := range entries {
+		if e.Fresh {
+			return true
+		}
+	}
+	return false
+}
+
+func anyAuth(entries []*Entry) bool {
+	for _, e := range entries {
+		if len(e.auths) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func firstFresh(entries []*Entry) Cause {
+	for _, e := range entries {
+		if e.Fresh {
+			return e.Cause
+		}
+	}
+	return ""
+}
+
+// waiting says whether all entries that are still pending deserve to be waited for.
+func waiting(entries []*Entry, now time.Time) bool {
+	waiting := false
+	for _, e := range entries {
+		if !e.Pending() {
+			continue
+		}
+		if now.Sub(e.pendingSince) >= pendingGrace {
+			return false
+		}
+		waiting = true
+	}
+	return waiting
+}
+
+// next is when the entry has something to do; 0 for never.
+func (e *Entry) next(now time.Time) time.Duration {
+	switch {
+	case e.Failure != nil:
+		return e.Failure.RetryAfter
+	case e.Pending():
+		if grace := pendingGrace - now.Sub(e.pendingSince); grace > 0 {
+			return grace
+		}
+		// The end of the call brings the target back: thousands that wait for a cloud that hangs need not look every few seconds.
+		return credential.RetryAfter
+	case e.Withheld:
+		return pendingGrace
+	case e.Record.RefreshAt.Equal(providers.Never):
+		return 0
+	default:
+		return max(e.Record.RefreshAt.Sub(now), soon)
+	}
+}
+
+// Published says whether the Secret holds a token of the entry, or would if it were written.
+func (e *Entry) Published() bool { return len(e.auths) > 0 }

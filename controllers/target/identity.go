@@ -1,0 +1,176 @@
+package target
+
+import (
+	"context"
+	"maps"
+	"strings"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/view"
+	"github.com/regcred/regcred/providers"
+)
+
+const (
+	// unwatchedSecret is how long a Secret without the watch label may have changed before it is noticed.
+	unwatchedSecret = 5 * time.Minute
+	// missingSecret is how long such a Secret may be there before it is noticed.
+	missingSecret = 30 * time.Second
+)
+
+// identityVersion is the version of an unlabelled Secret when it was last looked at.
+type identityVersion struct {
+	at      time.Time
+	version providers.Secret
+	err     error
+}
+
+func (v identityVersion) validFor() time.Duration {
+	if v.err != nil {
+		return missingSecret
+	}
+	return unwatchedSecret
+}
+
+// request resolves the identity of an entry: what it is, for the hash, and how to use it, for the provider.
+func (r *Reconciler) request(ctx context.Context, c *credential.Credential, entry v1alpha1.Registry) (providers.Request, error) {
+	req := providers.Request{
+		Registry:           entry,
+		RefreshRequestedAt: c.Object.GetAnnotations()[v1alpha1.AnnotationRefreshRequestedAt],
+	}
+	namespace := r.identityNamespace(c)
+	var err error
+	switch ref := entry.Identity; {
+	case ref == nil && c.Namespace != "" && !r.AllowAmbientIdentity:
+		return req, &providers.Error{Reason: v1alpha1.ReasonAmbientIdentityNotAllowed, Terminal: true, Err: errAmbient}
+	case ref == nil:
+	case ref.ServiceAccountRef != nil:
+		req.Identity.ServiceAccount, err = r.serviceAccount(ctx, client.ObjectKey{Namespace: namespace, Name: ref.ServiceAccountRef.Name})
+	case ref.SecretRef != nil:
+		req.Identity.Secret, err = r.identitySecret(ctx, client.ObjectKey{Namespace: namespace, Name: ref.SecretRef.Name})
+	}
+	if err == nil {
+		req.RefusedAt = r.Tokens.RefusedAt(req)
+	}
+	return req, err
+}
+
+// identityNamespace is where identities are. References are names, never namespaces: a RegistryCredential reads its own namespace, a
+// cluster-wide one the controller's.
+func (r *Reconciler) identityNamespace(c *credential.Credential) string {
+	if c.Namespace == "" {
+		return r.Namespace
+	}
+	return c.Namespace
+}
+
+var errAmbient = providers.Errorf("", "the entry names no identity, and this controller does not lend its own to a RegistryCredential: "+
+	"set identity, use a ClusterRegistryCredential, or ask the administrator for --allow-ambient-identity")
+
+func (r *Reconciler) serviceAccount(ctx context.Context, key client.ObjectKey) (*providers.ServiceAccount, error) {
+	sa := &corev1.ServiceAccount{}
+	if err := r.Cache.Get(ctx, key, sa); err != nil {
+		return nil, notFound(err, "ServiceAccount", key)
+	}
+	annotations := maps.Clone(sa.Annotations)
+	maps.DeleteFunc(annotations, func(name, _ string) bool {
+		return strings.HasPrefix(name, v1alpha1.AnnotationLinkPrefix) || name == corev1.LastAppliedConfigAnnotation
+	})
+	return &providers.ServiceAccount{
+		Namespace: key.Namespace, Name: key.Name, UID: sa.UID, Annotations: annotations,
+		RequestToken: func(ctx context.Context, audience string, lifetime time.Duration) (string, error) {
+			return r.requestToken(ctx, sa, audience, lifetime)
+		},
+	}, nil
+}
+
+func (r *Reconciler) requestToken(ctx context.Context, sa *corev1.ServiceAccount, audience string, lifetime time.Duration) (string, error) {
+	seconds := int64(lifetime.Seconds())
+	req := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
+		Audiences: []string{audience}, ExpirationSeconds: &seconds,
+	}}
+	// The UID, so that a namesake that has taken the place of this ServiceAccount does not speak for it.
+	req.UID = sa.UID
+	err := r.Client.SubResource("token").Create(ctx, &corev1.ServiceAccount{
+		ObjectMeta: metav1.ObjectMeta{Namespace: sa.Namespace, Name: sa.Name},
+	}, req)
+	if apierrors.IsForbidden(err) {
+		return "", providers.Errorf(v1alpha1.ReasonInternal, "the controller may not ask for a token of ServiceAccount %s/%s with the audience %s: check its RBAC rules, "+
+			"and the audiences and namespaces that the admission policy regcred-tokens allows (policies.tokenAudiences in the chart)", sa.Namespace, sa.Name, audience)
+	}
+	if err != nil {
+		return "", notFound(err, "ServiceAccount", client.ObjectKeyFromObject(sa))
+	}
+	return req.Status.Token, nil
+}
+
+func (r *Reconciler) identitySecret(ctx context.Context, key client.ObjectKey) (*providers.Secret, error) {
+	version, err := r.secretVersion(ctx, key)
+	if err != nil {
+		return nil, notFound(err, "Secret", key)
+	}
+	version.Data = func(ctx context.Context) (map[string][]byte, error) {
+		secret := &corev1.Secret{}
+		if err := r.Live.Get(ctx, key, secret); err != nil {
+			return nil, notFound(err, "Secret", key)
+		}
+		return secret.Data, nil
+	}
+	return &version, nil
+}
+
+// secretVersion costs no request for a Secret with the watch label, and one in five minutes for any other.
+func (r *Reconciler) secretVersion(ctx context.Context, key client.ObjectKey) (providers.Secret, error) {
+	m := view.SecretMetadata()
+	err := r.Cache.Get(ctx, key, m)
+	if !apierrors.IsNotFound(err) {
+		r.identities.Delete(key)
+		return versionOf(m), err
+	}
+	last, ok := r.identities.Get(key)
+	if ok && r.Clock.Since(last.at) < last.validFor() {
+		return last.version, last.err
+	}
+	m = view.SecretMetadata()
+	err = r.Live.Get(ctx, key, m)
+	r.identities.Put(key, identityVersion{at: r.Clock.Now(), version: versionOf(m), err: err})
+	return versionOf(m), err
+}
+
+func versionOf(m *metav1.PartialObjectMetadata) providers.Secret {
+	return providers.Secret{Namespace: m.Namespace, Name: m.Name, UID: m.UID, ResourceVersion: m.ResourceVersion}
+}
+
+// recheckIn is when an identity that is not watched must be looked at again; 0 for never.
+func (r *Reconciler) recheckIn(c *credential.Credential, entry v1alpha1.Registry) time.Duration {
+	if entry.Identity == nil || entry.Identity.SecretRef == nil {
+		return 0
+	}
+	last, ok := r.identities.Get(client.ObjectKey{Namespace: r.identityNamespace(c), Name: entry.Identity.SecretRef.Name})
+	if !ok {
+		return 0
+	}
+	return max(last.validFor()-r.Clock.Since(last.at), soon)
+}
+
+func notFound(err error, kind string, key client.ObjectKey) error {
+	switch {
+	case apierrors.IsNotFound(err):
+		return providers.Errorf(v1alpha1.ReasonIdentityNotFound, "%s %s does not exist: create it, or correct identity", kind, key)
+	case apierrors.IsForbidden(err):
+		return providers.Errorf(v1alpha1.ReasonInternal, "the controller may not use %s %s: check its RBAC rules, and --secret-names if it is set", kind, key)
+	case apierrors.IsConflict(err):
+		return providers.Errorf(v1alpha1.ReasonUnavailable, "%s %s has been replaced just now; it is tried again", kind, key)
+	default:
+		e := providers.Errorf(v1alpha1.ReasonUnavailable, "%s %s could not be read: the API server did not answer well; it is tried again", kind, key)
+		e.Scope = providers.ScopeKubernetes
+		return e
+	}
+}

@@ -1,0 +1,87 @@
+package target
+
+import (
+	"context"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/regcred/regcred/controllers/credential"
+)
+
+// Outcome is how a target stands after a reconcile.
+type Outcome struct {
+	Entries []*Entry
+	// Failure is of the target itself, and concerns all entries.
+	Failure *credential.Failure
+	// Wrote is why the Secret was written; "" when it was not.
+	Wrote Cause
+	// Unseen means that the cache does not show our own last write yet, so that nothing can be said.
+	Unseen bool
+}
+
+// Outcomes takes the outcome of every reconcile. What it knows of a target it may say, and nothing is decided from it.
+type Outcomes interface {
+	// Report takes the outcome of a target of a credential.
+	Report(c *credential.Credential, t credential.Target, out Outcome)
+	// Forget drops a target that is served no longer.
+	Forget(t credential.Target)
+	// Failure is why an entry of a target has no new token; nil if nothing is known.
+	Failure(t credential.Target, entry string) *credential.Failure
+}
+
+// result is when the target must be looked at again, if no event comes before.
+func (o Outcome) result(now time.Time) reconcile.Result {
+	if o.Unseen {
+		return reconcile.Result{RequeueAfter: expectFor}
+	}
+	if o.Failure != nil {
+		return reconcile.Result{RequeueAfter: o.Failure.RetryAfter}
+	}
+	var next time.Duration
+	var expires time.Time
+	for _, e := range o.Entries {
+		next = sooner(sooner(next, e.recheckIn), e.next(now))
+		if at := e.Record.ExpiresAt; e.Known && (expires.IsZero() || at.Before(expires)) {
+			expires = at
+		}
+	}
+	return reconcile.Result{RequeueAfter: next, Priority: new(priority(expires, now.Add(next)))}
+}
+
+// sooner is the earlier of two times to come, of which 0 is never.
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
+}
+
+// soon is at once, and yet no busy loop.
+const soon = 50 * time.Millisecond
+
+// priority is higher the closer a token is to its end; a Secret without a token goes before all others.
+func priority(expiresAt, now time.Time) int {
+	if expiresAt.IsZero() {
+		return 0
+	}
+	return -max(0, int(expiresAt.Sub(now)/time.Minute))
+}
+
+// logOutcome is for those who look closely; what everybody should know is an event, and logged as such.
+func logOutcome(ctx context.Context, out Outcome) {
+	l := log.FromContext(ctx).V(1)
+	if out.Failure != nil {
+		l.Info("Target failed", "reason", out.Failure.Reason, "message", out.Failure.Message)
+	}
+	for _, e := range out.Entries {
+		if e.Failure != nil {
+			l.Info("Entry failed", "registry", e.Name, "reason", e.Failure.Reason, "message", e.Failure.Message,
+				"expiresAt", e.Record.ExpiresAt, "retryAfter", e.Failure.RetryAfter.String())
+		}
+	}
+	if out.Wrote != "" {
+		l.Info("Wrote Secret", "cause", out.Wrote)
+	}
+}

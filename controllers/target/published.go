@@ -1,0 +1,105 @@
+package target
+
+import (
+	"context"
+	"slices"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/pullsecret"
+	"github.com/regcred/regcred/controllers/view"
+	"github.com/regcred/regcred/providers"
+)
+
+// namespacesAtOnce bounds the namespaces whose credentials are remembered for a second.
+const namespacesAtOnce = 4096
+
+// Publication is what a credential has brought into a namespace, or is to bring.
+type Publication struct {
+	Credential *credential.Credential
+	Target     credential.Target
+	// Records are those of its Secret, by entry, as far as they are ours.
+	Records map[string]pullsecret.Record
+	// Failure is why an entry has no new token; nil if nothing is known.
+	Failure func(entry string) *credential.Failure
+}
+
+// In returns the publications of a namespace. It asks the cache alone.
+func (r *Reconciler) In(ctx context.Context, namespace string) ([]Publication, error) {
+	ns, err := view.Namespace(ctx, r.Cache, namespace)
+	if err != nil || ns == nil || r.Excluded.Has(namespace) {
+		return nil, err
+	}
+	var all []Publication
+	for _, c := range r.selecting(ctx, ns) {
+		p := Publication{Credential: c, Target: credential.Target{Credential: c.Key, Namespace: namespace}}
+		p.Failure = func(entry string) *credential.Failure { return r.Outcomes.Failure(p.Target, entry) }
+		secret, err := view.Secret(ctx, r.Cache, p.Target)
+		if err != nil {
+			return nil, err
+		}
+		if pullsecret.Trusted(ownerOf(c), secret) {
+			p.Records = observe(secret).records
+		}
+		all = append(all, p)
+	}
+	return all, nil
+}
+
+// selecting are the credentials whose Secret belongs into the namespace. They are found once a second, however much fails there.
+func (r *Reconciler) selecting(ctx context.Context, ns client.Object) []*credential.Credential {
+	if found, known := r.selected.Get(ns.GetName()); known {
+		return found
+	}
+	var found []*credential.Credential
+	for _, c := range view.Credentials(ctx, r.Cache, ns.GetName()) {
+		if c.Object.GetDeletionTimestamp().IsZero() && c.Selects(ns) {
+			found = append(found, c)
+		}
+	}
+	r.selected.Put(ns.GetName(), found)
+	return found
+}
+
+// Request is what the token of an entry is made from.
+func (r *Reconciler) Request(ctx context.Context, c *credential.Credential, entry v1alpha1.Registry) (providers.Request, error) {
+	return r.request(ctx, c, entry)
+}
+
+// Login is what a publication's Secret holds for the image whose host covers says yes to: from memory if that is what was written there, or
+// else from the Secret, under key. Where it may be shown is not asked of the Secret's annotations, which others may write, but of what was minted or of the
+// Secret's content.
+func (r *Reconciler) Login(ctx context.Context, p Publication, req providers.Request, key string, covers func(host string) bool) (providers.Login, error) {
+	record := p.Records[req.Registry.Name]
+	token, ok := r.Tokens.Held(req)
+	if ok && record.Source == req.Source() && token.ExpiresAt.Equal(record.ExpiresAt) {
+		for _, l := range token.Logins {
+			if slices.ContainsFunc(l.Hosts, covers) {
+				return l, nil
+			}
+		}
+	}
+	secret, err := view.Secret(ctx, r.Live, p.Target)
+	if err != nil {
+		return providers.Login{}, err
+	}
+	if !pullsecret.Trusted(ownerOf(p.Credential), secret) {
+		return providers.Login{}, errChanged
+	}
+	content, err := r.readBack(ctx, secret)
+	if err != nil {
+		return providers.Login{}, err
+	}
+	return content.Login(key)
+}
+
+var errChanged = providers.Errorf(v1alpha1.ReasonInternal, "the Secret has changed just now")
+
+// WakeAll brings back all targets that the credential has or had.
+func (r *Reconciler) WakeAll(ctx context.Context, c *credential.Credential) {
+	for _, t := range view.Targets(ctx, r.Cache, c.Object) {
+		r.Wake(t, 0)
+	}
+}

@@ -1,0 +1,306 @@
+// Package target keeps one Secret in one namespace: one straight line from an event to a Secret.
+package target
+
+import (
+	"context"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/regcred/regcred/internal/expiring"
+
+	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/link"
+	"github.com/regcred/regcred/controllers/pullsecret"
+	"github.com/regcred/regcred/controllers/view"
+	"github.com/regcred/regcred/providers"
+)
+
+const (
+	// pendingGrace is how long a Secret waits for all of its entries, so that it is written once. A cloud that takes longer
+	// is left behind: the others are published without it.
+	pendingGrace = 2 * time.Second
+)
+
+// Tokens is where tokens come from.
+type Tokens interface {
+	// Token returns a live token that expires later than newerThan, or a *providers.PendingError and calls wake once when there is news.
+	Token(req providers.Request, newerThan time.Time, wake func()) (providers.Token, error)
+	// Held returns the best live token from the source of req that is in memory.
+	Held(req providers.Request) (providers.Token, bool)
+	// RefusedAt is when a registry refused the token of the source of req; "" if that concerns nobody.
+	RefusedAt(req providers.Request) string
+	// Revoke ends a token that it has minted and no longer hands out, and calls done once.
+	Revoke(id string, done func(error))
+}
+
+// Config is what a Reconciler works with.
+type Config struct {
+	// Cache reads what package view holds.
+	Cache client.Reader
+	// Live reads past the cache, in the few cases where a Secret's content or a foreign Secret must be looked at.
+	Live client.Reader
+	// Client writes.
+	Client client.Client
+	// Tokens mints and remembers tokens.
+	Tokens Tokens
+	// Clock is the only source of time.
+	Clock clock.PassiveClock
+	// Namespace is the controller's own; identities of ClusterRegistryCredentials are read there.
+	Namespace string
+	// Excluded namespaces never hold a target.
+	Excluded sets.Set[string]
+	// Scope is what may be read and written.
+	Scope view.Scope
+	// AllowAmbientIdentity lets a RegistryCredential use the controller's own identity.
+	AllowAmbientIdentity bool
+	// Wake brings a target back; a higher priority goes first.
+	Wake func(t credential.Target, priority int)
+	// Outcomes takes the outcome of every reconcile.
+	Outcomes Outcomes
+}
+
+// Reconciler brings one Secret in one namespace to what its credential says.
+type Reconciler struct {
+	Config
+
+	// identities are the versions of Secrets that are identities and not watched.
+	identities *expiring.Map[client.ObjectKey, identityVersion]
+	// written are the resource versions of our own last writes, until the cache shows them.
+	written *expiring.Map[credential.Target, string]
+	// selected are the credentials of namespaces, as they were lately.
+	selected   *expiring.Map[string, []*credential.Credential]
+	superseded superseded
+}
+
+const (
+	// expectFor is how long the cache is trusted to show our own write; it bounds the harm of a watch that missed one.
+	expectFor = 5 * time.Second
+	// writtenAtOnce bounds our own writes that the cache may not show yet.
+	writtenAtOnce = 1 << 16
+	// identitiesAtOnce bounds the identities that are remembered.
+	identitiesAtOnce = 4096
+)
+
+// New returns a Reconciler that remembers nothing yet.
+func New(c Config) *Reconciler {
+	return &Reconciler{
+		Config:     c,
+		identities: expiring.New[client.ObjectKey, identityVersion](c.Clock, unwatchedSecret, identitiesAtOnce),
+		written:    expiring.New[credential.Target, string](c.Clock, expectFor, writtenAtOnce),
+		selected:   expiring.New[string, []*credential.Credential](c.Clock, time.Second, namespacesAtOnce),
+	}
+}
+
+// Reconcile serves the target, or gives it up when no credential claims it any more.
+func (r *Reconciler) Reconcile(ctx context.Context, t credential.Target) (reconcile.Result, error) {
+	c, err := credential.Get(ctx, r.Cache, t.Credential)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	ns, err := view.Namespace(ctx, r.Cache, t.Namespace)
+	switch {
+	case err != nil:
+		return reconcile.Result{}, err
+	case ns == nil:
+		r.forget(t)
+		return reconcile.Result{}, nil
+	case c == nil || !c.Selects(ns) || r.Excluded.Has(t.Namespace):
+		r.giveUp(c, t)
+		return reconcile.Result{}, credential.IgnoreGone(r.release(ctx, t, c))
+	}
+	revoke, err := r.revoke(ctx, t)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	out, err := r.serve(ctx, t, c)
+	switch {
+	case credential.IsGone(err):
+		r.forget(t)
+		return reconcile.Result{}, nil
+	case ctx.Err() != nil:
+		return reconcile.Result{}, nil //nolint:nilerr // the controller stops; the next leader goes on
+	case err != nil:
+		return reconcile.Result{}, err
+	}
+	r.Outcomes.Report(c, t, out)
+	logOutcome(ctx, out)
+	result := out.result(r.Clock.Now())
+	if revoke > 0 {
+		result.RequeueAfter = sooner(result.RequeueAfter, revoke)
+	}
+	return result, nil
+}
+
+// serve is the straight line: link, observe, decide, obtain, write, report.
+func (r *Reconciler) serve(ctx context.Context, t credential.Target, c *credential.Credential) (Outcome, error) {
+	if f := r.Scope.Refuses(t.Credential); f != nil {
+		return Outcome{Failure: f}, nil
+	}
+	unlinked, err := link.Reconcile(ctx, r.Cache, r.Client, t, c.Links)
+	if err != nil {
+		return Outcome{}, err
+	}
+	secret, err := view.Secret(ctx, r.Cache, t)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if r.ahead(t, secret) {
+		return Outcome{Unseen: true}, nil
+	}
+	out, err := r.keep(ctx, t, c, observe(secret))
+	if apierrors.IsAlreadyExists(err) {
+		// A Secret of that name is not in the cache: it is foreign, or has lost our label.
+		if secret, err = view.Secret(ctx, r.Live, t); err != nil {
+			return Outcome{}, err
+		}
+		out, err = r.keep(ctx, t, c, observe(secret))
+	}
+	if apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err) {
+		// The Secret has changed since it was observed; the event of that change brings us back, too.
+		return Outcome{Unseen: true}, nil
+	}
+	if out.Failure == nil {
+		out.Failure = unlinked
+	}
+	return out, err
+}
+
+// keep brings one observed Secret up to date with at most one write.
+func (r *Reconciler) keep(ctx context.Context, t credential.Target, c *credential.Credential, o observed) (Outcome, error) {
+	if f := conflict(c, o); f != nil {
+		return Outcome{Failure: f}, nil
+	}
+	why := staleSecret(c, o)
+	if !pullsecret.Trusted(ownerOf(c), o.secret) {
+		o.records = nil
+	}
+	out := Outcome{Entries: r.obtain(ctx, t, c, o)}
+	if why == "" && !anyFresh(out.Entries) {
+		return out, nil
+	}
+	if waiting(out.Entries, r.Clock.Now()) {
+		withdraw(o, out.Entries)
+		return out, nil
+	}
+	if err := r.complete(ctx, c, o, out.Entries); err != nil {
+		return out, err
+	}
+	if !anyAuth(out.Entries) {
+		return out, nil
+	}
+	changed, rejection, err := r.write(ctx, t, c, o, out.Entries)
+	switch {
+	case err != nil || rejection != nil:
+		withdraw(o, out.Entries)
+		out.Failure = rejection
+	default:
+		r.supersede(o, out.Entries)
+	}
+	switch {
+	case changed && why != "":
+		out.Wrote = why
+	case changed:
+		out.Wrote = firstFresh(out.Entries)
+	}
+	return out, err
+}
+
+// obtain decides for each entry whether it is stale, and asks for a token if so.
+func (r *Reconciler) obtain(ctx context.Context, t credential.Target, c *credential.Credential, o observed) []*Entry {
+	now := r.Clock.Now()
+	entries := make([]*Entry, len(c.Spec.Registries))
+	for i, spec := range c.Spec.Registries {
+		e := &Entry{Name: spec.Name}
+		entries[i] = e
+		e.Record, e.Known = o.records[spec.Name]
+		req, err := r.request(ctx, c, spec)
+		e.recheckIn = r.recheckIn(c, spec)
+		if err != nil {
+			e.fail(err)
+			continue
+		}
+		e.req = &req
+		if e.Cause = staleEntry(o, req, now); e.Cause != "" {
+			r.refresh(t, c, e, now)
+		}
+	}
+	refuseDuplicateHosts(entries)
+	return entries
+}
+
+// refresh asks for a token of a stale entry. A token that lives, but is due itself, only stands in for the next.
+func (r *Reconciler) refresh(t credential.Target, c *credential.Credential, e *Entry, now time.Time) {
+	var newerThan time.Time
+	if e.Cause == CauseDue {
+		newerThan = e.Record.ExpiresAt
+	}
+	urgency := priority(e.Record.ExpiresAt, now)
+	wake := func() { r.Wake(t, urgency) }
+	token, err := r.Tokens.Token(*e.req, newerThan, wake)
+	if err == nil && !now.Before(refreshAt(c, t.Namespace, token)) {
+		token, err = r.Tokens.Token(*e.req, token.ExpiresAt, wake)
+	}
+	if err != nil {
+		e.fail(err)
+		r.standIn(t, c, e)
+		return
+	}
+	e.take(c, t.Namespace, token)
+	e.Fresh = true
+}
+
+// standIn publishes what is in memory, if it is better than what the Secret holds, when the token that was asked for is not to be
+// had: a Secret that was deleted or edited does not wait for a refresh request that fails. The request stays open.
+func (r *Reconciler) standIn(t credential.Target, c *credential.Credential, e *Entry) {
+	token, ok := r.Tokens.Held(*e.req)
+	if !ok || e.Known && !token.ExpiresAt.After(e.Record.ExpiresAt) {
+		return
+	}
+	answered := e.Record.Refresh
+	e.take(c, t.Namespace, token)
+	e.Record.Refresh, e.Fresh = answered, true
+}
+
+// giveUp reports a target that is not to be served.
+func (r *Reconciler) giveUp(c *credential.Credential, t credential.Target) {
+	if c != nil && c.Namespace != "" {
+		r.Outcomes.Report(c, t, Outcome{Failure: credential.Excluded(t.Namespace)})
+		return
+	}
+	r.forget(t)
+}
+
+func (r *Reconciler) forget(t credential.Target) {
+	r.written.Delete(t)
+	r.Outcomes.Forget(t)
+}
+
+// ahead says whether our last write is newer than what the cache shows.
+func (r *Reconciler) ahead(t credential.Target, secret *metav1.PartialObjectMetadata) bool {
+	wrote, ok := r.written.Get(t)
+	if !ok {
+		return false
+	}
+	if secret == nil {
+		return true
+	}
+	if order, err := resourceversion.CompareResourceVersion(secret.ResourceVersion, wrote); err == nil && order < 0 {
+		return true
+	}
+	r.written.Delete(t)
+	return false
+}
+
+// Deleted stops expecting a write of ours in the cache when the Secret is deleted.
+func (r *Reconciler) Deleted(secret client.Object) {
+	if t, ok := credential.TargetOf(secret); ok {
+		r.written.Delete(t)
+	}
+}

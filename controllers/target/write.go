@@ -1,0 +1,105 @@
+package target
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/link"
+	"github.com/regcred/regcred/controllers/pullsecret"
+	"github.com/regcred/regcred/controllers/view"
+)
+
+// conflict says why the observed Secret must not be touched.
+func conflict(c *credential.Credential, o observed) *credential.Failure {
+	if o.secret == nil || pullsecret.Ours(ownerOf(c), o.secret) {
+		return nil
+	}
+	f := &credential.Failure{Reason: v1alpha1.ReasonSecretConflict, RetryAfter: credential.RetryAfter}
+	owner := metav1.GetControllerOf(o.secret)
+	switch {
+	case owner != nil:
+		f.Message = fmt.Sprintf("Secret %s/%s belongs to %s %s: rename one of the two", o.secret.Namespace, o.secret.Name, owner.Kind, owner.Name)
+	case o.secret.Annotations[v1alpha1.AnnotationAdopt] == "true":
+		return nil
+	default:
+		f.Message = fmt.Sprintf("Secret %s/%s exists and was not made by this credential: delete or rename it, or annotate it with %s=true to hand it over; it is looked at every two minutes",
+			o.secret.Namespace, o.secret.Name, v1alpha1.AnnotationAdopt)
+	}
+	return f
+}
+
+// write writes the Secret once: in place if it exists, for the kubelet remembers pulls by the Secret's UID. It says whether that has
+// changed anything: somebody may have put the right bytes back already.
+func (r *Reconciler) write(ctx context.Context, t credential.Target, c *credential.Credential, o observed, entries []*Entry) (changed bool, rejection *credential.Failure, err error) {
+	secret, err := compose(t, c, o.secret, entries)
+	if err != nil {
+		return false, nil, err
+	}
+	if size := len(secret.Data[corev1.DockerConfigJsonKey]); size > corev1.MaxSecretSize {
+		return false, &credential.Failure{Reason: v1alpha1.ReasonSecretRejected, Terminal: true,
+			Message: fmt.Sprintf("the tokens take %d bytes, and a Secret holds %d: use fewer entries or hosts", size, corev1.MaxSecretSize)}, nil
+	}
+	if o.secret == nil {
+		err = r.Client.Create(ctx, secret)
+	} else {
+		err = r.Client.Update(ctx, secret)
+	}
+	switch {
+	case apierrors.IsNotFound(err): // deleted since it was observed
+		return false, nil, apierrors.NewConflict(corev1.Resource("secrets"), t.Credential.Name, err)
+	case credential.IsGone(err):
+		return false, nil, err
+	case apierrors.IsInvalid(err), apierrors.IsForbidden(err), apierrors.IsBadRequest(err):
+		return false, rejected(t, err), nil
+	case err != nil:
+		return false, nil, err
+	}
+	r.written.Put(t, secret.ResourceVersion)
+	return o.secret == nil || o.secret.ResourceVersion != secret.ResourceVersion, nil, nil
+}
+
+// rejected explains why the API server refuses the Secret.
+func rejected(t credential.Target, err error) *credential.Failure {
+	f := &credential.Failure{Reason: v1alpha1.ReasonSecretRejected, RetryAfter: credential.RetryAfter,
+		Message: fmt.Sprintf("the API server refuses Secret %s: check the controller's RBAC rules, and the quotas and admission policies of the namespace", t.Secret())}
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) || status.Status().Details == nil {
+		return f
+	}
+	for _, cause := range status.Status().Details.Causes {
+		switch cause.Field {
+		case "type":
+			f.Reason = v1alpha1.ReasonSecretConflict
+			f.Message = fmt.Sprintf("Secret %s is of another type than %s, which cannot be changed: delete or rename it", t.Secret(), corev1.SecretTypeDockerConfigJson)
+		case "data", "immutable":
+			f.Reason = v1alpha1.ReasonSecretConflict
+			f.Message = fmt.Sprintf("Secret %s is immutable: delete it, and it is written anew", t.Secret())
+		}
+	}
+	return f
+}
+
+// release unlinks the Secret and deletes it, in a namespace that holds the target no longer. The Secret of a credential that is gone
+// is left to the garbage collector.
+func (r *Reconciler) release(ctx context.Context, t credential.Target, c *credential.Credential) error {
+	if _, err := link.Reconcile(ctx, r.Cache, r.Client, t, nil); err != nil {
+		return err
+	}
+	secret, err := view.Secret(ctx, r.Cache, t)
+	if err != nil || secret == nil || c == nil || !metav1.IsControlledBy(secret, c.Object) {
+		return err
+	}
+	err = r.Client.Delete(ctx, secret, client.Preconditions{UID: &secret.UID, ResourceVersion: &secret.ResourceVersion})
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return nil
+	}
+	return err
+}

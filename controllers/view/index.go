@@ -1,0 +1,58 @@
+package view
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/pullsecret"
+)
+
+const (
+	// IndexCredential indexes Secrets by the credential that keeps them, and ServiceAccounts by those that link them: by Key.Ref.
+	IndexCredential = "credential"
+	// IndexTokenID indexes Secrets by the tokens in them that can be revoked.
+	IndexTokenID = "tokenID"
+)
+
+// Prepare asks for every informer before the manager starts, so that all of them are filled before the first reconcile.
+func (v *Caches) Prepare(ctx context.Context) error {
+	objects := append(v.Credentials(), &corev1.ServiceAccount{})
+	if !v.Confined() {
+		objects = append(objects, NamespaceMetadata())
+	}
+	for _, o := range objects {
+		if _, err := v.GetInformer(ctx, o); err != nil {
+			return err
+		}
+	}
+	for _, c := range v.SecretCaches() {
+		if _, err := c.GetInformer(ctx, SecretMetadata()); err != nil {
+			return err
+		}
+		if err := c.IndexField(ctx, SecretMetadata(), IndexCredential, indexSecret); err != nil {
+			return err
+		}
+		if err := c.IndexField(ctx, SecretMetadata(), IndexTokenID, func(o client.Object) []string { return pullsecret.TokenIDs(o) }); err != nil {
+			return err
+		}
+	}
+	return v.IndexField(ctx, &corev1.ServiceAccount{}, IndexCredential, indexServiceAccount)
+}
+
+func indexSecret(o client.Object) []string {
+	if t, ok := credential.TargetOf(o); ok {
+		return []string{t.Credential.Ref()}
+	}
+	return nil
+}
+
+func indexServiceAccount(o client.Object) []string {
+	var refs []string
+	for _, key := range credential.Linked(o) {
+		refs = append(refs, key.Ref())
+	}
+	return refs
+}

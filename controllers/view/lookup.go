@@ -1,0 +1,95 @@
+package view
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/controllers/credential"
+)
+
+// Secret reads the metadata of a target's Secret; nil if there is none.
+func Secret(ctx context.Context, from client.Reader, t credential.Target) (*metav1.PartialObjectMetadata, error) {
+	m := SecretMetadata()
+	if err := from.Get(ctx, t.Secret(), m); err != nil {
+		return nil, client.IgnoreNotFound(err)
+	}
+	return m, nil
+}
+
+// Namespace reads a namespace; nil if there is none or it is being deleted.
+func Namespace(ctx context.Context, from client.Reader, name string) (client.Object, error) {
+	ns := NamespaceMetadata()
+	err := from.Get(ctx, client.ObjectKey{Name: name}, ns)
+	if err != nil || !ns.DeletionTimestamp.IsZero() {
+		return nil, client.IgnoreNotFound(err)
+	}
+	return ns, nil
+}
+
+// Credentials lists the cluster-wide credentials and, if a namespace is given, those in it.
+func Credentials(ctx context.Context, from client.Reader, namespace string) []*credential.Credential {
+	var all []*credential.Credential
+	add := func(o client.Object) {
+		if c, err := credential.Of(o); err == nil {
+			all = append(all, c)
+		}
+	}
+	cluster := &v1alpha1.ClusterRegistryCredentialList{}
+	List(ctx, from, cluster)
+	for i := range cluster.Items {
+		add(&cluster.Items[i])
+	}
+	if namespace != "" {
+		own := &v1alpha1.RegistryCredentialList{}
+		List(ctx, from, own, client.InNamespace(namespace))
+		for i := range own.Items {
+			add(&own.Items[i])
+		}
+	}
+	return all
+}
+
+// Targets returns every target that the credential has or had.
+func Targets(ctx context.Context, from client.Reader, o client.Object) []credential.Target {
+	key := credential.KeyOf(o)
+	if key.Namespace != "" {
+		return []credential.Target{{Credential: key, Namespace: key.Namespace}}
+	}
+	namespaces := map[string]struct{}{}
+	if c, err := credential.Of(o); err == nil {
+		list := MetadataList(KindNamespace)
+		List(ctx, from, list)
+		for i := range list.Items {
+			if c.Selects(&list.Items[i]) {
+				namespaces[list.Items[i].Name] = struct{}{}
+			}
+		}
+	}
+	secrets := MetadataList(KindSecret)
+	List(ctx, from, secrets, client.MatchingFields{IndexCredential: key.Ref()})
+	for i := range secrets.Items {
+		namespaces[secrets.Items[i].Namespace] = struct{}{}
+	}
+	accounts := &corev1.ServiceAccountList{}
+	List(ctx, from, accounts, client.MatchingFields{IndexCredential: key.Ref()})
+	for i := range accounts.Items {
+		namespaces[accounts.Items[i].Namespace] = struct{}{}
+	}
+	targets := make([]credential.Target, 0, len(namespaces))
+	for namespace := range namespaces {
+		targets = append(targets, credential.Target{Credential: key, Namespace: namespace})
+	}
+	return targets
+}
+
+// List reads from a cache, which fails only for what Options does not plan. The result is shared and read-only.
+func List(ctx context.Context, from client.Reader, list client.ObjectList, opts ...client.ListOption) {
+	if err := from.List(ctx, list, append(opts, client.UnsafeDisableDeepCopy)...); err != nil {
+		log.FromContext(ctx).Error(err, "Reading the cache failed")
+	}
+}
