@@ -142,7 +142,7 @@ var (
 	errURL = errors.New("artifactory.url is not the base of a JFrog platform: set it to https:// and the platform's host, " +
 		"such as https://acme.jfrog.io")
 	errHost = errors.New("artifactory.hosts holds what is no registry host: set each as it stands in an image reference, " +
-		"such as acme.jfrog.io or docker-local.acme.jfrog.io")
+		"such as acme.jfrog.io or acme-docker-local.jfrog.io")
 	errNotAnID      = errors.New("a token to revoke is not named by an ID of JFrog: it ends by itself when it expires")
 	errNotRevocable = errors.New("a token from an exchange by OpenID Connect cannot be revoked without an administrator's token: " +
 		"it ends by itself when it expires")

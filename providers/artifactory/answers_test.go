@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -175,9 +176,9 @@ func TestAPlatformThatCannotBeReachedIsExplained(t *testing.T) {
 		transport         http.RoundTripper
 		url, reason, says string
 	}{
-		"no listener":       {&http.Transport{}, "https://127.0.0.1:1", v1alpha1.ReasonUnavailable, "the connection failed"},
+		"no listener":       {refusing{}, "https://acme.jfrog.io", v1alpha1.ReasonUnavailable, "the connection failed"},
+		"the loopback":      {nil, "https://127.0.0.1:1", v1alpha1.ReasonInvalidRequest, "loopback"},
 		"no such host":      {nil, "https://jfrog.invalid", v1alpha1.ReasonUnavailable, "does not resolve"},
-		"this machine":      {nil, "https://127.0.0.1:1", v1alpha1.ReasonInvalidRequest, "loopback"},
 		"metadata service":  {nil, "https://169.254.169.254", v1alpha1.ReasonInvalidRequest, "link-local or metadata address"},
 		"unknown authority": {untrusting(jfrog), "https://acme.jfrog.io", v1alpha1.ReasonUnavailable, "its certificate is not trusted"},
 	} {
@@ -188,6 +189,11 @@ func TestAPlatformThatCannotBeReachedIsExplained(t *testing.T) {
 		})
 	}
 }
+
+// refusing is a network in which nobody listens.
+type refusing struct{}
+
+func (refusing) RoundTrip(*http.Request) (*http.Response, error) { return nil, syscall.ECONNREFUSED }
 
 func untrusting(jfrog *cloud.JFrog) http.RoundTripper {
 	transport := jfrog.Transport()

@@ -14,7 +14,7 @@ import (
 	"github.com/regcred/regcred/test/cloud"
 )
 
-var everyForm = []v1alpha1.Host{"acme.jfrog.io", "docker-local.acme.jfrog.io", "acme.jfrog.io:5001"}
+var everyForm = []v1alpha1.Host{"acme.jfrog.io", "acme-docker-local.jfrog.io", "acme.jfrog.io:5001"}
 
 func TestContractOfTheExchange(t *testing.T) {
 	providertest.Contract{

@@ -25,8 +25,8 @@ func TestHosts(t *testing.T) {
 	}{
 		{v1alpha1.Artifactory{URL: "https://acme.jfrog.io"}, "https://acme.jfrog.io", []string{"acme.jfrog.io"}},
 		{v1alpha1.Artifactory{URL: "https://jfrog.internal:8443"}, "https://jfrog.internal:8443", []string{"jfrog.internal:8443"}},
-		{v1alpha1.Artifactory{URL: "https://acme.jfrog.io", Hosts: []v1alpha1.Host{"docker-local.acme.jfrog.io", "acme.jfrog.io:5001", "docker.acme.example"}},
-			"https://acme.jfrog.io", []string{"docker-local.acme.jfrog.io", "acme.jfrog.io:5001", "docker.acme.example"}},
+		{v1alpha1.Artifactory{URL: "https://acme.jfrog.io", Hosts: []v1alpha1.Host{"acme-docker-local.jfrog.io", "acme.jfrog.io:5001", "docker.acme.example"}},
+			"https://acme.jfrog.io", []string{"acme-docker-local.jfrog.io", "acme.jfrog.io:5001", "docker.acme.example"}},
 	} {
 		base, got, err := hosts(&c.spec)
 		if err != nil || base != c.base {

@@ -3,6 +3,8 @@ package ecr_test
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -288,4 +290,18 @@ func TestNoAmbientIdentityIsExplained(t *testing.T) {
 	if reason(err) != v1alpha1.ReasonIdentityNotFound || !strings.Contains(err.Error(), "IAM roles for service accounts") {
 		t.Errorf("got %v, want IdentityNotFound and where to get one", err)
 	}
+}
+
+// tokenFile is what the webhook of IAM roles for service accounts mounts.
+func tokenFile(t *testing.T) string {
+	t.Helper()
+	token, err := cloud.WebIdentityToken("https://cluster.example", subject, "sts.amazonaws.com", time.Now().Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }

@@ -99,6 +99,7 @@ func (a *AWS) start(internet *Internet) (err error) {
 	if a.registryServer, err = startServer(a.registry.service(a.Registry, a.calls, a.clock), a.internet.ca); err != nil {
 		return fmt.Errorf("starting the registry: %w", err)
 	}
+	a.routeAPIs()
 	if err := a.startECRPublic(); err != nil {
 		return err
 	}

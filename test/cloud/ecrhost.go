@@ -37,7 +37,7 @@ func ECRHost(account, region string) string {
 var registryHost = regexp.MustCompile(`^(\d{12})\.dkr(?:\.ecr|-ecr)(?:-fips)?\.([a-z0-9-]+)\.([a-z0-9.-]+)$`)
 
 var dualStackSuffixes = map[string]string{
-	"amazonaws.com": "on.aws", "amazonaws.com.cn": "on.amazonwebservices.com.cn",
+	"amazonaws.com": "on.aws", "amazonaws.com.cn": "on.amazonwebservices.com.cn", "amazonaws.eu": "on.amazonwebservices.eu",
 }
 
 func parseECRHost(host string) (account, region string, ok bool) {

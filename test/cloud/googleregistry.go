@@ -7,21 +7,26 @@ import (
 	"strings"
 )
 
-// googleHost matches the hosts of Docker repositories by location.
-var googleHost = regexp.MustCompile(`^([a-z]+(?:-[a-z]+[0-9]+)?)-docker\.pkg\.dev$`)
+// googleHosts match the hosts of Docker repositories by location: of all, of one region alone, and of another universe.
+var googleHosts = []*regexp.Regexp{
+	regexp.MustCompile(`^([a-z]+(?:-[a-z]+[0-9]+)?)-docker\.pkg\.dev$`),
+	regexp.MustCompile(`^docker\.([a-z]+-[a-z]+[0-9]+)\.rep\.pkg\.dev$`),
+	regexp.MustCompile(`^(?:([a-z0-9-]+)-)?docker\.s3nsregistry\.fr$`),
+}
 
 // googleContainerRegistry are the hosts of gcr.io by the location of the repository behind each, which has the host's name.
-var googleContainerRegistry = map[string]string{"gcr.io": "us", "us.gcr.io": "us", "eu.gcr.io": "europe", "asia.gcr.io": "asia"}
+var googleContainerRegistry = map[string]string{"gcr.io": "us", "us.gcr.io": "us", "eu.gcr.io": "europe", "asia.gcr.io": "asia", "marketplace.gcr.io": "us"}
 
 func googleLocation(host string) (string, bool) {
 	if location, ok := googleContainerRegistry[host]; ok {
 		return location, true
 	}
-	match := googleHost.FindStringSubmatch(host)
-	if match == nil {
-		return "", false
+	for _, form := range googleHosts {
+		if match := form.FindStringSubmatch(host); match != nil {
+			return match[1], true
+		}
 	}
-	return match[1], true
+	return "", false
 }
 
 // googleRepository is the name in the API of the repository that holds an image: <project>/<repository>/<image> at pkg.dev,

@@ -24,7 +24,7 @@ type JFrogOptions struct {
 	Clock func() time.Time
 	// ClockOffset is by how much every clock of the platform is ahead of ours.
 	ClockOffset time.Duration
-	// Host is the platform's, and the one of its registry; DefaultJFrogHost if empty. Each host one label below it is a registry, too.
+	// Host is the platform's, and the one of its registry; DefaultJFrogHost if empty. Its repositories have hosts of their own, too.
 	Host string
 	// MaxExpiry is what the administrator allows; 0 for no limit.
 	MaxExpiry time.Duration

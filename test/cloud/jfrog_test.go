@@ -238,7 +238,7 @@ func TestJFrogHasNoAPIElsewhere(t *testing.T) {
 	j := startJFrog(t, JFrogOptions{})
 	bearer, _ := j.CreateToken("admin", time.Hour)
 	for _, c := range []struct{ method, address string }{
-		{http.MethodPost, "https://docker-local.acme.jfrog.io" + jfrogTokensPath},
+		{http.MethodPost, "https://acme-docker-local.jfrog.io" + jfrogTokensPath},
 		{http.MethodGet, j.URL() + jfrogTokensPath},
 		{http.MethodPost, j.URL() + "/artifactory/api/security/token"},
 	} {
@@ -258,8 +258,8 @@ func TestJFrogRegistry(t *testing.T) {
 	admin, _ := j.CreateToken("admin", time.Hour)
 	old, _ := j.CreateToken("puller", -time.Second)
 	for _, image := range []struct{ host, repository string }{
-		{"acme.jfrog.io", "docker-local/app"}, {"docker-local.acme.jfrog.io", "app"}, {"acme.jfrog.io:5001", "app"},
-		{"acme.jfrog.io", "secret-local/app"}, {"secret-local.acme.jfrog.io", "app"}, {"acme.jfrog.io:5002", "app"}, {"acme.jfrog.io", "docker-local-2/app"},
+		{"acme.jfrog.io", "docker-local/app"}, {"acme-docker-local.jfrog.io", "app"}, {"acme.jfrog.io:5001", "app"},
+		{"acme.jfrog.io", "secret-local/app"}, {"acme-secret-local.jfrog.io", "app"}, {"acme.jfrog.io:5002", "app"}, {"acme.jfrog.io", "docker-local-2/app"},
 	} {
 		if _, err := j.SeedImage(image.host, image.repository, "v1"); err != nil {
 			t.Fatal(err)
@@ -270,12 +270,12 @@ func TestJFrogRegistry(t *testing.T) {
 		status                    int
 	}{
 		"repository path":            {"acme.jfrog.io/docker-local/app:v1", "puller", puller, 0},
-		"sub-domain":                 {"docker-local.acme.jfrog.io/app:v1", "puller", puller, 0},
+		"sub-domain":                 {"acme-docker-local.jfrog.io/app:v1", "puller", puller, 0},
 		"port":                       {"acme.jfrog.io:5001/app:v1", "puller", puller, 0},
 		"administrator":              {"acme.jfrog.io/secret-local/app:v1", "admin", admin, 0},
 		"other repository":           {"acme.jfrog.io/secret-local/app:v1", "puller", puller, http.StatusForbidden},
 		"longer key":                 {"acme.jfrog.io/docker-local-2/app:v1", "puller", puller, http.StatusForbidden},
-		"sub-domain of another":      {"secret-local.acme.jfrog.io/app:v1", "puller", puller, http.StatusForbidden},
+		"sub-domain of another":      {"acme-secret-local.jfrog.io/app:v1", "puller", puller, http.StatusForbidden},
 		"port of none":               {"acme.jfrog.io:5002/app:v1", "puller", puller, http.StatusForbidden},
 		"user without the group":     {"acme.jfrog.io/docker-local/app:v1", "outsider", outsider, http.StatusForbidden},
 		"token of another user":      {"acme.jfrog.io/docker-local/app:v1", "admin", puller, http.StatusUnauthorized},

@@ -40,11 +40,11 @@ func (j *JFrog) guardJFrog(r registryRequest) *failure {
 	}
 }
 
-// repositoryOf is the key of the repository of Artifactory behind a request, in the three ways of naming it: <key>.<host>/image,
+// repositoryOf is the key of the repository of Artifactory behind a request, in the three ways of naming it: by sub-domain,
 // <host>:<port>/image and <host>/<key>/image. Empty if it is named in none.
 func (j *JFrog) repositoryOf(r registryRequest) string {
 	if r.host != j.options.Host {
-		key, _, _ := strings.Cut(r.host, ".")
+		key, _ := j.subDomain(r.host)
 		return key
 	}
 	if _, port, err := net.SplitHostPort(r.Host); err == nil && port != "443" {

@@ -124,10 +124,25 @@ func (j *JFrog) mayRead(token JFrogToken, repository string) bool {
 	return slices.ContainsFunc(groups, func(group string) bool { return slices.Contains(j.readable[group], repository) })
 }
 
-// isHost says whether a host, without port, is the platform's or one label below it.
+// jfrogSaaS is the domain of JFrog's own platforms: a certificate for it covers one label.
+const jfrogSaaS = ".jfrog.io"
+
+// subDomain is the repository that a host, without port, names: <instance>-<repository> at jfrog.io, and one label below the platform's
+// host on a domain of one's own ("Docker Repository URL Formats" of JFrog's help centre).
+func (j *JFrog) subDomain(host string) (repository string, ok bool) {
+	if instance, ok := strings.CutSuffix(j.options.Host, jfrogSaaS); ok {
+		name, saas := strings.CutSuffix(host, jfrogSaaS)
+		repository, ok = strings.CutPrefix(name, instance+"-")
+		return repository, ok && saas && !strings.Contains(repository, ".")
+	}
+	repository, parent, _ := strings.Cut(host, ".")
+	return repository, parent == j.options.Host
+}
+
+// isHost says whether a host, without port, is the platform's or one of its repositories'.
 func (j *JFrog) isHost(host string) bool {
-	_, parent, _ := strings.Cut(host, ".")
-	return host == j.options.Host || parent == j.options.Host
+	_, ok := j.subDomain(host)
+	return ok || host == j.options.Host
 }
 
 const jfrogUserScope = "applied-permissions/user"

@@ -3,7 +3,6 @@ package cloud
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"net"
 	"net/http"
 )
@@ -26,7 +25,8 @@ func newTransport(ca *certificateAuthority, route func(host string) (address str
 			if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
 				return dialer.DialContext(ctx, network, address)
 			}
-			return nil, fmt.Errorf("%s is not in the emulated cloud", host)
+			// As a name server says it of a name that nobody has.
+			return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 		},
 	}
 }

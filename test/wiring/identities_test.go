@@ -131,14 +131,14 @@ func (e *everyProvider) prepareJFrog(t *testing.T, issuer string) {
 	e.add(jfrog, v1alpha1.Registry{Artifactory: &v1alpha1.Artifactory{URL: world.JFrog.URL(), ProviderName: e.name}, Identity: e.byServiceAccount()},
 		"docker-local/app", "acme.jfrog.io")
 	e.add(jfrogAdmin, v1alpha1.Registry{
-		Artifactory: &v1alpha1.Artifactory{URL: world.JFrog.URL(), Hosts: []v1alpha1.Host{"docker-local.acme.jfrog.io"}, Username: e.name},
+		Artifactory: &v1alpha1.Artifactory{URL: world.JFrog.URL(), Hosts: []v1alpha1.Host{"acme-docker-local.jfrog.io"}, Username: e.name},
 		Identity:    e.bySecret(t, jfrogAdmin, e.newAdminToken()),
-	}, "app", "docker-local.acme.jfrog.io")
+	}, "app", "acme-docker-local.jfrog.io")
 	e.add(dockerConfig, v1alpha1.Registry{Static: &v1alpha1.Static{}, Identity: e.bySecret(t, dockerConfig, e.newDockerConfig())},
-		"app", "docker-remote.acme.jfrog.io")
+		"app", "acme-docker-remote.jfrog.io")
 	must(t)(world.JFrog.SeedImage("acme.jfrog.io", "docker-local/app", "v1"))
-	must(t)(world.JFrog.SeedImage("docker-local.acme.jfrog.io", "app", "v1"))
-	must(t)(world.JFrog.SeedImage("docker-remote.acme.jfrog.io", "app", "v1"))
+	must(t)(world.JFrog.SeedImage("acme-docker-local.jfrog.io", "app", "v1"))
+	must(t)(world.JFrog.SeedImage("acme-docker-remote.jfrog.io", "app", "v1"))
 }
 
 func (e *everyProvider) mendJFrog() {
@@ -158,7 +158,7 @@ func (e *everyProvider) newAdminToken() map[string]string {
 func (e *everyProvider) newDockerConfig() map[string]string {
 	password, token := world.JFrog.CreateToken(e.name, 24*time.Hour)
 	e.remoteUser = token
-	return map[string]string{corev1.DockerConfigJsonKey: fmt.Sprintf(`{"auths":{"docker-remote.acme.jfrog.io":{"username":%q,"password":%q}}}`, e.name, password)}
+	return map[string]string{corev1.DockerConfigJsonKey: fmt.Sprintf(`{"auths":{"acme-docker-remote.jfrog.io":{"username":%q,"password":%q}}}`, e.name, password)}
 }
 
 func (e *everyProvider) prepareStatic(t *testing.T) {
