@@ -39,12 +39,10 @@ type options struct {
 	watchNamespaces      string
 	secretNames          string
 	allowAmbientIdentity bool
-	acrHostSuffixes      string
-	pluginConfig         string
-	pluginBinDir         string
 	unlink               bool
 	printVersion         bool
 	log                  zap.Options
+	providers            providerOptions
 }
 
 func (o *options) bind(f *flag.FlagSet) {
@@ -65,11 +63,7 @@ func (o *options) bind(f *flag.FlagSet) {
 		"The names of the only Secrets to read and write, separated by commas: those of credentials and of identities. Empty: any.")
 	f.BoolVar(&o.allowAmbientIdentity, "allow-ambient-identity", false,
 		"Let a RegistryCredential without identity use the controller's own. Whoever may create one can then pull what the controller can.")
-	f.StringVar(&o.acrHostSuffixes, "acr-host-suffixes", "",
-		"Suffixes of Azure container registries that are sent tokens of Microsoft Entra besides Azure's own, separated by commas.")
-	f.StringVar(&o.pluginConfig, "image-credential-provider-config", "",
-		"A CredentialProviderConfig, as of a kubelet, or a directory of them: the plugins that entries may name.")
-	f.StringVar(&o.pluginBinDir, "image-credential-provider-bin-dir", "", "The directory of the plugins' executables.")
+	o.providers.bind(f)
 	f.BoolVar(&o.unlink, "unlink", false,
 		"Remove the links that Regcred has made, of --watch-namespaces and --secret-names if they are given, and exit. For when no controller runs any more.")
 	f.BoolVar(&o.printVersion, "version", false, "Print the version and exit.")
@@ -114,7 +108,7 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	all, err := newProviders(o, broker.NewMetrics(metrics.Registry, system), system)
+	all, err := newProviders(o.providers, broker.NewMetrics(metrics.Registry, system), system)
 	if err != nil {
 		return err
 	}

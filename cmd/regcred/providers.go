@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 
 	"k8s.io/utils/clock"
@@ -17,16 +18,43 @@ import (
 	"github.com/regcred/regcred/providers/verify"
 )
 
+// providerOptions are what the administrator decides about providers.
+type providerOptions struct {
+	acrHostSuffixes         string
+	artifactoryAudiences    string
+	artifactoryAWSPlatforms string
+	pluginConfig            string
+	pluginBinDir            string
+}
+
+func (o *providerOptions) bind(f *flag.FlagSet) {
+	f.StringVar(&o.acrHostSuffixes, "acr-host-suffixes", "",
+		"Suffixes of Azure container registries that are sent tokens of Microsoft Entra besides Azure's own, separated by commas.")
+	f.StringVar(&o.artifactoryAudiences, "artifactory-audiences", "",
+		"Audiences that tokens for JFrog platforms may have besides their URL, such as https://acme.jfrog.io=jfrog, separated by commas.")
+	f.StringVar(&o.artifactoryAWSPlatforms, "artifactory-aws-platforms", "",
+		"URLs of JFrog platforms that may be shown the signature of an AWS role, besides https://<name>.jfrog.io, separated by commas.")
+	f.StringVar(&o.pluginConfig, "image-credential-provider-config", "",
+		"A CredentialProviderConfig, as of a kubelet, or a directory of them: the plugins that entries may name.")
+	f.StringVar(&o.pluginBinDir, "image-credential-provider-bin-dir", "", "The directory of the plugins' executables.")
+}
+
 // newProviders is where names meet implementations. What every provider needs is around them, and not in them.
-func newProviders(o options, metrics *broker.Metrics, c clock.PassiveClock) (map[string]providers.Provider, error) {
+func newProviders(o providerOptions, metrics *broker.Metrics, c clock.PassiveClock) (map[string]providers.Provider, error) {
 	azure, err := acr.New(c, acr.Options{ExtraSuffixes: splitList(o.acrHostSuffixes)})
 	if err != nil {
 		return nil, fmt.Errorf("--acr-host-suffixes: %w", err)
 	}
 	aws := ecr.Configuration(nil)
+	jfrog, err := artifactory.New(c, artifactory.Options{
+		Audiences: splitList(o.artifactoryAudiences), AWSPlatforms: splitList(o.artifactoryAWSPlatforms), AWS: aws,
+	})
+	if err != nil {
+		return nil, err
+	}
 	all := map[string]providers.Provider{
 		acr.Name:              azure,
-		artifactory.Name:      artifactory.New(c, nil),
+		artifactory.Name:      jfrog,
 		artifactregistry.Name: artifactregistry.New(c, nil),
 		ecr.Name:              ecr.New(c, aws),
 		ecrpublic.Name:        ecrpublic.New(c, aws),

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"regexp"
@@ -32,7 +33,9 @@ type call struct {
 	action      string
 	method, url string
 	bearer      providers.Sensitive
-	body        any
+	// headers are those of a login by signature.
+	headers http.Header
+	body    any
 	// goneIsFine takes 404 for a success.
 	goneIsFine bool
 	// cures say what helps against the refusals of this call, by HTTP status.
@@ -61,6 +64,7 @@ func (p *Provider) do(ctx context.Context, c call, out any) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, &providers.Error{Reason: v1alpha1.ReasonInvalidRequest, Terminal: true, Err: errURL}
 	}
+	maps.Copy(req.Header, c.headers)
 	req.Header.Set("Accept", "application/json")
 	if c.body != nil {
 		req.Header.Set("Content-Type", "application/json")

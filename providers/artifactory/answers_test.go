@@ -12,11 +12,9 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
-	"k8s.io/utils/clock"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
-	"github.com/regcred/regcred/providers/artifactory"
 	"github.com/regcred/regcred/test/cloud"
 )
 
@@ -71,7 +69,7 @@ func TestOddAnswersAreExplained(t *testing.T) {
 
 func exchange(t *testing.T, jfrog *cloud.JFrog) (providers.Token, error) {
 	t.Helper()
-	return artifactory.New(clock.RealClock{}, jfrog.Transport()).Token(t.Context(),
+	return newProvider(t, jfrog.Transport()).Token(t.Context(),
 		request(v1alpha1.Artifactory{URL: jfrog.URL(), ProviderName: "cluster"}, serviceAccount(t, nil)))
 }
 
@@ -183,7 +181,7 @@ func TestAPlatformThatCannotBeReachedIsExplained(t *testing.T) {
 		"unknown authority": {untrusting(jfrog), "https://acme.jfrog.io", v1alpha1.ReasonUnavailable, "its certificate is not trusted"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := artifactory.New(clock.RealClock{}, c.transport).Token(t.Context(),
+			_, err := newProvider(t, c.transport).Token(t.Context(),
 				request(v1alpha1.Artifactory{URL: c.url, ProviderName: "cluster"}, serviceAccount(t, nil)))
 			wantError(t, err, c.reason, c.says)
 		})

@@ -5,11 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/utils/clock"
-
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
-	"github.com/regcred/regcred/providers/artifactory"
 	"github.com/regcred/regcred/providers/providertest"
 	"github.com/regcred/regcred/test/cloud"
 )
@@ -21,7 +18,7 @@ func TestContractOfTheExchange(t *testing.T) {
 		New: func(t *testing.T) (providers.Provider, providertest.Cloud) {
 			t.Helper()
 			jfrog := startJFrog(t, cloud.JFrogOptions{})
-			return artifactory.New(clock.RealClock{}, jfrog.Transport()), emulator{
+			return newProvider(t, jfrog.Transport()), emulator{
 				JFrog: jfrog, action: cloud.ActionJFrogExchangeToken,
 				deny: func() { jfrog.AddProvider(cloud.JFrogProvider{Name: "cluster", Issuer: issuer, Audience: jfrog.URL()}) },
 			}
@@ -41,7 +38,7 @@ func TestContractOfAnAdministratorsToken(t *testing.T) {
 			t.Helper()
 			jfrog := startJFrog(t, cloud.JFrogOptions{})
 			password, admin = jfrog.CreateToken("admin", time.Hour)
-			return artifactory.New(clock.RealClock{}, jfrog.Transport()), emulator{
+			return newProvider(t, jfrog.Transport()), emulator{
 				JFrog: jfrog, action: cloud.ActionJFrogCreateToken,
 				deny: func() { jfrog.Revoke(admin.ID) },
 			}

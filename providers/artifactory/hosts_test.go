@@ -63,9 +63,12 @@ func TestNothingLeavesForAHostileURL(t *testing.T) {
 		for kind, id := range identities {
 			for _, url := range []string{"https://" + text, text, "http://" + text, "https://" + text + "/artifactory"} {
 				n := &internet{}
-				p := New(clock.RealClock{}, n)
+				p, err := New(clock.RealClock{}, Options{Transport: n})
+				if err != nil {
+					t.Fatal(err)
+				}
 				req := providers.Request{Identity: id, Registry: v1alpha1.Registry{Artifactory: &v1alpha1.Artifactory{URL: url, ProviderName: "cluster"}}}
-				_, err := p.Token(t.Context(), req)
+				_, err = p.Token(t.Context(), req)
 				if err == nil {
 					t.Fatalf("%s: %q gave a token", kind, url)
 				}

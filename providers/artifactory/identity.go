@@ -8,6 +8,7 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/internal/secretdata"
 )
 
 // keyToken is the key of a Secret that holds a token of JFrog which may create others.
@@ -44,26 +45,32 @@ type createRequest struct {
 }
 
 // mint is the call that brings a token for the identity.
-func mint(ctx context.Context, base string, spec *v1alpha1.Artifactory, id providers.Identity) (call, error) {
+func (p *Provider) mint(ctx context.Context, base string, spec *v1alpha1.Artifactory, id providers.Identity) (call, error) {
 	switch {
+	case spec.AWS != nil:
+		return p.loginOfRole(ctx, base, spec, id)
 	case id.ServiceAccount != nil:
-		return exchange(ctx, base, spec, id.ServiceAccount)
+		return p.exchange(ctx, base, spec, id.ServiceAccount)
 	case id.Secret != nil:
 		return create(ctx, base, spec, id.Secret)
 	default:
-		return call{}, providers.Errorf(v1alpha1.ReasonIdentityInvalid, "artifactory has no identity of the controller's own to use: "+
-			"name a ServiceAccount or a Secret in identity")
+		return call{}, noIdentity()
 	}
 }
 
-func exchange(ctx context.Context, base string, spec *v1alpha1.Artifactory, sa *providers.ServiceAccount) (call, error) {
+func noIdentity() *providers.Error {
+	return providers.Errorf(v1alpha1.ReasonIdentityInvalid, "artifactory has no identity of the controller's own to use: "+
+		"name a ServiceAccount or a Secret in identity")
+}
+
+func (p *Provider) exchange(ctx context.Context, base string, spec *v1alpha1.Artifactory, sa *providers.ServiceAccount) (call, error) {
 	if spec.ProviderName == "" {
 		return call{}, providers.Errorf(v1alpha1.ReasonInvalidRequest, "%s needs an OpenID Connect integration of JFrog that takes its token: "+
 			"set artifactory.providerName", sa)
 	}
-	audience := spec.Audience
-	if audience == "" {
-		audience = spec.URL
+	audience, err := p.audience(base, spec)
+	if err != nil {
+		return call{}, err
 	}
 	token, err := sa.RequestToken(ctx, audience, subjectLife)
 	if err != nil {
@@ -116,15 +123,17 @@ func revoke(ctx context.Context, base, id string, secret *providers.Secret) (cal
 	}, nil
 }
 
-// tokenIn reads the token of a Secret. A line feed at its end is what editors and echo leave there.
+// tokenIn reads the token of a Secret.
 func tokenIn(ctx context.Context, secret *providers.Secret) (providers.Sensitive, error) {
 	data, err := secret.Data(ctx)
 	if err != nil {
 		return "", err
 	}
-	token := strings.TrimSpace(string(data[keyToken]))
+	token, err := secretdata.Line(secret, data, keyToken)
 	switch {
-	case token == "":
+	case err != nil:
+		return "", err
+	case strings.TrimSpace(token) == "":
 		return "", providers.Errorf(v1alpha1.ReasonIdentityInvalid, "%s lacks the key %s: add it, with an access token of JFrog", secret, keyToken)
 	case !isPassword(token):
 		return "", providers.Errorf(v1alpha1.ReasonIdentityInvalid, "the key %s of %s is no access token of JFrog: replace it", keyToken, secret)

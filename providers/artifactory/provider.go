@@ -11,6 +11,7 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/internal/awsauth"
 	"github.com/regcred/regcred/providers/internal/outbound"
 )
 
@@ -22,14 +23,25 @@ const Name = "artifactory"
 type Provider struct {
 	clock  clock.PassiveClock
 	client *http.Client
+	aws    *awsauth.Configuration
+	// audiences are those that the administrator has bound to a platform's URL, awsPlatforms the URLs that may see signatures of AWS roles.
+	audiences    map[string][]string
+	awsPlatforms []string
 }
 
 var _ providers.Revoker = (*Provider)(nil)
 
-// New returns a provider. Without a transport it uses the network.
-func New(c clock.PassiveClock, transport http.RoundTripper) *Provider {
-	return &Provider{clock: c, client: outbound.Client(transport)}
+// New returns a provider. It fails if an option makes no sense.
+func New(c clock.PassiveClock, o Options) (*Provider, error) {
+	audiences, platforms, err := o.bound()
+	if err != nil {
+		return nil, err
+	}
+	return &Provider{clock: c, client: outbound.Client(o.Transport), aws: o.AWS, audiences: audiences, awsPlatforms: platforms}, nil
 }
+
+// Annotations are those that name a role of AWS.
+func (*Provider) Annotations() []string { return awsauth.Annotations() }
 
 // Cure is how a pull is allowed.
 func (*Provider) Cure() string { return "let a group of the token's user read the repository" }
@@ -46,7 +58,7 @@ func (p *Provider) Token(ctx context.Context, req providers.Request) (providers.
 	if err != nil {
 		return providers.Token{}, err
 	}
-	c, err := mint(ctx, base, spec, req.Identity)
+	c, err := p.mint(ctx, base, spec, req.Identity)
 	if err != nil {
 		return providers.Token{}, err
 	}

@@ -3,6 +3,7 @@ package artifactory_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
 	"github.com/regcred/regcred/providers/artifactory"
+	"github.com/regcred/regcred/providers/internal/awsauth"
 	"github.com/regcred/regcred/test/cloud"
 )
 
@@ -38,6 +40,19 @@ func startJFrog(t *testing.T, opts cloud.JFrogOptions) *cloud.JFrog {
 		{Name: "team-a", Claims: map[string]string{"sub": subject}, Username: "puller"},
 	}})
 	return jfrog
+}
+
+// newProvider is one to which the administrator has bound an audience and a platform for roles of AWS.
+func newProvider(t *testing.T, transport http.RoundTripper) *artifactory.Provider {
+	t.Helper()
+	p, err := artifactory.New(clock.RealClock{}, artifactory.Options{
+		Audiences: []string{"https://acme.jfrog.io=jfrog"}, AWSPlatforms: []string{"https://artifactory.acme.example"},
+		AWS: awsauth.NewConfiguration(nil), Transport: transport,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 func request(spec v1alpha1.Artifactory, id providers.Identity) providers.Request {
@@ -76,7 +91,7 @@ func secret(token *string) providers.Identity {
 
 func tokenOf(t *testing.T, jfrog *cloud.JFrog, req providers.Request) providers.Token {
 	t.Helper()
-	token, err := artifactory.New(clock.RealClock{}, jfrog.Transport()).Token(t.Context(), req)
+	token, err := newProvider(t, jfrog.Transport()).Token(t.Context(), req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,8 +197,8 @@ func TestRefusalsAreExplained(t *testing.T) {
 			says: []string{"create the OpenID Connect integration nobody", "artifactory.providerName", "7.77.3"},
 		},
 		"audience that the integration does not expect": {
-			spec: v1alpha1.Artifactory{ProviderName: "cluster", Audience: "other"}, reason: v1alpha1.ReasonInvalidRequest,
-			says: []string{"exists and expects this audience", "aud other"},
+			spec: v1alpha1.Artifactory{ProviderName: "cluster", Audience: "jfrog"}, reason: v1alpha1.ReasonInvalidRequest,
+			says: []string{"exists and expects this audience", "aud jfrog"},
 		},
 		"no identity mapping": {
 			spec: v1alpha1.Artifactory{ProviderName: "cluster", IdentityMappingName: "other"}, reason: v1alpha1.ReasonAccessDenied,
@@ -219,7 +234,7 @@ func TestRefusalsAreExplained(t *testing.T) {
 		},
 		"something else in the Secret": {
 			password: cloud.CanaryJFrog + "\r\nX-Injected: yes", reason: v1alpha1.ReasonIdentityInvalid,
-			says: []string{"the key token of Secret team-a/jfrog is no access token"},
+			says: []string{"the key token of Secret team-a/jfrog has more than one line"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -235,7 +250,7 @@ func TestRefusalsAreExplained(t *testing.T) {
 				id = secret(&c.password)
 			}
 			c.spec.URL = jfrog.URL()
-			_, err := artifactory.New(clock.RealClock{}, jfrog.Transport()).Token(t.Context(), request(c.spec, id))
+			_, err := newProvider(t, jfrog.Transport()).Token(t.Context(), request(c.spec, id))
 			wantError(t, err, c.reason, c.says...)
 		})
 	}
@@ -243,7 +258,7 @@ func TestRefusalsAreExplained(t *testing.T) {
 
 func TestNoIdentityIsExplained(t *testing.T) {
 	jfrog := startJFrog(t, cloud.JFrogOptions{})
-	_, err := artifactory.New(clock.RealClock{}, jfrog.Transport()).Token(t.Context(), request(v1alpha1.Artifactory{URL: jfrog.URL()}, providers.Identity{}))
+	_, err := newProvider(t, jfrog.Transport()).Token(t.Context(), request(v1alpha1.Artifactory{URL: jfrog.URL()}, providers.Identity{}))
 	wantError(t, err, v1alpha1.ReasonIdentityInvalid, "name a ServiceAccount or a Secret in identity")
 }
 
@@ -255,7 +270,7 @@ func TestTheErrorOfTheIdentityIsKept(t *testing.T) {
 		{Secret: &providers.Secret{Data: func(context.Context) (map[string][]byte, error) { return nil, gone }}},
 	}
 	for _, id := range ids {
-		_, err := artifactory.New(clock.RealClock{}, jfrog.Transport()).Token(t.Context(), request(v1alpha1.Artifactory{URL: jfrog.URL(), ProviderName: "cluster"}, id))
+		_, err := newProvider(t, jfrog.Transport()).Token(t.Context(), request(v1alpha1.Artifactory{URL: jfrog.URL(), ProviderName: "cluster"}, id))
 		wantError(t, err, v1alpha1.ReasonIdentityNotFound, "gone")
 	}
 }

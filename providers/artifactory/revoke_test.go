@@ -6,11 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/utils/clock"
-
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
-	"github.com/regcred/regcred/providers/artifactory"
 	"github.com/regcred/regcred/test/cloud"
 )
 
@@ -20,7 +17,7 @@ func TestARevokedTokenIsDeadAndTheNewOneAlive(t *testing.T) {
 	req := request(v1alpha1.Artifactory{URL: jfrog.URL(), Username: "puller"}, secret(&admin))
 	older, newer := tokenOf(t, jfrog, req), tokenOf(t, jfrog, req)
 
-	p := artifactory.New(clock.RealClock{}, jfrog.Transport())
+	p := newProvider(t, jfrog.Transport())
 	for range 2 { // what is revoked already is no error
 		if err := p.Revoke(t.Context(), req, older.ID); err != nil {
 			t.Fatal(err)
@@ -37,7 +34,7 @@ func TestAShortTokenOutlivesItsRevocation(t *testing.T) {
 	admin, _ := jfrog.CreateToken("admin", time.Hour)
 	req := request(v1alpha1.Artifactory{URL: jfrog.URL(), Username: "puller", TokenLifetime: "1h"}, secret(&admin))
 	token := tokenOf(t, jfrog, req)
-	if err := artifactory.New(clock.RealClock{}, jfrog.Transport()).Revoke(t.Context(), req, token.ID); err != nil {
+	if err := newProvider(t, jfrog.Transport()).Revoke(t.Context(), req, token.ID); err != nil {
 		t.Error(err)
 	}
 	if !jfrog.IsLive(token.Logins[0].Password.Reveal()) {
@@ -50,7 +47,7 @@ func TestATokenThatIsNotFoundIsRevoked(t *testing.T) {
 	admin, _ := jfrog.CreateToken("admin", time.Hour)
 	jfrog.PutInFront(answer(http.StatusNotFound, "application/json", `{"errors":[{"code":"NOT_FOUND"}]}`))
 	req := request(v1alpha1.Artifactory{URL: jfrog.URL()}, secret(&admin))
-	if err := artifactory.New(clock.RealClock{}, jfrog.Transport()).Revoke(t.Context(), req, someID); err != nil {
+	if err := newProvider(t, jfrog.Transport()).Revoke(t.Context(), req, someID); err != nil {
 		t.Error(err)
 	}
 }
@@ -79,7 +76,7 @@ func TestRefusedRevocationsAreExplained(t *testing.T) {
 			id := map[string]providers.Identity{
 				"Secret": secret(&admin), "ServiceAccount": serviceAccount(t, nil), "empty Secret": secret(nil),
 			}[c.identity]
-			err := artifactory.New(clock.RealClock{}, jfrog.Transport()).Revoke(t.Context(), request(v1alpha1.Artifactory{URL: jfrog.URL()}, id), someID)
+			err := newProvider(t, jfrog.Transport()).Revoke(t.Context(), request(v1alpha1.Artifactory{URL: jfrog.URL()}, id), someID)
 			wantError(t, err, c.reason, c.says)
 			if known, ok := errors.AsType[*providers.Error](err); ok && known.Terminal != c.terminal {
 				t.Errorf("terminal: %t", known.Terminal)
@@ -92,7 +89,7 @@ func TestRefusedRevocationsAreExplained(t *testing.T) {
 func TestOnlyIDsAreRevoked(t *testing.T) {
 	jfrog := startJFrog(t, cloud.JFrogOptions{})
 	admin, token := jfrog.CreateToken("admin", 24*time.Hour)
-	p := artifactory.New(clock.RealClock{}, jfrog.Transport())
+	p := newProvider(t, jfrog.Transport())
 	for _, id := range []string{
 		"", "me", "revoke", ".", "..", "../users/admin", token.ID + "/..", token.ID + "?x", " " + token.ID, token.ID + "\n", "*", token.ID[1:],
 	} {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"k8s.io/utils/clock"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
@@ -71,7 +70,7 @@ func TestRequestsSayEverything(t *testing.T) {
 				w.WriteHeader(http.StatusInternalServerError)
 			}))
 			c.spec.URL = jfrog.URL()
-			_, err := artifactory.New(clock.RealClock{}, jfrog.Transport()).Token(t.Context(), request(c.spec, c.identity))
+			_, err := newProvider(t, jfrog.Transport()).Token(t.Context(), request(c.spec, c.identity))
 			wantError(t, err, v1alpha1.ReasonUnavailable)
 			if c.identity.ServiceAccount != nil {
 				if token, _ := got.Body["subject_token"].(string); token == "" {
@@ -95,7 +94,11 @@ func TestASlowAnswerDoesNotLengthenTheLife(t *testing.T) {
 		c.now = c.now.Add(20 * time.Second)
 		answer(http.StatusOK, "application/json", `{"access_token":"x","expires_in":60,"username":"u"}`).ServeHTTP(w, r)
 	}))
-	token, err := artifactory.New(c, jfrog.Transport()).Token(t.Context(),
+	p, err := artifactory.New(c, artifactory.Options{Transport: jfrog.Transport()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := p.Token(t.Context(),
 		request(v1alpha1.Artifactory{URL: jfrog.URL(), ProviderName: "cluster"}, serviceAccount(t, nil)))
 	if err != nil || !token.ExpiresAt.Equal(want) {
 		t.Errorf("expires at %s, %v; want %s", token.ExpiresAt, err, want)

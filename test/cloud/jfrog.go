@@ -26,6 +26,8 @@ type JFrogOptions struct {
 	ClockOffset time.Duration
 	// Host is the platform's, and the one of its registry; DefaultJFrogHost if empty. Its repositories have hosts of their own, too.
 	Host string
+	// AWS is where roles come from that may log in; nil for a platform without that.
+	AWS *AWS
 	// MaxExpiry is what the administrator allows; 0 for no limit.
 	MaxExpiry time.Duration
 	// PersistencyThreshold defaults to the 3 h of Access.
@@ -58,6 +60,7 @@ type JFrog struct {
 	readable  map[string][]string // repositories by group
 	ports     map[string]string   // repositories by port
 	providers map[string]JFrogProvider
+	roles     map[string]string // users by ARN
 
 	internet *Internet
 	alone    bool
@@ -75,7 +78,7 @@ func StartJFrog(opts JFrogOptions) (*JFrog, error) {
 	j := &JFrog{
 		Access: newFaults(opts.Access), Registry: newFaults(opts.Registry),
 		options: opts, clock: newClock(opts.Clock, opts.ClockOffset), calls: newCallCounter(), tokens: newJFrogTokens(),
-		users: map[string]JFrogUser{}, readable: map[string][]string{}, ports: map[string]string{}, providers: map[string]JFrogProvider{},
+		users: map[string]JFrogUser{}, readable: map[string][]string{}, ports: map[string]string{}, providers: map[string]JFrogProvider{}, roles: map[string]string{},
 	}
 	j.registry = j.jfrogRegistry()
 	if err := j.start(); err != nil {

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/regcred/regcred/test/cloud/facts"
 )
 
 // The actions of JFrog Access that are emulated.
@@ -45,6 +47,8 @@ func jfrogAction(r *request) string {
 		return ActionJFrogExchangeToken
 	case r.URL.Path == jfrogTokensPath && r.Method == http.MethodPost:
 		return ActionJFrogCreateToken
+	case r.URL.Path == facts.JFrogAWSPath && r.Method == http.MethodPost:
+		return ActionJFrogAWSLogin
 	case strings.HasPrefix(r.URL.Path, jfrogTokensPath+"/") && r.Method == http.MethodDelete:
 		return ActionJFrogRevokeToken
 	default:
@@ -61,6 +65,8 @@ func (j *JFrog) accessAnswer(r *request) (http.HandlerFunc, *failure) {
 		return j.exchange(r)
 	case host == j.options.Host && action == ActionJFrogCreateToken:
 		return j.createToken(r)
+	case host == j.options.Host && action == ActionJFrogAWSLogin:
+		return j.loginOfRole(r)
 	case host == j.options.Host && action == ActionJFrogRevokeToken:
 		return j.revokeToken(r)
 	default:
