@@ -19,11 +19,12 @@ help: ## Show the targets.
 	@sed -nE 's/^([a-z0-9]+):.* ## (.*)/  make \1\t\2/p' "$(firstword $(MAKEFILE_LIST))" | expand -t 16
 
 .PHONY: generate
-generate: ## Generate deep copies, CRDs, RBAC rules, docs/metrics.md, and what the charts hold of them.
+generate: ## Generate deep copies, CRDs, RBAC rules, audiences of the token policy, docs/metrics.md, and what the charts hold of them.
 	$(TOOL) controller-gen object paths=./api/...
 	$(TOOL) controller-gen crd:generateEmbeddedObjectMeta=false paths=./api/... output:crd:artifacts:config=config/crd
 	$(TOOL) controller-gen rbac:roleName=regcred paths=./controllers/... output:rbac:artifacts:config=config/rbac
 	$(TOOL) controller-gen rbac:roleName=regcred-metrics,fileName=metrics_role.yaml paths=./cmd/... output:rbac:artifacts:config=config/rbac
+	$(GO) test ./cmd/regcred -run '^TestTheTokenPolicyAllowsWhatProvidersAskFor$$' -update
 	$(GO) run ./test/metricsdoc config/monitoring/prometheusrule.yaml docs/metrics.md
 	charts/generate
 

@@ -39,8 +39,20 @@ func (o *providerOptions) bind(f *flag.FlagSet) {
 	f.StringVar(&o.pluginBinDir, "image-credential-provider-bin-dir", "", "The directory of the plugins' executables.")
 }
 
-// newProviders is where names meet implementations. What every provider needs is around them, and not in them.
+// newProviders puts around every provider what all of them need.
 func newProviders(o providerOptions, metrics *broker.Metrics, c clock.PassiveClock) (map[string]providers.Provider, error) {
+	all, err := implementations(o, c)
+	if err != nil {
+		return nil, err
+	}
+	for name, p := range all {
+		all[name] = &verify.Verifier{Provider: metrics.Observe(name, p), Observe: metrics.ObserveTrials(name)}
+	}
+	return all, nil
+}
+
+// implementations is where names meet them.
+func implementations(o providerOptions, c clock.PassiveClock) (map[string]providers.Provider, error) {
 	azure, err := acr.New(c, acr.Options{ExtraSuffixes: splitList(o.acrHostSuffixes)})
 	if err != nil {
 		return nil, fmt.Errorf("--acr-host-suffixes: %w", err)
@@ -66,9 +78,6 @@ func newProviders(o providerOptions, metrics *broker.Metrics, c clock.PassiveClo
 			return nil, err
 		}
 		all[plugin.Name] = plugins
-	}
-	for name, p := range all {
-		all[name] = &verify.Verifier{Provider: metrics.Observe(name, p), Observe: metrics.ObserveTrials(name)}
 	}
 	return all, nil
 }

@@ -34,8 +34,8 @@ var (
 		"list clusterregistrycredentials.regcred.dev", "list namespaces", "patch clusterregistrycredentials/status.regcred.dev",
 		"watch clusterregistrycredentials.regcred.dev", "watch namespaces",
 	}
-	everySecret = []string{"create secrets", "delete secrets", "get secrets", "list secrets", "update secrets", "watch secrets"}
-	oneSecret   = []string{"create secrets", "delete secrets regcred", "get secrets regcred", "list secrets regcred", "update secrets regcred", "watch secrets regcred"}
+	everySecret = []string{"create secrets", "delete secrets", "get secrets", "list secrets", "patch secrets", "update secrets", "watch secrets"}
+	oneSecret   = []string{"create secrets", "delete secrets regcred", "get secrets regcred", "list secrets regcred", "patch secrets regcred", "update secrets regcred", "watch secrets regcred"}
 	served      = []string{
 		"create events.events.k8s.io", "create serviceaccounts/token", "get pods", "list events",
 		"list registrycredentials.regcred.dev", "list serviceaccounts",

@@ -86,6 +86,7 @@ var duties = []attack{
 	{"log in to AWS", "", puller, asking(audience("sts.amazonaws.com"))},
 	{"log in to AWS in China", "", puller, asking(audience("sts.amazonaws.com.cn"))},
 	{"log in to Azure", "", puller, asking(audience("api://AzureADTokenExchange"))},
+	{"log in to Azure by an identity binding of AKS", "", puller, asking(audience("api://AKSIdentityBinding"))},
 	{"log in to Azure in China", "", puller, asking(audience("api://AzureADTokenExchangeChina"))},
 	{"log in to Azure for US Government", "", puller, asking(audience("api://AzureADTokenExchangeUSGov"))},
 	{"log in to Google Cloud", "", puller, asking(audience("https://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/my-pool/providers/my-cluster"))},
