@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,7 +21,11 @@ type Evidence struct {
 	Recreated bool
 	// Holdings are of the credentials whose Secret belongs into the namespace.
 	Holdings []Holding
-	Now      time.Time
+	// WithLogin is the cause that the kubelet's words give if it showed a login; empty if they say that the login was not enough.
+	WithLogin string
+	// Mirror is the host that answered the kubelet, if it is another than the image's.
+	Mirror string
+	Now    time.Time
 }
 
 // Pod is a pod whose image is not pulled.
@@ -42,7 +47,7 @@ type Holding struct {
 	Failure string
 	// Wanted is whether the credential links the pod's ServiceAccount.
 	Wanted bool
-	// Recovers is whether the credential has pods evicted that came before the link.
+	// Recovers is whether the credential has pods evicted that came before the link, and this one would be made anew without loss.
 	Recovers bool
 }
 
@@ -60,10 +65,10 @@ type Finding struct {
 	Cause string
 	// Note names cause and cure in a sentence.
 	Note string
-	// About is the credential that it is about.
+	// About is the credential that it is about; nil if it is about none.
 	About *Holding
-	// Try asks for a trial of the Secret's token: without it nothing can be said.
-	Try bool
+	// Try are the holdings whose tokens must be tried, in the order in which the kubelet shows them: without that nothing can be said.
+	Try []*Holding
 	// Evict is whether the pod's owner would create one that can pull.
 	Evict bool
 	// Wait is whether what lacks is on its way, as far as is known, so that it is too early to speak of it.
@@ -75,15 +80,31 @@ type Finding struct {
 // Diagnose finds the cause. The first that applies is given.
 func Diagnose(e Evidence) Finding {
 	covering := slices.DeleteFunc(pointers(e.Holdings), func(h *Holding) bool { return h.Covering == nil })
-	if len(covering) == 0 {
+	shown := e.shown(covering)
+	switch {
+	case len(shown) > 0:
+		return e.named(shown)
+	case e.WithLogin != "" && e.ownSecrets():
+		// What the Secrets of others hold is not known here.
+		return Finding{Cause: e.WithLogin}
+	case len(covering) > 0:
+		return e.unnamed(covering)
+	case e.WithLogin == v1alpha1.CauseImageNotFound:
+		return Finding{Cause: e.WithLogin, Note: fmt.Sprintf("%s has no such image, or it is private and no credential covers registry %s", e.Image, e.Image.Host)}
+	default:
 		return e.uncovered()
 	}
-	for _, h := range covering {
-		if slices.Contains(e.Pod.Secrets, h.Secret) {
-			return e.named(h)
-		}
-	}
-	return e.unnamed(covering)
+}
+
+// shown are the holdings whose login the kubelet shows to the registry, in its order: by the key, the more particular first, and of one key
+// as the pod lists the Secrets (pkg/credentialprovider/keyring.go).
+func (e Evidence) shown(covering []*Holding) []*Holding {
+	shown := slices.DeleteFunc(slices.Clone(covering), func(h *Holding) bool { return !slices.Contains(e.Pod.Secrets, h.Secret) })
+	slices.SortStableFunc(shown, func(a, b *Holding) int {
+		return cmp.Or(strings.Compare(b.Covering.Key, a.Covering.Key),
+			cmp.Compare(slices.Index(e.Pod.Secrets, a.Secret), slices.Index(e.Pod.Secrets, b.Secret)))
+	})
+	return shown
 }
 
 func pointers(holdings []Holding) []*Holding {
@@ -111,13 +132,18 @@ func (e Evidence) uncovered() Finding {
 		e.Image.Host, strings.Join(names, " or "))}
 }
 
-// named is of a pod that has the Secret.
-func (e Evidence) named(h *Holding) Finding {
-	if !h.Covering.ExpiresAt.After(e.Now) {
+// named is of a pod that has a Secret with a login for the registry.
+func (e Evidence) named(shown []*Holding) Finding {
+	live := slices.DeleteFunc(slices.Clone(shown), func(h *Holding) bool { return !h.Covering.ExpiresAt.After(e.Now) })
+	switch {
+	case len(live) == 0:
+		h := shown[0]
 		return Finding{Cause: v1alpha1.CauseTokenExpired, About: h, Wait: h.Failure == "", Note: fmt.Sprintf("the token for %s in Secret %s has expired at %s: %s",
 			e.Image.Host, h.Secret, h.Covering.ExpiresAt.UTC().Format(time.RFC3339), h.Why("a new one is being minted"))}
+	case e.WithLogin != "":
+		return Finding{Cause: e.WithLogin, Note: fmt.Sprintf("%s answered a pull that showed the login of Secret %s", e.Image.Host, live[0].Secret)}
 	}
-	return Finding{About: h, Try: true}
+	return Finding{About: live[0], Try: live}
 }
 
 // unnamed is of a pod that lacks the Secret.
@@ -169,31 +195,68 @@ func (h *Holding) Why(otherwise string) string {
 	return h.Failure
 }
 
-// Judge completes a finding by the verdict of a trial.
-func (e Evidence) Judge(f Finding, verdict providers.Verdict) Finding {
-	secret := f.About.Secret
+// Remedy is what happens to a token that a registry refuses.
+type Remedy int
+
+const (
+	// Replaced: it is minted anew for all who hold it.
+	Replaced Remedy = iota
+	// Restored: it is not what was published; this Secret alone is written anew.
+	Restored
+	// Repeated: the provider can only repeat it, so that somebody has to mend its source.
+	Repeated
+)
+
+// Judge completes a finding by the verdict of a trial of one holding's token; remedy matters only for one that is refused.
+func (e Evidence) Judge(h *Holding, verdict providers.Verdict, remedy Remedy) Finding {
+	f := Finding{About: h}
 	switch verdict.Result {
 	case providers.PullAllowed:
 		f.Cause, f.Good = v1alpha1.CausePullAllowed, true
-		f.Note = fmt.Sprintf("the token in Secret %s may pull %s now: the kubelet tries again by itself", secret, e.Image)
+		f.Note = fmt.Sprintf("the token in Secret %s may pull %s now: the kubelet tries again by itself", h.Secret, e.Image)
+		if e.Mirror != "" {
+			f.Note += fmt.Sprintf("; if it fails again, it is %s that refuses, a mirror that the node's container runtime is set to", e.Mirror)
+		}
 	case providers.PullDenied:
 		f.Cause = v1alpha1.CausePullDenied
 		f.Note = fmt.Sprintf("the token in Secret %s is fresh, but %s may not pull %s (%s): %s",
-			secret, f.About.identity(), e.Image, verdict.Answer, verdict.Cure)
+			h.Secret, h.identity(), e.Image, verdict.Answer, verdict.Cure)
 	case providers.LoginRefused:
 		f.Cause = v1alpha1.CauseTokenRefused
-		f.Note = fmt.Sprintf("%s refuses the token in Secret %s (%s): it is replaced, and the kubelet tries again by itself",
-			e.Image.Host, secret, verdict.Answer)
+		f.Note = fmt.Sprintf("%s refuses the token in Secret %s (%s): %s", e.Image.Host, h.Secret, verdict.Answer, h.remedy(remedy))
 	}
 	return f
 }
 
+func (h *Holding) remedy(r Remedy) string {
+	switch r {
+	case Repeated:
+		return "no other can be had until " + h.identity() + " is mended; it is read again when it changes"
+	case Restored:
+		return "it is not the one that was published, so this Secret is written anew, and the kubelet tries again by itself"
+	default:
+		return "it is replaced, and the kubelet tries again by itself"
+	}
+}
+
+// NoneOf says that several tokens were tried and none of them helps: what is wrong with the first, which the kubelet shows first.
+func NoneOf(tried []Finding) Finding {
+	first := tried[0]
+	if len(tried) > 1 {
+		names := make([]string, len(tried))
+		for i, f := range tried {
+			names[i] = f.About.Secret
+		}
+		first.Note = "none of the Secrets " + strings.Join(names, ", ") + " helps: " + first.Note
+	}
+	return first
+}
+
 // Undecided is a finding without a trial.
-func (e Evidence) Undecided(f Finding, why string) Finding {
-	f.Cause = v1alpha1.CauseUndecided
-	f.Note = fmt.Sprintf("the token in Secret %s lives until %s, and whether it may pull %s could not be found out: %s",
-		f.About.Secret, f.About.Covering.ExpiresAt.UTC().Format(time.RFC3339), e.Image, why)
-	return f
+func (e Evidence) Undecided(h *Holding, why string) Finding {
+	return Finding{About: h, Cause: v1alpha1.CauseUndecided, Note: fmt.Sprintf(
+		"the token in Secret %s lives until %s, and whether it may pull %s could not be found out: %s",
+		h.Secret, h.Covering.ExpiresAt.UTC().Format(time.RFC3339), e.Image, why)}
 }
 
 // identity is who may not.

@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,12 +34,35 @@ func TestTheCauseOfAFailedPull(t *testing.T) {
 		holdings        []Holding
 		secrets, linked []string
 		recreated       bool
+		withLogin       string
 		cause           string
 		says            string
 		try, evict      bool
 		wait            bool
 		about           string
+		tries           []string
 	}{
+		"not found, with a login": {holdings: []Holding{heldBy("a", nil)}, secrets: []string{"a"}, withLogin: v1alpha1.CauseImageNotFound,
+			cause: v1alpha1.CauseImageNotFound, says: "answered a pull that showed the login of Secret a"},
+		"too many requests, with a login": {holdings: []Holding{heldBy("a", nil)}, secrets: []string{"a"}, withLogin: v1alpha1.CauseRateLimited,
+			cause: v1alpha1.CauseRateLimited, says: "answered a pull"},
+		"too many requests, with a login that has expired": {holdings: []Holding{heldBy("a", func(h *Holding) { h.Covering.ExpiresAt, h.Failure = noon, refused })},
+			secrets: []string{"a"}, withLogin: v1alpha1.CauseRateLimited, cause: v1alpha1.CauseTokenExpired, says: refused, about: "a"},
+		"not found, without a login": {holdings: []Holding{heldBy("a", nil)}, linked: []string{"a"}, withLogin: v1alpha1.CauseImageNotFound,
+			cause: v1alpha1.CausePodBeforeLink, says: "was created before", about: "a"},
+		"too many requests, without a login": {holdings: []Holding{heldBy("a", func(h *Holding) { h.Wanted = false })}, withLogin: v1alpha1.CauseRateLimited,
+			cause: v1alpha1.CauseNotLinked, says: "is not among serviceAccounts", about: "a"},
+		"too many requests, and no credential covers it": {holdings: []Holding{heldBy("a", uncovers)}, withLogin: v1alpha1.CauseRateLimited,
+			cause: v1alpha1.CauseNotCovered, says: "no credential covers", about: "a"},
+		"not found, and no credential covers it": {holdings: []Holding{heldBy("a", uncovers)}, withLogin: v1alpha1.CauseImageNotFound,
+			cause: v1alpha1.CauseImageNotFound, says: "has no such image, or it is private and no credential covers registry"},
+		"not found, with Secrets of others": {holdings: []Holding{heldBy("a", nil)}, secrets: []string{"mine"}, withLogin: v1alpha1.CauseImageNotFound,
+			cause: v1alpha1.CauseImageNotFound},
+		"two Secrets of one key": {holdings: []Holding{heldBy("a", nil), heldBy("b", nil)}, secrets: []string{"b", "a"}, try: true, about: "b", tries: []string{"b", "a"}},
+		"the more particular key is shown first": {holdings: []Holding{heldBy("a", nil), heldBy("b", func(h *Holding) { h.Covering.Key += "/team" })},
+			secrets: []string{"a", "b"}, try: true, about: "b", tries: []string{"b", "a"}},
+		"one of two has expired": {holdings: []Holding{heldBy("a", func(h *Holding) { h.Covering.ExpiresAt = noon }), heldBy("b", nil)}, secrets: []string{"a", "b"},
+			try: true, about: "b", tries: []string{"b"}},
 		"no credential covers the registry": {holdings: []Holding{heldBy("a", uncovers), heldBy("b", uncovers)}, secrets: []string{"a"},
 			cause: v1alpha1.CauseNotCovered, says: "no credential covers registry 123456789012.dkr.ecr.eu-west-1.amazonaws.com: add it to the registries of RegistryCredential team/a or RegistryCredential team/b", about: "a"},
 		"a Secret is not complete": {holdings: []Holding{heldBy("a", uncovers), heldBy("b", func(h *Holding) { h.Covering, h.Missing, h.Failure = nil, "prod", refused })},
@@ -75,42 +99,79 @@ func TestTheCauseOfAFailedPull(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			i, _ := ParseImage(ecrImage)
 			f := Diagnose(Evidence{Image: i, Pod: Pod{Account: "default", Secrets: c.secrets}, Linked: c.linked,
-				Recreated: c.recreated, Holdings: c.holdings, Now: noon})
-			if f.Cause != c.cause || f.Try != c.try || f.Evict != c.evict || f.Wait != c.wait || f.Good {
+				Recreated: c.recreated, Holdings: c.holdings, WithLogin: c.withLogin, Now: noon})
+			if f.Cause != c.cause || (len(f.Try) > 0) != c.try || f.Evict != c.evict || f.Wait != c.wait || f.Good {
 				t.Errorf("got %+v", f)
 			}
-			if !strings.Contains(f.Note, c.says) || (f.Note == "") != c.try {
+			if !strings.Contains(f.Note, c.says) || c.says != "" && f.Note == "" {
 				t.Errorf("it says %q, not %q", f.Note, c.says)
 			}
-			if got := f.About.Secret; got != c.about {
-				t.Errorf("it is about %s, want %s", got, c.about)
+			if got := secretOf(f.About); got != c.about {
+				t.Errorf("it is about %q, want %q", got, c.about)
+			}
+			var tries []string
+			for _, h := range f.Try {
+				tries = append(tries, h.Secret)
+			}
+			if c.tries != nil && !slices.Equal(tries, c.tries) {
+				t.Errorf("it tries %v, want %v", tries, c.tries)
 			}
 		})
 	}
 }
 
+func secretOf(h *Holding) string {
+	if h == nil {
+		return ""
+	}
+	return h.Secret
+}
+
 func TestATrialCompletesTheFinding(t *testing.T) {
 	i, _ := ParseImage(ecrImage)
 	h := heldBy("a", nil)
-	e := Evidence{Image: i, Holdings: []Holding{h}, Now: noon}
+	static := heldBy("b", func(h *Holding) {
+		h.Covering.Entry = &v1alpha1.Registry{Name: "hub", Static: &v1alpha1.Static{}, Identity: &v1alpha1.Identity{SecretRef: &v1alpha1.LocalReference{Name: "robot"}}}
+	})
+	refused := providers.Verdict{Result: providers.LoginRefused, Answer: "HTTP status 401"}
+	e := Evidence{Image: i, Holdings: []Holding{h}, Mirror: "mirror.example", Now: noon}
 	for name, c := range map[string]struct {
+		about       *Holding
 		verdict     providers.Verdict
+		remedy      Remedy
 		cause, says string
 		good        bool
 	}{
-		"allowed": {providers.Verdict{Result: providers.PullAllowed}, v1alpha1.CausePullAllowed, "the token in Secret a may pull " + i.String() + " now", true},
-		"denied": {providers.Verdict{Result: providers.PullDenied, Answer: "HTTP status 403, DENIED", Cure: "allow it"}, v1alpha1.CausePullDenied,
+		"allowed": {&h, providers.Verdict{Result: providers.PullAllowed}, Replaced, v1alpha1.CausePullAllowed,
+			"the token in Secret a may pull " + i.String() + " now: the kubelet tries again by itself; if it fails again, it is mirror.example that refuses", true},
+		"denied": {&h, providers.Verdict{Result: providers.PullDenied, Answer: "HTTP status 403, DENIED", Cure: "allow it"}, Replaced, v1alpha1.CausePullDenied,
 			"the token in Secret a is fresh, but the controller's own identity may not pull " + i.String() + " (HTTP status 403, DENIED): allow it", false},
-		"refused": {providers.Verdict{Result: providers.LoginRefused, Answer: "HTTP status 401"}, v1alpha1.CauseTokenRefused, "refuses the token in Secret a (HTTP status 401): it is replaced", false},
+		"refused": {&h, refused, Replaced, v1alpha1.CauseTokenRefused, "refuses the token in Secret a (HTTP status 401): it is replaced", false},
+		"refused, and changed": {&h, refused, Restored, v1alpha1.CauseTokenRefused,
+			"refuses the token in Secret a (HTTP status 401): it is not the one that was published, so this Secret is written anew", false},
+		"refused, and somebody's own": {&static, refused, Repeated, v1alpha1.CauseTokenRefused,
+			"refuses the token in Secret b (HTTP status 401): no other can be had until the identity in Secret robot is mended", false},
 	} {
-		f := e.Judge(Finding{About: &h, Try: true}, c.verdict)
+		f := e.Judge(c.about, c.verdict, c.remedy)
 		if f.Cause != c.cause || f.Good != c.good || !strings.Contains(f.Note, c.says) {
 			t.Errorf("%s: %+v", name, f)
 		}
 	}
-	f := e.Undecided(Finding{About: &h, Try: true}, "it does not answer")
+	f := e.Undecided(&h, "it does not answer")
 	if f.Cause != v1alpha1.CauseUndecided || !strings.Contains(f.Note, "it does not answer") {
 		t.Errorf("undecided: %+v", f)
+	}
+}
+
+func TestTheFirstOfSeveralIsBlamed(t *testing.T) {
+	a, b := heldBy("a", nil), heldBy("b", nil)
+	one := Finding{About: &a, Cause: v1alpha1.CausePullDenied, Note: "a may not"}
+	if got := NoneOf([]Finding{one}); got.Note != "a may not" {
+		t.Errorf("of one: %s", got.Note)
+	}
+	got := NoneOf([]Finding{one, {About: &b, Cause: v1alpha1.CauseTokenRefused, Note: "b is refused"}})
+	if got.Cause != v1alpha1.CausePullDenied || got.About != &a || got.Note != "none of the Secrets a, b helps: a may not" {
+		t.Errorf("of two: %+v", got)
 	}
 }
 

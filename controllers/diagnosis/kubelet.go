@@ -23,6 +23,11 @@ type FailedPull struct {
 	Image          string
 	// Cause is known from the kubelet's words if no credential could have prevented the failure; empty if one could.
 	Cause string
+	// WithLogin is the cause if the kubelet showed a login, and empty if a credential could have helped even then: registries say "too many
+	// requests" and "not found" to whom they do not know, too.
+	WithLogin string
+	// Mirror is the host that answered, if it is another than the image's; empty if the words name none.
+	Mirror string
 }
 
 // FailedPullOf reads an event of the kubelet. Its other events of the reason Failed (Error: ErrImagePull and the like) say nothing new.
@@ -34,33 +39,46 @@ func FailedPullOf(e *corev1.Event) (FailedPull, bool) {
 	if match == nil {
 		return FailedPull{}, false
 	}
-	return FailedPull{
+	p := FailedPull{
 		// Copies that many pods share: a part of the message would keep all of it in memory.
 		Namespace: unique.Make(e.InvolvedObject.Namespace).Value(), Pod: e.InvolvedObject.Name, UID: e.InvolvedObject.UID,
-		Image: unique.Make(strings.Clone(match[1])).Value(), Cause: causeOf(match[1], match[2]),
-	}, true
+		Image:  unique.Make(strings.Clone(match[1])).Value(),
+		Mirror: unique.Make(strings.Clone(mirrorOf(match[1], match[2]))).Value(),
+	}
+	w := wordsIn(match[1], match[2])
+	if w.login {
+		p.WithLogin = w.cause
+	} else {
+		p.Cause = w.cause
+	}
+	return p, true
 }
 
 // failedPullMessage is how the kubelet words it (pkg/kubelet/images/image_manager.go). client-go's recorder puts a prefix before the
 // messages of a pod that has many (tools/record/events_cache.go).
 var failedPullMessage = regexp.MustCompile(`(?s)^(?:\(combined from similar events\): )?Failed to pull image "([^"]+)":(.*)$`)
 
+// words stand for a cause; login is whether they say so only of a pull that showed a login.
+type words struct {
+	cause   string
+	pattern *regexp.Regexp
+	login   bool
+}
+
 // pullWords are the words of containerd 1.6 to 2.x, of CRI-O and of what they quote from registries and from Go's network stack. The
 // first that match decide: what is said of the network or of the registry's health is more precise than that a token could not be
 // fetched because of it, and registries hide what one may not see behind "not found".
-var pullWords = []struct {
-	cause string
-	words *regexp.Regexp
-}{
-	{v1alpha1.CauseRateLimited, regexp.MustCompile(`toomanyrequests|too many requests|rate limit|pull qps exceeded|` + status("429"))},
-	{v1alpha1.CauseUntrusted, regexp.MustCompile(`x509:|tls: failed to verify|server gave http response to https client`)},
+var pullWords = []words{
+	{v1alpha1.CauseRateLimited, regexp.MustCompile(`pull qps exceeded`), false}, // the node's own limit
+	{v1alpha1.CauseRateLimited, regexp.MustCompile(`toomanyrequests|too many requests|rate limit|` + status("429")), true},
+	{v1alpha1.CauseUntrusted, regexp.MustCompile(`x509:|tls: failed to verify|server gave http response to https client`), false},
 	{v1alpha1.CauseUnreachable, regexp.MustCompile(`no such host|server misbehaving|i/o timeout|tls handshake timeout|connection refused|connection reset|` +
-		`no route to host|network is unreachable|deadline exceeded|deadlineexceeded|client\.timeout|dial tcp|unexpected eof|context canceled`)},
-	{v1alpha1.CauseRegistryFailing, regexp.MustCompile(`internal server error|bad gateway|service unavailable|gateway time-?out|` + status("50[0-4]"))},
+		`no route to host|network is unreachable|deadline exceeded|deadlineexceeded|client\.timeout|dial tcp|unexpected eof|context canceled`), false},
+	{v1alpha1.CauseRegistryFailing, regexp.MustCompile(`internal server error|bad gateway|service unavailable|gateway time-?out|` + status("50[0-4]")), false},
 	{"", regexp.MustCompile(`unauthorized|unauthenticated|forbidden|denied|no basic auth credentials|authorization failed|insufficient_scope|` +
 		`authentication required|invalid username/password|incorrect username or password|token has expired|no valid credentials|` +
-		`failed to authorize|failed to fetch (?:oauth|anonymous) token|unable to retrieve auth token|` + status("40[13]"))},
-	{v1alpha1.CauseImageNotFound, regexp.MustCompile(`not found|notfound|manifest unknown|manifest_unknown|name unknown|name_unknown|does not exist|` + status("404"))},
+		`failed to authorize|failed to fetch (?:oauth|anonymous) token|unable to retrieve auth token|` + status("40[13]")), false},
+	{v1alpha1.CauseImageNotFound, regexp.MustCompile(`not found|notfound|manifest unknown|manifest_unknown|name unknown|name_unknown|does not exist|` + status("404")), true},
 }
 
 // status matches a status code as runtimes write it.
@@ -71,7 +89,7 @@ func status(code string) string {
 // quoted are URLs and paths: an image may be called unauthorized.
 var quoted = regexp.MustCompile(`https?://[^\s"']+|[\w.:-]+/[\w./-]+(?:[:@][\w.:-]+)?`)
 
-func causeOf(ref, message string) string {
+func wordsIn(ref, message string) words {
 	text := strings.ReplaceAll(message, ref, "")
 	text = quoted.ReplaceAllStringFunc(text, func(match string) string {
 		if strings.HasPrefix(match, "http") || mentions(ref, match) {
@@ -81,11 +99,28 @@ func causeOf(ref, message string) string {
 	})
 	text = strings.ToLower(text)
 	for _, w := range pullWords {
-		if w.words.MatchString(text) {
-			return w.cause
+		if w.pattern.MatchString(text) {
+			return w
 		}
 	}
-	return v1alpha1.CauseOther
+	return words{cause: v1alpha1.CauseOther}
+}
+
+// answered are the forms in which containerd names the host that was asked for a manifest or a blob. It is not the image's where the node
+// has a mirror (containerd docs/hosts.md); the token endpoint of a registry has another path.
+var answered = regexp.MustCompile(`https?://([\w.:-]+)/v2/[^\s"?]+/(?:manifests|blobs)/|pulling from host ([\w.:-]+) failed`)
+
+func mirrorOf(ref, message string) string {
+	i, ok := ParseImage(ref)
+	match := answered.FindStringSubmatch(message)
+	if !ok || match == nil {
+		return ""
+	}
+	host := match[1] + match[2]
+	if len(host) > 253 || host == i.Host || isDockerHub(host) && isDockerHub(i.Host) {
+		return ""
+	}
+	return host
 }
 
 // mentions says whether the text is a form of the reference: with another tag, with a digest, or without its host.

@@ -88,11 +88,40 @@ func TestTheWordsOfRuntimesTellWhatACredentialCouldHavePrevented(t *testing.T) {
 			message := `Failed to pull image "` + c.image + `": ` + strings.ReplaceAll(c.text, "IMG", c.image)
 			for _, prefix := range []string{"", "(combined from similar events): "} {
 				got, ok := FailedPullOf(kubeletEvent(prefix + message))
-				if !ok || got.Cause != c.want || got.Image != c.image || got.Pod != "app-0" || got.Namespace != "team" || got.UID != "1" {
+				if !ok || got.Cause+got.WithLogin != c.want || got.Image != c.image || got.Pod != "app-0" || got.Namespace != "team" || got.UID != "1" {
 					t.Errorf("%t, %+v, want the cause %q", ok, got, c.want)
 				}
 			}
 		})
+	}
+}
+
+func TestTooManyAndNotFoundSayNothingOfAPullWithoutALogin(t *testing.T) {
+	for text, c := range map[string]struct{ cause, withLogin string }{
+		"failed to resolve: unexpected status code https://r.example/v2/app/manifests/v1: 429 Too Many Requests": {"", v1alpha1.CauseRateLimited},
+		"failed to resolve: app: not found":  {"", v1alpha1.CauseImageNotFound},
+		"pull QPS exceeded":                  {v1alpha1.CauseRateLimited, ""},
+		"dial tcp 10.0.0.1:443: i/o timeout": {v1alpha1.CauseUnreachable, ""},
+		"401 Unauthorized":                   {"", ""},
+	} {
+		got, ok := FailedPullOf(kubeletEvent(`Failed to pull image "r.example/app:v1": ` + text))
+		if !ok || got.Cause != c.cause || got.WithLogin != c.withLogin {
+			t.Errorf("%s: %+v", text, got)
+		}
+	}
+}
+
+func TestAMirrorThatAnswersIsNamed(t *testing.T) {
+	for _, c := range []struct{ image, text, want string }{
+		{"r.example/app:v1", "unexpected status from HEAD request to https://mirror.example:5000/v2/app/manifests/v1?ns=r.example: 401 Unauthorized", "mirror.example:5000"},
+		{"r.example/app:v1", "pulling from host mirror.example failed with status code [manifests v1]: 403 Forbidden", "mirror.example"},
+		{"r.example/app:v1", "unexpected status from HEAD request to https://r.example/v2/app/manifests/v1: 401 Unauthorized", ""},
+		{"r.example/app:v1", "failed to fetch oauth token: unexpected status from GET request to https://auth.example/token?service=r.example: 401 Unauthorized", ""},
+		{"busybox", "unexpected status from HEAD request to https://registry-1.docker.io/v2/library/busybox/manifests/latest: 401 Unauthorized", ""},
+	} {
+		if got, ok := FailedPullOf(kubeletEvent(`Failed to pull image "` + c.image + `": ` + c.text)); !ok || got.Mirror != c.want {
+			t.Errorf("%s: the mirror is %q, want %q", c.text, got.Mirror, c.want)
+		}
 	}
 }
 

@@ -29,7 +29,7 @@ type puller struct {
 	namespace, name string
 	uid             types.UID
 	createdAt       time.Time
-	// owner is the controller that would create it anew; nil if nobody would.
+	// owner is the controller that would create it anew without loss; nil if nobody would.
 	owner *metav1.OwnerReference
 }
 
@@ -49,8 +49,11 @@ func holdingOf(p target.Publication, i diagnosis.Image) diagnosis.Holding {
 			}
 			continue
 		}
-		if at := slices.IndexFunc(rec.Hosts, i.Under); at >= 0 && h.Covering == nil {
-			h.Covering = &diagnosis.Cover{Key: rec.Hosts[at], Entry: entry, ExpiresAt: rec.ExpiresAt}
+		// Of several keys the kubelet takes the more particular first: it sorts them, the last first.
+		for _, key := range rec.Hosts {
+			if i.Under(key) && (h.Covering == nil || key > h.Covering.Key) {
+				h.Covering = &diagnosis.Cover{Key: key, Entry: entry, ExpiresAt: rec.ExpiresAt}
+			}
 		}
 	}
 	name := h.Missing
@@ -64,10 +67,13 @@ func holdingOf(p target.Publication, i diagnosis.Image) diagnosis.Holding {
 }
 
 // evidence completes what is known by the pod's ServiceAccount.
-func (r *Reconciler) evidence(ctx context.Context, i diagnosis.Image, pod puller, published []target.Publication) (evidence, error) {
-	e := evidence{pod: pod, published: published, Evidence: diagnosis.Evidence{Image: i, Pod: pod.Pod, Now: r.Clock.Now()}}
+func (r *Reconciler) evidence(ctx context.Context, i diagnosis.Image, failed diagnosis.FailedPull, pod puller, published []target.Publication) (evidence, error) {
+	e := evidence{pod: pod, published: published, Evidence: diagnosis.Evidence{
+		Image: i, Pod: pod.Pod, WithLogin: failed.WithLogin, Mirror: failed.Mirror, Now: r.Clock.Now()}}
 	for _, p := range published {
-		e.Holdings = append(e.Holdings, holdingOf(p, i))
+		h := holdingOf(p, i)
+		h.Recovers = h.Recovers && pod.owner != nil
+		e.Holdings = append(e.Holdings, h)
 	}
 	if pod.owner != nil {
 		e.Recreated = r.evictions.recreated(pod.owner.UID, pod.createdAt)
@@ -87,14 +93,9 @@ func (r *Reconciler) evidence(ctx context.Context, i diagnosis.Image, pod puller
 	return e, nil
 }
 
-// about is the publication that a finding is about.
-func (e evidence) about(f diagnosis.Finding) target.Publication {
-	for n := range e.Holdings {
-		if &e.Holdings[n] == f.About {
-			return e.published[n]
-		}
-	}
-	return e.published[0]
+// about is the publication that a holding is of.
+func (e evidence) about(h *diagnosis.Holding) target.Publication {
+	return e.published[slices.IndexFunc(e.published, func(p target.Publication) bool { return p.Credential.Key.String() == h.Credential })]
 }
 
 // secret is the Secret of a credential in the pod's namespace.
@@ -111,10 +112,23 @@ func pullerOf(pod *corev1.Pod) *puller {
 		Pod: diagnosis.Pod{Account: pod.Spec.ServiceAccountName, Secrets: namesOf(pod.Spec.ImagePullSecrets)},
 	}
 	// A node's static pods belong to it, and the API server holds but their mirrors.
-	if _, mirror := pod.Annotations[corev1.MirrorPodAnnotationKey]; !mirror {
-		p.owner = metav1.GetControllerOf(pod)
+	owner := metav1.GetControllerOf(pod)
+	if _, mirror := pod.Annotations[corev1.MirrorPodAnnotationKey]; !mirror && recreates(owner) {
+		p.owner = owner
 	}
 	return p
+}
+
+// recreates says whether an owner makes a pod that is gone anew, and nothing is lost by that. A Job counts it as a failure.
+func recreates(owner *metav1.OwnerReference) bool {
+	if owner == nil {
+		return false
+	}
+	switch owner.APIVersion + "/" + owner.Kind {
+	case "apps/v1/ReplicaSet", "apps/v1/StatefulSet", "apps/v1/DaemonSet", "v1/ReplicationController":
+		return true
+	}
+	return false
 }
 
 func namesOf(references []corev1.LocalObjectReference) []string {

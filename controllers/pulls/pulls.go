@@ -83,8 +83,8 @@ func New(c Config) *Reconciler {
 func NewFailures(r prometheus.Registerer) *prometheus.CounterVec {
 	failures := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "regcred_pull_failures_total",
-		Help: "Failed pulls of pods in namespaces that hold a Secret of a credential, by cause; those of one pod and image at most once a minute.",
-	}, []string{"cause"})
+		Help: "Failed pulls of pods in namespaces that hold a Secret of a credential, by cause, and by credential where one is concerned; those of one pod and image at most once a minute.",
+	}, []string{"cause", "kind", "credential_namespace", "credential"})
 	r.MustRegister(failures)
 	return failures
 }
@@ -134,13 +134,13 @@ func (r *Reconciler) investigate(ctx context.Context, p diagnosis.FailedPull, l 
 		return next{}, err
 	}
 	if p.Cause != "" {
-		r.Failures.WithLabelValues(p.Cause).Inc()
+		r.Failures.WithLabelValues(p.Cause, "", "", "").Inc()
 		return next{}, nil
 	}
 	if n, err := r.observe(ctx, p, l); err != nil || l.pod == nil {
 		return n, err
 	}
-	e, err := r.evidence(ctx, i, *l.pod, published)
+	e, err := r.evidence(ctx, i, p, *l.pod, published)
 	if err != nil {
 		return next{}, err
 	}
@@ -149,15 +149,15 @@ func (r *Reconciler) investigate(ctx context.Context, p diagnosis.FailedPull, l 
 		*l = look{waits: l.waits + 1}
 		return next{after: waitFor}, nil
 	}
-	if f.Try {
+	if len(f.Try) > 0 {
 		var n next
-		if f, n = r.try(ctx, p, e, f); n != (next{}) {
+		if f, n = r.try(ctx, p, e, f.Try); n != (next{}) {
 			return n, nil
 		}
 	}
 	if !l.counted {
 		l.counted = true
-		r.Failures.WithLabelValues(f.Cause).Inc()
+		r.count(e, f)
 		r.tell(ctx, e, f)
 	}
 	if f.Evict {
@@ -188,9 +188,22 @@ func (r *Reconciler) observe(ctx context.Context, p diagnosis.FailedPull, l *loo
 	return next{}, nil
 }
 
-// tell makes an event on the pod and one on the credential.
+// count counts a failed pull, once it is known why.
+func (r *Reconciler) count(e evidence, f diagnosis.Finding) {
+	if f.About == nil {
+		r.Failures.WithLabelValues(f.Cause, "", "", "").Inc()
+		return
+	}
+	key := e.about(f.About).Credential.Key
+	r.Failures.WithLabelValues(f.Cause, key.Kind(), key.Namespace, key.Name).Inc()
+}
+
+// tell makes an event on the pod and one on the credential. What is about no credential is the kubelet's to tell.
 func (r *Reconciler) tell(ctx context.Context, e evidence, f diagnosis.Finding) {
-	now, c := r.Clock.Now(), e.about(f).Credential
+	if f.About == nil {
+		return
+	}
+	now, c := r.Clock.Now(), e.about(f.About).Credential
 	if r.failing.tell(e.pod.uid, f.Cause, now) {
 		kind := corev1.EventTypeWarning
 		if f.Good {
