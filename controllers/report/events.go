@@ -159,13 +159,16 @@ func related(c *credential.Credential, namespaces []string) runtime.Object {
 // where names the namespaces of news, for a credential that has many.
 func where(c *credential.Credential, namespaces []string) string {
 	namespaces = slices.DeleteFunc(slices.Compact(slices.Sorted(slices.Values(namespaces))), func(n string) bool { return n == "" })
-	const named = 5
-	switch n := len(namespaces); {
-	case c.Namespace != "" || n == 0:
+	if c.Namespace != "" || len(namespaces) == 0 {
 		return ""
-	case n <= named:
-		return strings.Join(namespaces, ", ") + ": "
-	default:
-		return fmt.Sprintf("%s and %d more: ", strings.Join(namespaces[:named], ", "), n-named)
 	}
+	return listed(namespaces[:min(len(namespaces), maxNamespaces)], len(namespaces)) + ": "
+}
+
+// listed names the first of so many namespaces.
+func listed(first []string, all int) string {
+	if all > len(first) {
+		return fmt.Sprintf("%s and %d more", strings.Join(first, ", "), all-len(first))
+	}
+	return strings.Join(first, ", ")
 }

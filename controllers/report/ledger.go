@@ -38,8 +38,9 @@ type book struct {
 	hosts  map[string][]string
 	latest map[string]mintage
 	news   []news
-	// writtenAt is when the status was written last.
+	// writtenAt is when the status was written last, and writtenAs the resource version that it got.
 	writtenAt time.Time
+	writtenAs string
 }
 
 // mintage tells the tokens of an entry apart: two that are made within a second may expire at one time.
@@ -55,7 +56,9 @@ func (t mintage) answers(other mintage) bool {
 
 // standing is how one target stands.
 type standing struct {
+	// generation and refresh are the last spec and refresh request that the target has answered, be it by a failure.
 	generation int64
+	refresh    string
 	entries    []entryStanding
 	failure    *credential.Failure
 	// failingSince is when failure appeared.
@@ -84,7 +87,7 @@ func (l *Ledger) Report(c *credential.Credential, t credential.Target, out targe
 	}
 	before, known := b.targets[t.Namespace]
 	after := b.stand(out, before, now)
-	after.generation = c.Object.GetGeneration()
+	after.answer(c, before)
 	if len(after.entries) == 0 {
 		for _, entry := range c.Spec.Registries {
 			after.entries = append(after.entries, entryStanding{name: entry.Name})
@@ -133,6 +136,14 @@ func (b *book) stand(out target.Outcome, before standing, now time.Time) standin
 	return s
 }
 
+// answer notes which spec and which refresh request the target has answered: those of now unless a call is under way.
+func (s *standing) answer(c *credential.Credential, before standing) {
+	s.generation, s.refresh = c.Object.GetGeneration(), refreshRequest(c)
+	if s.pending {
+		s.generation, s.refresh = before.generation, before.refresh
+	}
+}
+
 // entry returns how an entry stands; the zero value if the target does not know it.
 func (s standing) entry(name string) entryStanding {
 	for _, e := range s.entries {
@@ -144,7 +155,7 @@ func (s standing) entry(name string) entryStanding {
 }
 
 func (s standing) equal(other standing) bool {
-	if s.generation != other.generation || !sameFailure(s.failure, other.failure) || len(s.entries) != len(other.entries) {
+	if s.generation != other.generation || s.refresh != other.refresh || !sameFailure(s.failure, other.failure) || len(s.entries) != len(other.entries) {
 		return false
 	}
 	for i, e := range s.entries {
@@ -166,9 +177,9 @@ func sameFailure(a, b *credential.Failure) bool {
 
 // current says whether pods of the target's namespace can pull from every registry. A write that fails takes nothing from the
 // tokens that are there; a link that fails leaves pods without them.
-func (s standing) current(names []string, now time.Time) bool {
-	for _, name := range names {
-		if !s.entry(name).expiresAt.After(now) {
+func (s standing) current(registries []v1alpha1.RegistryStatus, now time.Time) bool {
+	for _, r := range registries {
+		if !s.entry(r.Name).expiresAt.After(now) {
 			return false
 		}
 	}
@@ -242,19 +253,31 @@ func (l *Ledger) takeNews(key credential.Key) []news {
 	return told
 }
 
-func (l *Ledger) statusWrittenAt(key credential.Key) time.Time {
+// statusWritten is when the status was written last, and the resource version that it got.
+func (l *Ledger) statusWritten(key credential.Key) (at time.Time, as string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if b := l.books[key]; b != nil {
-		return b.writtenAt
+		return b.writtenAt, b.writtenAs
 	}
-	return time.Time{}
+	return time.Time{}, ""
 }
 
-func (l *Ledger) statusWritten(key credential.Key, now time.Time) {
+func (l *Ledger) writeStatus(c *credential.Credential, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if b := l.books[key]; b != nil {
-		b.writtenAt = now
+	if b := l.books[c.Key]; b != nil {
+		b.writtenAt, b.writtenAs = now, c.Object.GetResourceVersion()
 	}
+}
+
+// maxRefreshRequest is the longest refresh request that counts, in bytes; status shows it.
+const maxRefreshRequest = 64
+
+// refreshRequest is the refresh request that stands on a credential; empty if there is none that counts.
+func refreshRequest(c *credential.Credential) string {
+	if value := c.Object.GetAnnotations()[v1alpha1.AnnotationRefreshRequestedAt]; len(value) <= maxRefreshRequest {
+		return value
+	}
+	return ""
 }

@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
@@ -21,8 +23,12 @@ import (
 const (
 	// Debounce gathers the outcomes of many targets in one status.
 	Debounce = 250 * time.Millisecond
-	// quietStart is how long a status waits for targets that have not been heard of since the start, so that a restart writes nothing.
+	// quietStart is how long the first status of a credential waits for targets that have not been heard of, and quietAgain how long one does
+	// that an earlier leader has written: a restart writes nothing, and alerts nobody.
 	quietStart = 5 * time.Second
+	quietAgain = time.Minute
+	// recheck is how often a status is looked at though nothing happens.
+	recheck = 30 * time.Minute
 	// timesOnly is how often the status of many targets is written when only its times have changed: a mass rotation moves them
 	// with each target.
 	timesOnly   = time.Minute
@@ -54,17 +60,42 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, key credential.Key) (r
 		return reconcile.Result{}, err
 	}
 	recordNews(ctx, r.Events, c, r.Ledger.takeNews(key))
+	if r.stale(c) {
+		return reconcile.Result{RequeueAfter: Debounce}, nil
+	}
 	now := r.Clock.Now()
 	sum := r.Ledger.sum(c, selected, now)
-	if sum.unheard > 0 && sum.age < quietStart {
-		return reconcile.Result{RequeueAfter: min(quietStart-sum.age, time.Second)}, nil
+	if wait := quiet(sum, statusOf(c.Object)); wait > 0 {
+		return reconcile.Result{RequeueAfter: min(wait, time.Second)}, nil
 	}
 	result, err := r.write(ctx, c, sum, now)
 	if err == nil && result.RequeueAfter == 0 && sum.nextExpiry.After(now) {
-		// Nobody else says so when a token dies.
-		result.RequeueAfter = sum.nextExpiry.Sub(now)
+		// Nobody else says so when a token dies, and the clock may jump.
+		result.RequeueAfter = min(sum.nextExpiry.Sub(now), recheck)
 	}
 	return result, err
+}
+
+// stale says whether the cache does not show the status that was written last: compared with an older one, a change back would be lost.
+func (r *StatusReconciler) stale(c *credential.Credential) bool {
+	_, wrote := r.Ledger.statusWritten(c.Key)
+	if wrote == "" {
+		return false
+	}
+	order, err := resourceversion.CompareResourceVersion(c.Object.GetResourceVersion(), wrote)
+	return err == nil && order < 0
+}
+
+// quiet is how much longer a status waits for targets that have not been heard of, if nothing bad is known.
+func quiet(sum summary, was *v1alpha1.ClusterCredentialStatus) time.Duration {
+	wait := quietStart
+	if was.ObservedGeneration > 0 && sum.failing == nil && sum.failingOwn == nil {
+		wait = quietAgain
+	}
+	if sum.unheard == 0 {
+		return 0
+	}
+	return wait - sum.age
 }
 
 // selected lists the namespaces that are to hold the credential's Secret.
@@ -96,18 +127,29 @@ func (r *StatusReconciler) write(ctx context.Context, c *credential.Credential, 
 	if equality.Semantic.DeepEqual(was, is) {
 		return reconcile.Result{}, nil
 	}
-	if wait := postpone(was, is, sum.selected, now.Sub(r.Ledger.statusWrittenAt(c.Key))); wait > 0 {
+	at, _ := r.Ledger.statusWritten(c.Key)
+	if wait := postpone(was, is, sum.selected, now.Sub(at)); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
 	if err := r.Client.Status().Patch(ctx, c.Object, client.MergeFrom(before)); err != nil {
 		if ctx.Err() != nil {
 			return reconcile.Result{}, nil //nolint:nilerr // the controller stops; the next leader reports
 		}
+		if apierrors.IsInvalid(err) {
+			r.tellRefusal(ctx, c)
+			return reconcile.Result{RequeueAfter: recheck}, nil
+		}
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
-	r.Ledger.statusWritten(c.Key, now)
+	r.Ledger.writeStatus(c, now)
 	r.tellExpiry(ctx, c, was, is)
 	return reconcile.Result{}, nil
+}
+
+// tellRefusal tells of a status that the API server does not take: trying again would not help, and nobody would see why it stands still.
+func (r *StatusReconciler) tellRefusal(ctx context.Context, c *credential.Credential) {
+	recordNews(ctx, r.Events, c, []news{{warning: true, reason: v1alpha1.ReasonInternal, action: "Report",
+		note: "the API server refuses the status as invalid: compare the CustomResourceDefinitions with the controller's version"}})
 }
 
 // postpone is how much longer a status can wait to be written.

@@ -1,11 +1,10 @@
 package report
 
 import (
-	"fmt"
+	"cmp"
 	"slices"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/regcred/regcred/api/v1alpha1"
@@ -13,33 +12,39 @@ import (
 	"github.com/regcred/regcred/providers"
 )
 
-// maxFailures is how many reasons a status tells of, and maxNamespaces how many namespaces of each.
-const (
-	maxFailures   = 10
-	maxNamespaces = 5
-)
-
 // summary is how a credential stands over all its targets.
 type summary struct {
-	selected, current, unheard int
+	selected, current, conflicting int
+	// unheard are the targets that nothing is known of yet. Of those that are not current, waiting have no failure, and ownFault have one
+	// that is their namespace's; what is left is the credential's.
+	unheard, waiting, ownFault int
+	// served is whether any target has held a token.
+	served bool
 	// age is how long ago the first target was heard of.
 	age time.Duration
-	// generation is the oldest that a target was served with.
+	// generation is the oldest that every target has answered, and refresh the refresh request that all of them have.
 	generation int64
+	refresh    string
 	registries []v1alpha1.RegistryStatus
 	// live counts, by entry, the targets that hold a live token.
 	live     []int
-	failures []v1alpha1.FailureGroup
-	// conflicting counts the targets whose Secret is not the credential's.
-	conflicting int
+	failures []failureGroup
 	// nextExpiry is when the first token that lives will die; expired names an entry whose token has.
 	nextExpiry time.Time
 	expired    string
-	// failing is the first failure found, and where: it speaks for all in the Ready condition.
-	failing *credential.Failure
-	where   string
-	stalled *credential.Failure
+	// failing is the first failure of the credential itself, failingOwn the first of a namespace, and stalled the first that only the spec
+	// can mend.
+	failing, failingOwn *located
+	stalled             *credential.Failure
 }
+
+// located is a failure and the words for where it is.
+type located struct {
+	*credential.Failure
+	where string
+}
+
+func (l *located) String() string { return l.where + ": " + l.Message }
 
 // sum adds up the targets of a credential.
 func (l *Ledger) sum(c *credential.Credential, selected []string, now time.Time) summary {
@@ -50,61 +55,60 @@ func (l *Ledger) sum(c *credential.Credential, selected []string, now time.Time)
 		b = l.open(c.Key, now)
 	}
 	b.selected = len(selected)
-	s := summary{selected: len(selected), age: now.Sub(b.opened), generation: c.Object.GetGeneration()}
-	names := make([]string, len(c.Spec.Registries))
-	s.registries, s.live = make([]v1alpha1.RegistryStatus, len(names)), make([]int, len(names))
+	s := summary{selected: len(selected), age: now.Sub(b.opened), generation: c.Object.GetGeneration(), refresh: refreshRequest(c)}
+	s.registries, s.live = make([]v1alpha1.RegistryStatus, len(c.Spec.Registries)), make([]int, len(c.Spec.Registries))
 	for i, entry := range c.Spec.Registries {
-		names[i] = entry.Name
 		s.registries[i] = v1alpha1.RegistryStatus{Name: entry.Name, Hosts: firstHosts(b.hosts[entry.Name])}
 	}
-	type failing struct {
-		*credential.Failure
-		since     time.Time
-		namespace string
-	}
-	var failures []failing
 	for _, namespace := range selected {
-		t, heard := b.targets[namespace]
-		if !heard {
-			s.unheard++
+		if t, heard := b.targets[namespace]; heard {
+			s.add(namespace, t, now)
 			continue
 		}
-		s.generation = min(s.generation, t.generation)
-		if t.current(names, now) {
-			s.current++
-		}
-		for i := range s.registries {
-			s.addEntry(i, t.entry(names[i]), now)
-		}
-		if t.failure != nil {
-			s.addFailure(t.failure, namespace+": "+t.failure.Message)
-			failures = append(failures, failing{t.failure, t.failingSince, namespace})
-		}
+		s.unheard++
+		s.group(notServed, namespace, now, true)
 	}
-	slices.SortStableFunc(failures, func(a, b failing) int { return a.since.Compare(b.since) })
-	for _, f := range failures {
-		s.group(f.Failure, f.namespace)
-	}
+	s.rank()
 	return s
 }
 
-// group adds a failing namespace to those of its reason.
-func (s *summary) group(f *credential.Failure, namespace string) {
-	if f.Reason == v1alpha1.ReasonSecretConflict {
-		s.conflicting++
+// notServed is the failure of a target that has neither a token nor a failure: what was not reached counts as failing.
+var notServed = &credential.Failure{Reason: v1alpha1.ReasonProgressing, Message: "the namespace has not been served yet"}
+
+// add adds one target.
+func (s *summary) add(namespace string, t standing, now time.Time) {
+	s.generation = min(s.generation, t.generation)
+	if t.refresh != s.refresh {
+		s.refresh = ""
 	}
-	i := slices.IndexFunc(s.failures, func(g v1alpha1.FailureGroup) bool { return g.Reason == f.Reason })
-	if i < 0 && len(s.failures) == maxFailures {
-		return
+	s.served = s.served || t.served()
+	broken := false
+	for i := range s.registries {
+		e := t.entry(s.registries[i].Name)
+		s.addEntry(i, e, now)
+		broken = broken || e.failure != nil || !e.expiresAt.IsZero() && !e.expiresAt.After(now)
 	}
-	if i < 0 {
-		i = len(s.failures)
-		s.failures = append(s.failures, v1alpha1.FailureGroup{Reason: f.Reason, Message: credential.Truncate(f.Message)})
+	current := t.current(s.registries, now)
+	if current {
+		s.current++
 	}
-	g := &s.failures[i]
-	g.Count++
-	if len(g.Namespaces) < maxNamespaces {
-		g.Namespaces = append(g.Namespaces, namespace)
+	switch f := t.failure; {
+	case f == nil:
+		if !current && !broken {
+			s.waiting++
+			s.group(notServed, namespace, now, true)
+		}
+	case f.Terminal:
+		s.fail(f, namespace)
+		s.group(f, namespace, t.failingSince, !current)
+	default:
+		if !current {
+			s.ownFault++
+		}
+		if s.failingOwn == nil {
+			s.failingOwn = &located{f, namespace}
+		}
+		s.group(f, namespace, t.failingSince, !current)
 	}
 }
 
@@ -121,10 +125,7 @@ func (s *summary) addEntry(i int, e entryStanding, now time.Time) {
 		s.expired = r.Name
 	default:
 		s.live[i]++
-		if e.expiresAt.Equal(providers.Never) {
-			break
-		}
-		if s.nextExpiry.IsZero() || e.expiresAt.Before(s.nextExpiry) {
+		if !e.expiresAt.Equal(providers.Never) && (s.nextExpiry.IsZero() || e.expiresAt.Before(s.nextExpiry)) {
 			s.nextExpiry = e.expiresAt
 		}
 	}
@@ -139,87 +140,67 @@ func (s *summary) addEntry(i int, e entryStanding, now time.Time) {
 	if r.Reason == "" {
 		r.Reason, r.Message = e.failure.Reason, credential.Truncate(e.failure.Message)
 	}
-	s.addFailure(e.failure, r.Name+": "+e.failure.Message)
+	s.fail(e.failure, r.Name)
 }
 
-func (s *summary) addFailure(f *credential.Failure, where string) {
+// fail notes a failure of the credential itself.
+func (s *summary) fail(f *credential.Failure, where string) {
 	if s.failing == nil {
-		s.failing, s.where = f, where
+		s.failing = &located{f, where}
 	}
 	if s.stalled == nil && f.Terminal {
 		s.stalled = f
 	}
 }
 
-// fill writes the summary into a status.
-func (s *summary) fill(c *credential.Credential, status *v1alpha1.ClusterCredentialStatus) {
-	status.Registries = s.registries
-	status.RegistriesCurrent = fmt.Sprintf("%d/%d", s.registriesCurrent(), len(s.registries))
-	status.ExpiresAt, status.RefreshAt = nil, nil
-	for _, r := range s.registries {
-		if r.ExpiresAt != nil {
-			status.ExpiresAt = earliest(status.ExpiresAt, r.ExpiresAt.Time)
-		}
-		if r.RefreshAt != nil {
-			status.RefreshAt = earliest(status.RefreshAt, r.RefreshAt.Time)
-		}
+// failureGroup is the targets that fail for one reason.
+type failureGroup struct {
+	v1alpha1.FailureGroup
+	// down counts those whose pods cannot pull, and since is when the first began to fail.
+	down  int
+	since time.Time
+}
+
+func (g failureGroup) String() string {
+	return g.Reason + " in " + listed(g.Namespaces, int(g.Count)) + ": " + g.Message
+}
+
+const (
+	// maxFailures is how many reasons a status tells of, and maxNamespaces how many namespaces of each.
+	maxFailures   = 10
+	maxNamespaces = 5
+)
+
+// group adds a target to those that fail for the same reason.
+func (s *summary) group(f *credential.Failure, namespace string, since time.Time, down bool) {
+	if f.Reason == v1alpha1.ReasonSecretConflict {
+		s.conflicting++
 	}
-	if c.Namespace == "" {
-		status.Namespaces = &v1alpha1.NamespaceCounts{Selected: int32(s.selected), Current: int32(s.current), Conflicting: int32(s.conflicting)}
-		status.Failures = s.failures
+	i := slices.IndexFunc(s.failures, func(g failureGroup) bool { return g.Reason == f.Reason })
+	if i < 0 {
+		i = len(s.failures)
+		s.failures = append(s.failures, failureGroup{since: since, FailureGroup: v1alpha1.FailureGroup{
+			Reason: f.Reason, Message: credential.Truncate(f.Message)}})
 	}
-	if s.unheard == 0 {
-		status.ObservedGeneration = s.generation
+	g := &s.failures[i]
+	g.Count++
+	if down {
+		g.down++
 	}
-	ready := s.ready(c)
-	ready.ObservedGeneration = c.Object.GetGeneration()
-	meta.SetStatusCondition(&status.Conditions, ready)
-	if s.stalled == nil {
-		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionStalled)
-		return
+	if since.Before(g.since) {
+		g.since = since
 	}
-	meta.SetStatusCondition(&status.Conditions, metav1.Condition{
-		Type: v1alpha1.ConditionStalled, Status: metav1.ConditionTrue, ObservedGeneration: c.Object.GetGeneration(),
-		Reason: s.stalled.Reason, Message: credential.Truncate(s.stalled.Message),
+	if len(g.Namespaces) < maxNamespaces {
+		g.Namespaces = append(g.Namespaces, namespace)
+	}
+}
+
+// rank puts the most severe reasons first: those that keep the most namespaces from pulling, then the most frequent, then the oldest.
+func (s *summary) rank() {
+	slices.SortFunc(s.failures, func(a, b failureGroup) int {
+		return cmp.Or(cmp.Compare(b.down, a.down), cmp.Compare(b.Count, a.Count), a.since.Compare(b.since), cmp.Compare(a.Reason, b.Reason))
 	})
-}
-
-func (s *summary) registriesCurrent() int {
-	current := 0
-	for _, live := range s.live {
-		if live == s.selected {
-			current++
-		}
-	}
-	return current
-}
-
-// ready answers whether pods can pull.
-func (s *summary) ready(c *credential.Credential) metav1.Condition {
-	ready := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue}
-	switch {
-	case s.selected == 0:
-		ready.Reason, ready.Message = v1alpha1.ReasonNoTargets, "No namespace is selected by namespaceSelector"
-	case s.current == s.selected && s.failing == nil:
-		ready.Reason, ready.Message = v1alpha1.ReasonCurrent, "Pods can pull from every registry"
-	case s.current == s.selected:
-		ready.Reason, ready.Message = v1alpha1.ReasonRefreshFailing, "The tokens in use are good, but cannot be refreshed: "+s.where
-	default:
-		ready.Status = metav1.ConditionFalse
-		ready.Reason = v1alpha1.ReasonProgressing
-		ready.Message = "Tokens are being minted"
-		if s.failing != nil {
-			ready.Reason, ready.Message = s.failing.Reason, s.where
-		}
-		if s.expired != "" {
-			ready.Reason, ready.Message = v1alpha1.ReasonExpired, s.expired+": the token has expired; "+ready.Message
-		}
-		if c.Namespace == "" {
-			ready.Message = fmt.Sprintf("%d of %d namespaces cannot pull from every registry: %s", s.selected-s.current, s.selected, ready.Message)
-		}
-	}
-	ready.Message = credential.Truncate(ready.Message)
-	return ready
+	s.failures = s.failures[:min(len(s.failures), maxFailures)]
 }
 
 // earliest leaves out what never comes.

@@ -1,14 +1,15 @@
 package report
 
 import (
-	"k8s.io/client-go/tools/events"
-
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
@@ -41,6 +42,16 @@ func TestReady(t *testing.T) {
 	}
 	unlinked := stand(alive, alive)
 	unlinked.failure = &credential.Failure{Reason: v1alpha1.ReasonLinkFailed, Message: "no"}
+	conflicting := stand(entryStanding{}, entryStanding{})
+	conflicting.failure = &credential.Failure{Reason: v1alpha1.ReasonSecretConflict, Message: "it is somebody's"}
+	rejected := stand(alive, alive)
+	rejected.failure = &credential.Failure{Reason: v1alpha1.ReasonSecretRejected, Message: "a quota"}
+	expiredByQuota := stand(dead, alive)
+	expiredByQuota.failure = rejected.failure
+	tooLarge := stand(entryStanding{}, entryStanding{})
+	tooLarge.failure = &credential.Failure{Reason: v1alpha1.ReasonSecretRejected, Message: "too large", Terminal: true}
+	unanswered := stand(alive, alive)
+	unanswered.generation = 0
 	for name, c := range map[string]struct {
 		targets  map[string]standing
 		status   metav1.ConditionStatus
@@ -57,15 +68,21 @@ func TestReady(t *testing.T) {
 		"no token yet":      {map[string]standing{"x": stand(entryStanding{}, alive)}, metav1.ConditionFalse, v1alpha1.ReasonProgressing, "being minted", 0, false, 2},
 		"terminal":          {map[string]standing{"x": stand(failing(entryStanding{}, true), alive)}, metav1.ConditionFalse, v1alpha1.ReasonAccessDenied, "a: may not", 0, true, 2},
 		"not linked":        {map[string]standing{"x": unlinked}, metav1.ConditionFalse, v1alpha1.ReasonLinkFailed, "x: no", 0, false, 2},
+		"a namespace in conflict beside a good one": {map[string]standing{"x": stand(alive, alive), "y": conflicting}, metav1.ConditionTrue, v1alpha1.ReasonPartial,
+			"1 of 2 namespaces cannot pull from every registry: SecretConflict in y: it is somebody's", 1, false, 2},
+		"every namespace in conflict":                 {map[string]standing{"x": conflicting}, metav1.ConditionFalse, v1alpha1.ReasonSecretConflict, "x: it is somebody's", 0, false, 2},
+		"a namespace not linked beside a good one":    {map[string]standing{"x": stand(alive, alive), "y": unlinked}, metav1.ConditionTrue, v1alpha1.ReasonPartial, "LinkFailed in y: no", 1, false, 2},
+		"a quota beside live tokens":                  {map[string]standing{"x": rejected}, metav1.ConditionTrue, v1alpha1.ReasonRefreshFailing, "x: a quota", 1, false, 2},
+		"a token that a quota let expire":             {map[string]standing{"x": stand(alive, alive), "y": expiredByQuota}, metav1.ConditionTrue, v1alpha1.ReasonPartial, "SecretRejected in y: a quota", 1, false, 2},
+		"what the spec is to blame for, in one":       {map[string]standing{"x": stand(alive, alive), "y": tooLarge}, metav1.ConditionFalse, v1alpha1.ReasonSecretRejected, "y: too large", 1, true, 2},
+		"one that waits beside a good one":            {map[string]standing{"x": stand(alive, alive), "y": stand(entryStanding{}, entryStanding{})}, metav1.ConditionTrue, v1alpha1.ReasonPartial, "Progressing in y", 1, false, 2},
+		"one that has answered no spec yet":           {map[string]standing{"x": stand(alive, alive), "y": unanswered}, metav1.ConditionTrue, v1alpha1.ReasonCurrent, "", 2, false, 0},
+		"the credential's fault beside a namespace's": {map[string]standing{"x": stand(alive, alive), "y": conflicting, "z": stand(failing(dead, false), alive)}, metav1.ConditionFalse, v1alpha1.ReasonExpired, "2 of 3", 1, false, 2},
 		"an older spec served": {map[string]standing{"x": {generation: 1, entries: stand(alive, alive).entries}},
 			metav1.ConditionTrue, v1alpha1.ReasonCurrent, "", 1, false, 1},
 	} {
 		l, cred := ledgerOf(now, c.targets)
-		var selected []string
-		for ns := range c.targets {
-			selected = append(selected, ns)
-		}
-		sum := l.sum(cred, selected, now)
+		sum := l.sum(cred, slices.Sorted(maps.Keys(c.targets)), now)
 		status := &v1alpha1.ClusterCredentialStatus{CredentialStatus: v1alpha1.CredentialStatus{ObservedGeneration: -1}}
 		sum.fill(cred, status)
 		ready := status.Conditions[0]
@@ -75,36 +92,104 @@ func TestReady(t *testing.T) {
 		if live := map[int32]string{0: "", 1: "2/2", 2: "2/2"}[c.current]; live != "" && len(c.targets) == int(c.current) && status.RegistriesCurrent != live {
 			t.Errorf("%s: registries %s", name, status.RegistriesCurrent)
 		}
+		if ready.ObservedGeneration != c.observed {
+			t.Errorf("%s: the condition speaks of generation %d, want %d", name, ready.ObservedGeneration, c.observed)
+		}
 		if status.Namespaces.Current != c.current || (len(status.Conditions) == 2) != c.stalled || status.ObservedGeneration != c.observed {
 			t.Errorf("%s: %d current, %d conditions, observed generation %d", name, status.Namespaces.Current, len(status.Conditions), status.ObservedGeneration)
 		}
 	}
 }
 
-func TestFailuresAreGroupedByReason(t *testing.T) {
+func TestWhatWasNotReachedIsNeverCalledGood(t *testing.T) {
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	alive := func(name string) entryStanding { return entryStanding{name: name, expiresAt: now.Add(time.Hour)} }
+	l, c := ledgerOf(now, map[string]standing{"x": {generation: 2, entries: []entryStanding{alive("a"), alive("b")}}})
+	sum := l.sum(c, []string{"x", "y"}, now)
+	status := &v1alpha1.ClusterCredentialStatus{CredentialStatus: v1alpha1.CredentialStatus{ObservedGeneration: 1, LastHandledRefreshAt: "before"}}
+	sum.fill(c, status)
+	ready := status.Conditions[0]
+	if ready.Reason != v1alpha1.ReasonPartial || ready.ObservedGeneration != 1 || status.ObservedGeneration != 1 || status.LastHandledRefreshAt != "before" {
+		t.Errorf("Ready=%s %s of generation %d: %s", ready.Status, ready.Reason, ready.ObservedGeneration, ready.Message)
+	}
+	if f := status.Failures; len(f) != 1 || f[0].Reason != v1alpha1.ReasonProgressing || fmt.Sprint(f[0].Namespaces) != "[y]" {
+		t.Errorf("failures: %v", status.Failures)
+	}
+}
+
+func TestARefreshIsHandledOnceEveryTargetHasAnswered(t *testing.T) {
+	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	for want, targets := range map[string]map[string]standing{
+		"new":    {"x": {generation: 2, refresh: "new"}, "y": {generation: 2, refresh: "new"}},
+		"before": {"x": {generation: 2, refresh: "new"}, "y": {generation: 2, refresh: "old"}},
+	} {
+		l, c := ledgerOf(now, targets)
+		c.Object.SetAnnotations(map[string]string{v1alpha1.AnnotationRefreshRequestedAt: "new"})
+		status := &v1alpha1.ClusterCredentialStatus{CredentialStatus: v1alpha1.CredentialStatus{LastHandledRefreshAt: "before"}}
+		sum := l.sum(c, []string{"x", "y"}, now)
+		sum.fill(c, status)
+		if status.LastHandledRefreshAt != want {
+			t.Errorf("%v: handled %q, want %q", targets, status.LastHandledRefreshAt, want)
+		}
+	}
+}
+
+func TestATargetAnswersWhenTheCallHasEnded(t *testing.T) {
+	_, c := ledgerOf(time.Time{}, nil)
+	c.Object.SetAnnotations(map[string]string{v1alpha1.AnnotationRefreshRequestedAt: "now"})
+	before := standing{generation: 1, refresh: "before"}
+	for want, s := range map[string]standing{"1 before": {pending: true}, "2 now": {failure: &credential.Failure{Reason: v1alpha1.ReasonAccessDenied}}} {
+		if s.answer(c, before); fmt.Sprint(s.generation, " ", s.refresh) != want {
+			t.Errorf("answered %d %s, want %s", s.generation, s.refresh, want)
+		}
+	}
+}
+
+func TestASuspendedCredentialIsAsGoodAsItsTokens(t *testing.T) {
+	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	entries := func(expiresAt time.Time) standing {
+		return standing{generation: 2, entries: []entryStanding{{name: "a", expiresAt: expiresAt}, {name: "b", expiresAt: expiresAt}}}
+	}
+	for want, s := range map[metav1.ConditionStatus]standing{
+		metav1.ConditionTrue: entries(now.Add(time.Hour)), metav1.ConditionFalse: entries(now), metav1.ConditionUnknown: entries(time.Time{}),
+	} {
+		l, c := ledgerOf(now, map[string]standing{"x": s})
+		c.Spec.Suspend = true
+		sum := l.sum(c, []string{"x"}, now)
+		if ready := sum.ready(c); ready.Status != want || ready.Reason != v1alpha1.ReasonSuspended {
+			t.Errorf("Ready=%s %s, want %s: %s", ready.Status, ready.Reason, want, ready.Message)
+		}
+	}
+}
+
+func TestFailuresAreGroupedByReasonTheMostSevereFirst(t *testing.T) {
+	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	alive := entryStanding{expiresAt: now.Add(time.Hour)}
 	targets := map[string]standing{}
-	var selected []string
-	add := func(reason string, since time.Duration) {
-		ns := fmt.Sprintf("ns-%02d", len(targets))
-		selected = append(selected, ns)
-		targets[ns] = standing{failure: &credential.Failure{Reason: reason, Message: "why"}, failingSince: now.Add(-since)}
+	add := func(reason string, e entryStanding, count int) {
+		for range count {
+			a, b := e, e
+			a.name, b.name = "a", "b"
+			targets[fmt.Sprintf("ns-%02d", len(targets))] = standing{entries: []entryStanding{a, b}, failingSince: now,
+				failure: &credential.Failure{Reason: reason, Message: "why"}}
+		}
 	}
-	for i := range 25 {
-		add(v1alpha1.ReasonSecretConflict, time.Duration(i)*time.Minute)
-	}
+	add("Harmless", alive, 20)
+	add(v1alpha1.ReasonSecretConflict, entryStanding{}, 7)
 	for i := range 11 {
-		add(fmt.Sprintf("Reason%d", i), time.Hour+time.Duration(i)*time.Minute)
+		add(fmt.Sprintf("Rare%02d", i), alive, 1)
 	}
 	l, c := ledgerOf(now, targets)
-	failures := l.sum(c, selected, now).failures
-	if len(failures) != 10 || failures[0].Reason != "Reason10" || failures[0].Count != 1 {
-		t.Errorf("%v", failures)
-	}
-	l, c = ledgerOf(now, targets)
-	sum := l.sum(c, selected[:25], now)
-	if g := sum.failures[0]; sum.conflicting != 25 || len(sum.failures) != 1 || g.Count != 25 || fmt.Sprint(g.Namespaces) != "[ns-24 ns-23 ns-22 ns-21 ns-20]" {
+	sum := l.sum(c, slices.Sorted(maps.Keys(targets)), now)
+	first, second := sum.failures[0], sum.failures[1]
+	if len(sum.failures) != 10 || first.Reason != v1alpha1.ReasonSecretConflict || first.Count != 7 || second.Reason != "Harmless" || second.Count != 20 || sum.conflicting != 7 {
 		t.Errorf("%d conflicting: %v", sum.conflicting, sum.failures)
+	}
+	if got := fmt.Sprint(first.Namespaces); got != "[ns-20 ns-21 ns-22 ns-23 ns-24]" {
+		t.Errorf("it names %s", got)
+	}
+	if got := first.String(); got != "SecretConflict in ns-20, ns-21, ns-22, ns-23, ns-24 and 2 more: why" {
+		t.Errorf("in words: %s", got)
 	}
 }
 
@@ -146,6 +231,45 @@ func TestAStatusOfManyTargetsWhoseTimesAloneHaveChangedIsWrittenOnceAMinute(t *t
 		"more than times":            {status(2, v1alpha1.ReasonThrottled), 11, 0, 0},
 	} {
 		if got := postpone(status(1, ""), c.is, c.selected, c.since); max(got, 0) != c.want {
+			t.Errorf("%s: waits %s, want %s", name, got, c.want)
+		}
+	}
+}
+
+func TestAStatusIsNotComparedWithAnOlderOne(t *testing.T) {
+	l, c := ledgerOf(time.Time{}, nil)
+	r := &StatusReconciler{Ledger: l}
+	c.Object.SetResourceVersion("99")
+	if r.stale(c) {
+		t.Error("stale before anything was written")
+	}
+	c.Object.SetResourceVersion("100")
+	l.writeStatus(c, time.Time{})
+	for version, want := range map[string]bool{"99": true, "100": false, "101": false} {
+		c.Object.SetResourceVersion(version)
+		if r.stale(c) != want {
+			t.Errorf("at version %s after a write of 100: stale is %t", version, !want)
+		}
+	}
+}
+
+func TestARestartAlertsNobody(t *testing.T) {
+	reported := &v1alpha1.ClusterCredentialStatus{CredentialStatus: v1alpha1.CredentialStatus{ObservedGeneration: 1}}
+	first := &v1alpha1.ClusterCredentialStatus{CredentialStatus: v1alpha1.CredentialStatus{ObservedGeneration: -1}}
+	bad := &located{&credential.Failure{}, "a"}
+	for name, c := range map[string]struct {
+		sum  summary
+		was  *v1alpha1.ClusterCredentialStatus
+		want time.Duration
+	}{
+		"never reported":                {summary{unheard: 1, age: time.Second}, first, 4 * time.Second},
+		"reported by another":           {summary{unheard: 1, age: time.Second}, reported, 59 * time.Second},
+		"reported, and bad news":        {summary{unheard: 1, age: 5 * time.Second, failing: bad}, reported, 0},
+		"reported, and all heard of":    {summary{age: time.Second}, reported, 0},
+		"reported, and not heard of":    {summary{unheard: 1, age: time.Minute}, reported, 0},
+		"reported, a namespace's fault": {summary{unheard: 1, age: 5 * time.Second, failingOwn: bad}, reported, 0},
+	} {
+		if got := quiet(c.sum, c.was); max(got, 0) != c.want {
 			t.Errorf("%s: waits %s, want %s", name, got, c.want)
 		}
 	}

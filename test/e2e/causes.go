@@ -23,6 +23,8 @@ const doomed = "app"
 // doom is a cause of a failed pull that a credential could have prevented.
 type doom struct {
 	cause string
+	// variant tells dooms of one cause apart.
+	variant string
 	// prepare sets up a namespace and returns the pod that will fail in it.
 	prepare func(ctx context.Context, e *e2e, namespace, role string) (podOptions, error)
 	// cure is what the events advise or say is done.
@@ -33,6 +35,7 @@ type doom struct {
 
 var dooms = []doom{
 	{cause: v1alpha1.CauseNotCovered, prepare: uncoveredRegistry, cure: "add it to the registries of "},
+	{cause: v1alpha1.CauseNotCovered, variant: "limited", prepare: limitedRegistry, cure: "add it to the registries of "},
 	{cause: v1alpha1.CauseTokenMissing, prepare: noToken, cure: "ecr:GetAuthorizationToken"},
 	{cause: v1alpha1.CauseTokenExpired, prepare: expiredToken, cure: "ecr:GetAuthorizationToken"},
 	{cause: v1alpha1.CauseTokenRefused, prepare: revokedToken, cure: "it is replaced", heals: true},
@@ -54,6 +57,7 @@ func causes(ctx context.Context, e *e2e) (outcome, error) {
 	for _, d := range append(dooms, late) {
 		namespaces = append(namespaces, d.namespace())
 	}
+	defer e.lab.DockerHub.Registry.Reset()
 	defer e.discard(ctx, append(namespaces, bystanding, uncredentialed)...)
 	if err := late.meet(ctx, e); err != nil {
 		return o, err
@@ -103,7 +107,7 @@ func causes(ctx context.Context, e *e2e) (outcome, error) {
 	return o, compareFailures(before, after, want)
 }
 
-func (d doom) namespace() string { return "cause-" + strings.ToLower(d.cause) }
+func (d doom) namespace() string { return "cause-" + strings.ToLower(d.cause) + d.variant }
 
 func (d doom) whom() string {
 	if d.good {

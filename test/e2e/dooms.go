@@ -72,6 +72,13 @@ func uncoveredRegistry(ctx context.Context, e *e2e, namespace, role string) (pod
 	return podOptions{account: own, image: cloud.ECRHost(cloud.DefaultAccount, "us-west-2") + "/" + repository + ":v1"}, err
 }
 
+// limitedRegistry asks everybody who shows no login for patience.
+func limitedRegistry(ctx context.Context, e *e2e, namespace, role string) (podOptions, error) {
+	e.lab.DockerHub.Registry.Set(cloud.Fault{Throttle: -1})
+	_, err := e.serve(ctx, namespace, role, mayPull)
+	return podOptions{account: own, image: "docker.io/team/app:v1"}, err
+}
+
 func noToken(ctx context.Context, e *e2e, namespace, role string) (podOptions, error) {
 	if err := e.identity(ctx, namespace, role, false); err != nil {
 		return podOptions{}, err
