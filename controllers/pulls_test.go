@@ -97,10 +97,10 @@ func names(secrets ...string) func(*corev1.Pod) {
 const unauthorized = "failed to pull and unpack image: failed to resolve reference: unexpected status from HEAD request to https://registry.example/v2/: 401 Unauthorized"
 
 // fail is the event that the kubelet makes.
-func (p *failedPulls) fail(pod *corev1.Pod, text string) {
+func (p *failedPulls) fail(pod *corev1.Pod) {
 	p.Helper()
 	now := metav1.NewTime(p.time.Now())
-	e := kubeletEvent(fmt.Sprintf("Failed to pull image %q: %s", pod.Spec.Containers[0].Image, text))
+	e := kubeletEvent(fmt.Sprintf("Failed to pull image %q: %s", pod.Spec.Containers[0].Image, unauthorized))
 	e.Namespace, e.GenerateName = pod.Namespace, pod.Name+"."
 	e.InvolvedObject = corev1.ObjectReference{Kind: "Pod", APIVersion: "v1", Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID, FieldPath: "spec.containers{app}"}
 	e.FirstTimestamp, e.LastTimestamp, e.Count = now, now, 1
@@ -126,7 +126,7 @@ func (p *failedPulls) settle() {
 	}
 }
 
-func imageIn(region string) string { return host(region) + "/team/app:v1" }
+var westImage = host("eu-west-1") + "/team/app:v1"
 
 func TestARefusedTokenIsReplacedInAllTargetsAndOnceAMinute(t *testing.T) {
 	p, ns := newPulls(t)
@@ -146,7 +146,7 @@ func TestARefusedTokenIsReplacedInAllTargetsAndOnceAMinute(t *testing.T) {
 	p.mint.refuse(before[first][host("eu-west-1")])
 	p.step(time.Minute)
 	for i := range 3 {
-		p.fail(p.pod(ns, fmt.Sprintf("app-%d", i), imageIn("eu-west-1"), names(ns)), unauthorized)
+		p.fail(p.pod(ns, fmt.Sprintf("app-%d", i), westImage, names(ns)))
 	}
 	p.settle()
 	woken := map[credential.Target]bool{}
@@ -190,7 +190,7 @@ func TestARefusedTokenIsReplacedInAllTargetsAndOnceAMinute(t *testing.T) {
 	minted = p.mint.count()
 	for range 5 {
 		p.step(30 * time.Second)
-		p.fail(p.pod(ns, fmt.Sprintf("late-%d", time.Now().UnixNano()), imageIn("eu-west-1"), names(ns)), unauthorized)
+		p.fail(p.pod(ns, fmt.Sprintf("late-%d", time.Now().UnixNano()), westImage, names(ns)))
 		p.settle()
 		for len(p.woken) > 0 {
 			p.run(<-p.woken)
@@ -216,7 +216,7 @@ func TestARefusedTokenThatCannotBeReplacedIsReported(t *testing.T) {
 	before := tokens(t, p.secret(target))
 	p.mint.refuse(before[host("eu-west-1")])
 	p.mint.breakWest(errRefused)
-	p.fail(p.pod(ns, "app", imageIn("eu-west-1"), names(ns)), unauthorized)
+	p.fail(p.pod(ns, "app", westImage, names(ns)))
 	p.settle()
 	p.run(target)
 	if diff := cmp.Diff(before, tokens(t, p.secret(target))); diff != "" {
@@ -241,7 +241,7 @@ func TestAfterARestartTheTokenIsTakenFromTheSecret(t *testing.T) {
 	p.restart()
 	p.lead()
 	p.mint.refuse(refused)
-	p.fail(p.pod(ns, "app", imageIn("eu-west-1"), names(ns)), unauthorized)
+	p.fail(p.pod(ns, "app", westImage, names(ns)))
 	p.settle()
 	p.run(target)
 	if after := tokens(t, p.secret(target))[host("eu-west-1")]; after == refused {
@@ -259,7 +259,7 @@ func TestATokenIsShownOnlyWhereItBelongs(t *testing.T) {
 	secret := p.secret(target)
 	secret.Annotations[pullsecret.AnnotationRegistries] = strings.ReplaceAll(secret.Annotations[pullsecret.AnnotationRegistries], host("eu-west-1"), "evil.example")
 	p.must(p.admin.Update(t.Context(), secret))
-	p.fail(p.pod(ns, "app", "evil.example/team/app:v1", names(ns)), unauthorized)
+	p.fail(p.pod(ns, "app", "evil.example/team/app:v1", names(ns)))
 	p.settle()
 	if len(p.mint.tried) != 0 {
 		t.Errorf("the token was shown to %v", p.mint.tried)

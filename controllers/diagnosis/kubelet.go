@@ -135,7 +135,6 @@ type Image struct {
 }
 
 // ParseImage reads an image reference as container runtimes do.
-
 func ParseImage(ref string) (Image, bool) {
 	parsed, err := name.ParseReference(ref, name.WeakValidation)
 	if err != nil {

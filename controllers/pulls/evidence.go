@@ -36,7 +36,7 @@ type puller struct {
 // holdingOf is what a publication has for an image.
 func holdingOf(p target.Publication, i diagnosis.Image) diagnosis.Holding {
 	c := p.Credential
-	h := diagnosis.Holding{Credential: c.Key.String(), Secret: c.Name}
+	h := diagnosis.Holding{Credential: c.String(), Secret: c.Name}
 	if accounts := c.Spec.ServiceAccounts; accounts != nil {
 		h.Recovers = accounts.RecoverPods == v1alpha1.RecoverPodsEvict
 	}

@@ -64,7 +64,7 @@ var secretChecks = []struct {
 	{CauseOwnerChanged, func(c *credential.Credential, o observed) bool { return !metav1.IsControlledBy(o.secret, c.Object) }},
 	{CauseEntryRemoved, func(c *credential.Credential, o observed) bool {
 		for name := range o.records {
-			if !(c.Entry(name) != nil) {
+			if c.Entry(name) == nil {
 				return true
 			}
 		}

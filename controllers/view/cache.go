@@ -34,8 +34,11 @@ func Options() cache.Options {
 	}
 }
 
-// The kinds of which metadata alone is held.
-const KindSecret, KindNamespace = "Secret", "Namespace"
+// KindSecret and KindNamespace are the kinds of which metadata alone is held.
+const (
+	KindSecret    = "Secret"
+	KindNamespace = "Namespace"
+)
 
 // SecretMetadata is a Secret without its content, to be read.
 func SecretMetadata() *metav1.PartialObjectMetadata { return metadataOf(KindSecret) }
