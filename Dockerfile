@@ -1,5 +1,8 @@
 # syntax=docker/dockerfile:1
-FROM --platform=$BUILDPLATFORM golang:1.26 AS build
+# release/image replaces the tags of the base images by the digests that it finds, and says in labels which they were.
+ARG BUILD_IMAGE=docker.io/library/golang:1.26
+ARG BASE_IMAGE=gcr.io/distroless/static:nonroot
+FROM --platform=$BUILDPLATFORM $BUILD_IMAGE AS build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go/pkg/mod go mod download
@@ -13,12 +16,16 @@ ARG VERSION=dev
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
     GOOS=$TARGETOS GOARCH=$TARGETARCH VERSION=$VERSION cmd/buildenv go build -o /out/regcred ./cmd/regcred
 
-FROM gcr.io/distroless/static:nonroot
+FROM $BASE_IMAGE
 ARG VERSION=dev
+ARG BASE_IMAGE
+ARG BASE_DIGEST=
 LABEL org.opencontainers.image.title=regcred \
       org.opencontainers.image.source=https://github.com/regcred/regcred \
       org.opencontainers.image.licenses=Apache-2.0 \
-      org.opencontainers.image.version=$VERSION
+      org.opencontainers.image.version=$VERSION \
+      org.opencontainers.image.base.name=$BASE_IMAGE \
+      org.opencontainers.image.base.digest=$BASE_DIGEST
 COPY LICENSE /LICENSE
 COPY --from=build /out/regcred /regcred
 # A number, so that runAsNonRoot can be checked without the image's passwd file.

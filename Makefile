@@ -41,6 +41,10 @@ lint: ## Run the linters of .golangci.yml, and that of the workflows.
 	$(TOOL) golangci-lint run ./...
 	$(GO) tool -modfile=tools/actionlint/go.mod actionlint -shellcheck= -pyflakes= .github/workflows/*.yaml
 
+.PHONY: vulncheck
+vulncheck: ## Look for known vulnerabilities in what is linked; needs https://vuln.go.dev.
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@v1.1.4 ./cmd/...
+
 # Compares whole trees, not `git status`, so that it also tells the truth while work is uncommitted.
 .PHONY: verify
 verify: ## Fail if generated or formatted files, go.mod or a linter disagree with what is here.

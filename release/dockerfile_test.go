@@ -32,6 +32,9 @@ func stages(t *testing.T, text string) [][]instruction {
 		if name == "FROM" {
 			all = append(all, nil)
 		}
+		if len(all) == 0 && name == "ARG" {
+			continue
+		}
 		if len(all) == 0 {
 			t.Fatalf("%s before FROM", name)
 		}
@@ -187,8 +190,9 @@ func TestTheImageHasNoShellAndNoRoot(t *testing.T) {
 		}
 		image[i.name] = i.args
 	}
-	if base := image["FROM"]; !regexp.MustCompile(`^gcr\.io/distroless/static(:nonroot)?(@sha256:[0-9a-f]{64})?$`).MatchString(base) {
-		t.Errorf("the image is made from %q, want distroless static, which has no shell", base)
+	base := regexp.MustCompile(`(?m)^ARG BASE_IMAGE=gcr\.io/distroless/static:nonroot(@sha256:[0-9a-f]{64})?$`)
+	if image["FROM"] != "$BASE_IMAGE" || !base.MatchString(read(t, "Dockerfile")) {
+		t.Errorf("the image is made from %q, want distroless static, which has no shell", image["FROM"])
 	}
 	if !numbers.MatchString(image["USER"]) {
 		t.Errorf("the image runs as %q, want numbers, which the kubelet can see not to be root", image["USER"])
@@ -233,5 +237,39 @@ func TestReleaseRefusesAVersionThatIsNone(t *testing.T) {
 	build.Env = append(os.Environ(), "VERSION=1a2b3c4-dirty", "IMAGE=registry.example/regcred", "GO=false", "HELM=false", "KUBECTL=false")
 	if said, err := build.CombinedOutput(); err == nil || !strings.Contains(string(said), "make release VERSION=v1.2.3") {
 		t.Errorf("said %q and ended with %v, want a refusal that says how to name a version", said, err)
+	}
+}
+
+// TestAnImageIsBuiltFromDigests: a docker in front of the real one says what it is asked for.
+func TestAnImageIsBuiltFromDigests(t *testing.T) {
+	bin, asked := t.TempDir(), filepath.Join(t.TempDir(), "asked")
+	digest := "sha256:" + strings.Repeat("1", 64)
+	script := "#!/bin/sh\necho \"$@\" >> " + asked + "\ncase \"$*\" in *imagetools*) echo " + digest + ";; esac\n"
+	if err := os.WriteFile(filepath.Join(bin, "docker"), []byte(script), 0o700); err != nil { //nolint:gosec // it is run
+		t.Fatal(err)
+	}
+	image := exec.CommandContext(t.Context(), "bash", "image")
+	image.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "VERSION=v1.2.3", "IMAGE=registry.example/regcred")
+	if said, err := image.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	raw, err := os.ReadFile(asked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"BUILD_IMAGE=docker.io/library/golang:1.26@" + digest, "BASE_IMAGE=gcr.io/distroless/static:nonroot@" + digest, "BASE_DIGEST=" + digest,
+	} {
+		if !strings.Contains(string(raw), "--build-arg "+want) {
+			t.Errorf("docker was asked:\n%s\nwant %s", raw, want)
+		}
+	}
+}
+
+// TestNothingIsLatest: what is installed from a checkout is a version, the one that the chart installs.
+func TestNothingIsLatest(t *testing.T) {
+	version := regexp.MustCompile(`(?m)^appVersion: (.+)$`).FindStringSubmatch(read(t, "charts/regcred/Chart.yaml"))
+	if version == nil || !strings.Contains(read(t, "config/manager/deployment.yaml"), "image: ghcr.io/regcred/regcred:"+version[1]+"\n") {
+		t.Errorf("config/manager does not install the version %q of the chart", version)
 	}
 }
