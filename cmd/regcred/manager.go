@@ -26,6 +26,9 @@ import (
 // +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
 
+// leaseName is that of the Lease by which one replica works at a time.
+const leaseName = "regcred.regcred.dev"
+
 func newManager(cfg *rest.Config, o options, scope view.Scope) (ctrl.Manager, *view.Caches, error) {
 	scheme := runtime.NewScheme()
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
@@ -53,10 +56,10 @@ func newManager(cfg *rest.Config, o options, scope view.Scope) (ctrl.Manager, *v
 }
 
 func managerOptions(cfg *rest.Config, o options, scope view.Scope, scheme *runtime.Scheme) ctrl.Options {
-	// A client of its own, so that no burst of ours can cost us the Lease, and a deadline well below that of a renewal (10 s).
+	// A client of its own, so that no burst of ours can cost us the Lease, and time for a second try to renew it.
 	lease := rest.CopyConfig(cfg)
 	lease.RateLimiter = nil
-	lease.Timeout = 5 * time.Second
+	lease.Timeout = o.renewDeadline / 2
 	return ctrl.Options{
 		Scheme:                        scheme,
 		Cache:                         scope.CacheOptions(),
@@ -64,8 +67,11 @@ func managerOptions(cfg *rest.Config, o options, scope view.Scope, scheme *runti
 		Metrics:                       metricsOptions(o),
 		HealthProbeBindAddress:        o.probeAddress,
 		LeaderElection:                o.leaderElect,
-		LeaderElectionID:              "regcred.regcred.dev",
+		LeaderElectionID:              leaseName,
 		LeaderElectionNamespace:       o.namespace,
+		LeaseDuration:                 &o.leaseDuration,
+		RenewDeadline:                 &o.renewDeadline,
+		RetryPeriod:                   &o.retryPeriod,
 		LeaderElectionConfig:          lease,
 		LeaderElectionReleaseOnCancel: true,
 	}

@@ -14,7 +14,7 @@ import (
 func TestNoBurstOfOursCanCostUsTheLease(t *testing.T) {
 	limiter := flowcontrol.NewTokenBucketRateLimiter(1, 1)
 	cfg := &rest.Config{Host: "https://api.example", RateLimiter: limiter}
-	got := managerOptions(cfg, options{leaderElect: true, namespace: "home"}, view.Scope{}, runtime.NewScheme())
+	got := managerOptions(cfg, options{leaderElect: true, namespace: "home", renewDeadline: 10 * time.Second}, view.Scope{}, runtime.NewScheme())
 	lease := got.LeaderElectionConfig
 	if lease == nil || lease == cfg || lease.RateLimiter == limiter || lease.Host != cfg.Host {
 		t.Error("the Lease shares the rate limiter of everything else")

@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/wait"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -12,13 +15,21 @@ import (
 	"github.com/regcred/regcred/controllers/view"
 )
 
-// unlink is all that a process with --unlink does. It needs the rights to list and to patch ServiceAccounts, and no others.
+// unlink is all that a process with --unlink does. It needs the rights to list and to patch ServiceAccounts, and no others. It waits for
+// them: an uninstall that starts its hooks in any order may start the Job before its binding.
 func unlink(ctx context.Context, cfg *rest.Config, scope view.Scope) error {
 	c, err := newClient(cfg, client.Options{Scheme: clientgoscheme.Scheme})
 	if err != nil {
 		return err
 	}
-	removed, err := link.Unlink(ctx, c, scope.EachNamespace(), scope.Keeps)
+	removed := 0
+	var failure error
+	_ = wait.PollUntilContextTimeout(ctx, 2*time.Second, patience, true, func(ctx context.Context) (bool, error) {
+		var now int
+		now, failure = link.Unlink(ctx, c, scope.EachNamespace(), scope.Keeps)
+		removed += now
+		return !apierrors.IsForbidden(failure), nil
+	})
 	ctrl.Log.Info("Links were removed", "version", version, "links", removed)
-	return err
+	return failure
 }

@@ -25,7 +25,7 @@ func installCRDs(t *testing.T) {
 
 // credentials are values with one cluster-wide credential for the namespaces with the label.
 func credentials(name, label string) string {
-	return fmt.Sprintf(`{"credentials":[{"name":%q,"spec":{"namespaceSelector":{"matchLabels":{"team":%q}},`+
+	return fmt.Sprintf(`{"credentialsKeep":false,"credentials":[{"name":%q,"spec":{"namespaceSelector":{"matchLabels":{"team":%q}},`+
 		`"registries":[{"name":"prod","ecr":{"region":"eu-west-1"}}],"serviceAccounts":{"names":["default"]}}}]}`, name, label)
 }
 
@@ -82,7 +82,7 @@ func TestOneInstallDoesEverythingAndAnUpgradeCostsNothing(t *testing.T) {
 	began := time.Now()
 	namespace(t, "upgrade-a", map[string]string{"team": "upgrade"})
 	file := values(t, credentials("upgrade", "upgrade"))
-	install(t, "regcred-system", "--values", file)
+	install(t, "regcred-system", "--values", file, "--set", "metrics.scrapers[0].namespace=monitoring,metrics.scrapers[0].name=prometheus")
 	controller := start(t, "regcred-system", t.Output())
 	before := secret(t, "upgrade-a", "upgrade")
 	linked(t, "upgrade-a", "upgrade")

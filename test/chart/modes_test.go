@@ -13,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -138,7 +137,7 @@ func TestAnInstallForSomeSecretsReadsNoOther(t *testing.T) {
 	})
 }
 
-// metricsAreGuarded scrapes as nobody, as somebody and as Prometheus.
+// metricsAreGuarded scrapes as nobody, as somebody and as the ServiceAccount that metrics.scrapers names.
 func metricsAreGuarded(t *testing.T, controller *lab.Controller) {
 	t.Helper()
 	namespace(t, "monitoring", nil)
@@ -150,13 +149,6 @@ func metricsAreGuarded(t *testing.T, controller *lab.Controller) {
 			token := &authenticationv1.TokenRequest{}
 			must(t, world.Client.SubResource("token").Create(t.Context(), sa, token))
 			bearer = token.Status.Token
-		}
-		if name == "prometheus" {
-			must(t, client.IgnoreAlreadyExists(world.Client.Create(t.Context(), &rbacv1.ClusterRoleBinding{
-				ObjectMeta: metav1.ObjectMeta{Name: "prometheus"},
-				RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "regcred-metrics-reader"},
-				Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: "monitoring", Name: name}},
-			})))
 		}
 		eventually(t, "the right answer for "+name, func() (bool, error) {
 			status, protocol, body := scrape(t, controller.Metrics, bearer)

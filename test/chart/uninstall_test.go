@@ -7,11 +7,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
@@ -215,5 +217,38 @@ func TestAHookThatCannotRunIsReportedAndLeavesNothing(t *testing.T) {
 	nothingIsLeft(t)
 	if out := mustHelm(t, "list", "--all-namespaces", "--filter", "^regcred$", "--short"); out != "" {
 		t.Errorf("there still is a release: %s", out)
+	}
+}
+
+// TestTheHookWaitsForItsRights: where hooks start in any order, the Job may run before its binding is there.
+func TestTheHookWaitsForItsRights(t *testing.T) {
+	namespace(t, "any-order", nil)
+	namespace(t, "any-order-team", nil)
+	kubectl(t, "", "annotate", "serviceaccount", "default", "-n", "any-order-team", "link.regcred.dev/ours=RegistryCredential")
+	kubectl(t, "", "patch", "serviceaccount", "default", "-n", "any-order-team", "-p", `{"imagePullSecrets":[{"name":"ours"}]}`)
+	hooks := documents(t, mustHelm(t, "template", "regcred", "charts/regcred", "--namespace", "any-order", "--show-only", "templates/uninstall.yaml"))
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	ran := make(chan error, 1)
+	go func() {
+		ran <- world.RunPod(ctx, "any-order", map[string]string{"app.kubernetes.io/component": "uninstall"}, t.Output())
+	}()
+	// The Job first, then its ServiceAccount, without which no pod is made, and its rights last.
+	slices.SortFunc(hooks, func(a, b *unstructured.Unstructured) int {
+		place := []string{"Job", "ServiceAccount", "ClusterRole", "ClusterRoleBinding"}
+		return slices.Index(place, a.GetKind()) - slices.Index(place, b.GetKind())
+	})
+	for _, o := range hooks {
+		if strings.Contains(o.GetKind(), "Role") {
+			eventually(t, "the Job to be refused", func() (bool, error) {
+				return len(requests(t, "system:serviceaccount:any-order:regcred-uninstall", began, refused)) > 0, nil
+			})
+		}
+		create(t, o)
+	}
+	must(t, <-ran)
+	if got := links(t, "any-order-team"); len(got) > 0 {
+		t.Errorf("links stay: %q", got)
 	}
 }

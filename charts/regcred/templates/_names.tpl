@@ -13,12 +13,16 @@
 {{- end }}
 {{- end }}
 
+{{- define "regcred.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride }}
+{{- end }}
+
 {{/* Names of cluster-scoped objects hold the namespace too, so that two releases do not meet, unless it is the usual one. */}}
 {{- define "regcred.clusterName" -}}
-{{- if eq .Release.Namespace "regcred-system" }}
+{{- if eq (include "regcred.namespace" .) "regcred-system" }}
 {{- include "regcred.fullname" . }}
 {{- else }}
-{{- printf "%s-%s" (include "regcred.fullname" .) .Release.Namespace }}
+{{- printf "%s-%s" (include "regcred.fullname" .) (include "regcred.namespace" .) }}
 {{- end }}
 {{- end }}
 
@@ -35,59 +39,36 @@ app.kubernetes.io/name: {{ include "regcred.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{/* The labels of every object. Ours take precedence, since selectors rest on them. */}}
 {{- define "regcred.labels" -}}
-{{ include "regcred.selector" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- $own := dict
+  "app.kubernetes.io/version" .Chart.AppVersion
+  "app.kubernetes.io/managed-by" .Release.Service
+  "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_") }}
+{{- merge (include "regcred.selector" . | fromYaml) $own .Values.commonLabels | toYaml }}
 {{- end }}
 
+{{/* Name, namespace and labels of an object: "name" is appended to that of the release; "labels" and "annotations" are further ones. */}}
+{{- define "regcred.metadata" -}}
+name: {{ include "regcred.fullname" .context }}{{ with .name }}-{{ . }}{{ end }}
+namespace: {{ include "regcred.namespace" .context }}
+labels:
+  {{- merge (include "regcred.labels" .context | fromYaml) (default dict .labels) | toYaml | nindent 2 }}
+{{- with .annotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* The image: global.imageRegistry replaces the host, which is what Docker takes for one. */}}
 {{- define "regcred.image" -}}
-{{- if .Values.image.digest }}
-{{- printf "%s@%s" .Values.image.repository .Values.image.digest }}
-{{- else }}
-{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) }}
+{{- $repository := .Values.image.repository }}
+{{- with .Values.global.imageRegistry }}
+{{- $repository = printf "%s/%s" (trimSuffix "/" .) (regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" $repository "") }}
 {{- end }}
+{{- $tag := default .Chart.AppVersion .Values.image.tag }}
+{{- with .Values.image.digest }}
+{{- $tag = printf "%s@%s" $tag . }}
 {{- end }}
-
-{{/* Pod Security restricted, of the pod and of its container. */}}
-{{- define "regcred.podSecurityContext" -}}
-runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
-fsGroup: 65532
-seccompProfile:
-  type: RuntimeDefault
-{{- end }}
-
-{{- define "regcred.securityContext" -}}
-allowPrivilegeEscalation: false
-capabilities:
-  drop: [ALL]
-readOnlyRootFilesystem: true
-{{- end }}
-
-{{/* Values that are good by themselves and not together. */}}
-{{- define "regcred.check" -}}
-{{- if and .Values.allowAmbientIdentity (not .Values.policies.enabled) }}
-{{- fail "allowAmbientIdentity needs policies.enabled: without the policy everybody who may create a RegistryCredential could use the controller's identity" }}
-{{- end }}
-{{- if and .Values.watchNamespaces .Values.credentials }}
-{{- fail "credentials are ClusterRegistryCredentials, which an install with watchNamespaces does not serve: create RegistryCredentials in these namespaces" }}
-{{- end }}
-{{- if and .Values.watchNamespaces .Values.metrics.enabled .Values.metrics.secure }}
-{{- fail "metrics.secure needs a ClusterRole to review tokens, which an install with watchNamespaces must not have: set metrics.secure=false (networkPolicy guards the port) or metrics.enabled=false" }}
-{{- end }}
-{{- if and .Values.metrics.serviceMonitor.enabled (not (and .Values.metrics.enabled .Values.metrics.service.enabled)) }}
-{{- fail "metrics.serviceMonitor.enabled needs metrics.enabled and metrics.service.enabled: use metrics.podMonitor where there is no Service" }}
-{{- end }}
-{{- if and .Values.metrics.podMonitor.enabled .Values.metrics.enabled .Values.metrics.secure (not .Values.metrics.podMonitor.tokenSecret) }}
-{{- fail "metrics.podMonitor.enabled needs metrics.podMonitor.tokenSecret, the token of somebody who may get /metrics, or metrics.secure=false: a PodMonitor cannot name Prometheus' own token" }}
-{{- end }}
-{{- range .Values.credentials }}
-{{- $secret := default .name .spec.secretName }}
-{{- if and $.Values.secretNames (not (has $secret $.Values.secretNames)) }}
-{{- fail (printf "credentials: %s is not among secretNames, and so could not be served: add it there" $secret) }}
-{{- end }}
-{{- end }}
+{{- printf "%s:%s" $repository $tag }}
 {{- end }}

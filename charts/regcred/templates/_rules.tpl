@@ -62,5 +62,5 @@ roleRef:
 subjects:
 - kind: ServiceAccount
   name: {{ include "regcred.serviceAccountName" .context }}
-  namespace: {{ .context.Release.Namespace }}
+  namespace: {{ include "regcred.namespace" .context }}
 {{- end }}
