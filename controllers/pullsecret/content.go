@@ -45,14 +45,13 @@ func AuthsOf(t providers.Token) Auths {
 // (kubernetes pkg/credentialprovider/keyring.go, docker/cli).
 const DockerHub = "https://index.docker.io/v1/"
 
-// Key is the key of a registry host in a docker config.
+// Key is the key of a registry host in a docker config. Other names of Docker Hub than that in an image reference stay as they are: a
+// source has written them for somebody who looks for them.
 func Key(host string) string {
-	switch host {
-	case "docker.io", "index.docker.io", "registry-1.docker.io":
+	if host == "docker.io" {
 		return DockerHub
-	default:
-		return host
 	}
+	return host
 }
 
 // ErrUnreadable is of a content that nobody here has written.

@@ -8,7 +8,15 @@ import (
 	"strings"
 
 	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/internal/secretdata"
 )
+
+// file is a docker config in a Secret.
+type file struct {
+	secret *providers.Secret
+	key    string
+	auths  map[string]json.RawMessage
+}
 
 // entry is an entry of a docker config. What it may hold beside these is not for the kubelet.
 type entry struct {
@@ -19,19 +27,41 @@ type entry struct {
 	RegistryToken string `json:"registrytoken"`
 }
 
-func readDockerConfig(secret *providers.Secret, raw []byte, chosen []string) ([]providers.Login, error) {
+// readFile reads a docker config: with auths, or of the legacy type, which is nothing else than its auths.
+func readFile(secret *providers.Secret, data map[string][]byte, key string) (file, error) {
+	raw, err := secretdata.Document(secret, data, key)
+	if err != nil {
+		return file{}, err
+	}
+	f := file{secret: secret, key: key}
 	// An entry is read when it is wanted, so that another that is broken does no harm.
-	var config struct {
-		Auths map[string]json.RawMessage `json:"auths"`
+	if key == keyLegacyConfig {
+		if json.Unmarshal(raw, &f.auths) != nil {
+			return file{}, invalid(`%s of %s is not the JSON of a legacy docker config: it must be {"<host>": {"auth": "<base64 of username:password>"}}`,
+				key, secret)
+		}
+		if _, ok := f.auths["auths"]; ok && len(f.auths) == 1 {
+			return file{}, invalid("%s of %s is a docker config of the newer kind: put it under the key %s", key, secret, keyDockerConfig)
+		}
+	} else {
+		var config struct {
+			Auths map[string]json.RawMessage `json:"auths"`
+		}
+		if json.Unmarshal(raw, &config) != nil {
+			return file{}, invalid(`%s of %s is not the JSON of a docker config: it must be {"auths": {"<host>": {"auth": "<base64 of username:password>"}}}`,
+				key, secret)
+		}
+		f.auths = config.Auths
 	}
-	if json.Unmarshal(raw, &config) != nil {
-		return nil, invalid(`%s of %s is not the JSON of a docker config: it must be {"auths": {"<host>": {"auth": "<base64 of username:password>"}}}`,
-			keyDockerConfig, secret)
+	if len(f.auths) == 0 {
+		return file{}, invalid("%s of %s has no auths: add an entry for each registry", key, secret)
 	}
-	if len(config.Auths) == 0 {
-		return nil, invalid("%s of %s has no auths: add an entry for each registry", keyDockerConfig, secret)
-	}
-	places, err := placesOf(secret, config.Auths, len(chosen) == 0)
+	return f, nil
+}
+
+// logins takes those for the chosen hosts out of the file; all if none is chosen.
+func (f file) logins(chosen []string) ([]providers.Login, error) {
+	places, err := f.places(len(chosen) == 0)
 	if err != nil {
 		return nil, err
 	}
@@ -42,17 +72,17 @@ func readDockerConfig(secret *providers.Secret, raw []byte, chosen []string) ([]
 	for _, host := range chosen {
 		found := choose(places, host)
 		if len(found) == 0 {
-			return nil, invalid("%s of %s has no entry for %s: add it, or correct static.host", keyDockerConfig, secret, host)
+			return nil, invalid("%s of %s has no entry for %s: add it, or correct static.host", f.key, f.secret, host)
 		}
 		wanted = append(wanted, found...)
 	}
 	credentials := make([]credential, len(wanted))
 	for i, w := range wanted {
-		if credentials[i], err = readEntry(secret, w.place, config.Auths[w.key]); err != nil {
+		if credentials[i], err = f.read(w); err != nil {
 			return nil, err
 		}
 	}
-	return grouped(secret, credentials)
+	return f.grouped(credentials)
 }
 
 // source is a place and the key of the entry that says what to log in with.
@@ -61,22 +91,22 @@ type source struct {
 	key   string
 }
 
-// placesOf reads the keys of all entries, in an order that is the same every time: the kubelet's, in which what is more specific goes
+// places reads the keys of all entries, in an order that is the same every time: the kubelet's, in which what is more specific goes
 // first. A key that names no place is an error if all are wanted.
-func placesOf(secret *providers.Secret, auths map[string]json.RawMessage, all bool) ([]source, error) {
+func (f file) places(all bool) ([]source, error) {
 	var places []source
-	for _, key := range slices.Backward(slices.Sorted(maps.Keys(auths))) {
+	for _, key := range slices.Backward(slices.Sorted(maps.Keys(f.auths))) {
 		p, ok := parsePlace(key)
 		switch {
 		case !ok && all:
 			return nil, invalid("%s of %s has an entry for what is no registry host: use hosts such as registry.example.com:5000, "+
-				"*.example.com or registry.example.com/team in lower case, or choose the others by static.hosts", keyDockerConfig, secret)
+				"*.example.com or registry.example.com/team in lower case, or choose the others by static.hosts", f.key, f.secret)
 		case ok && !p.isLoginState():
 			places = append(places, source{p, key})
 		}
 	}
 	if all && len(places) == 0 {
-		return nil, invalid("%s of %s has no auths for a registry: add an entry for each", keyDockerConfig, secret)
+		return nil, invalid("%s of %s has no auths for a registry: add an entry for each", f.key, f.secret)
 	}
 	return places, nil
 }
@@ -100,34 +130,40 @@ func choose(places []source, host string) []source {
 	return nil
 }
 
-// readEntry reads an entry as the kubelet does: auth goes before username and password (kubernetes pkg/credentialprovider/config.go).
-func readEntry(secret *providers.Secret, p place, raw json.RawMessage) (credential, error) {
+// read reads an entry as the kubelet does: auth goes before username and password (kubernetes pkg/credentialprovider/config.go).
+func (f file) read(s source) (credential, error) {
 	var e entry
-	if json.Unmarshal(raw, &e) != nil {
-		return credential{}, invalid("the entry for %s in %s of %s is not that of a docker config: give it auth, or username and password",
-			p, keyDockerConfig, secret)
+	p := s.place
+	if json.Unmarshal(f.auths[s.key], &e) != nil {
+		return credential{}, invalid("the entry for %s in %s of %s is not that of a docker config: give it auth, or username and password", p, f.key, f.secret)
 	}
 	if e.Auth != "" {
 		var ok bool
 		if e.Username, e.Password, ok = decodeAuth(e.Auth); !ok {
-			return credential{}, invalid("auth of %s in %s of %s is not base64 of username:password: correct it", p, keyDockerConfig, secret)
+			return credential{}, invalid("auth of %s in %s of %s is not base64 of username:password: correct it", p, f.key, f.secret)
+		}
+	}
+	for what, text := range map[string]*string{"username": &e.Username, "password": &e.Password} {
+		var fault string
+		if *text, fault = secretdata.Fault(*text); fault != "" {
+			return credential{}, invalid("the %s of %s in %s of %s %s", what, p, f.key, f.secret, fault)
 		}
 	}
 	switch {
 	case e.Username != "" && e.Password != "" && !strings.Contains(e.Username, ":"):
-		return credential{e.Username, providers.Sensitive(e.Password), p}, nil
+		return credential{e.Username, providers.Sensitive(e.Password), p, s.key}, nil
 	case e.Username != "" && e.Password != "":
-		return credential{}, invalid("the username of %s in %s of %s has a colon in it, which no username can have: correct it", p, keyDockerConfig, secret)
+		return credential{}, invalid("the username of %s in %s of %s has a colon in it, which no username can have: correct it", p, f.key, f.secret)
 	case e.IdentityToken != "" || e.RegistryToken != "":
 		return credential{}, invalid("the entry for %s in %s of %s has a token of a docker login only, which the kubelet cannot use: "+
-			"give it username and password", p, keyDockerConfig, secret)
+			"give it username and password", p, f.key, f.secret)
 	default:
 		return credential{}, invalid("the entry for %s in %s of %s lacks username and password: on a machine with a credential store, "+
-			"docker login does not write them there; use kubectl create secret docker-registry", p, keyDockerConfig, secret)
+			"docker login does not write them there; use kubectl create secret docker-registry", p, f.key, f.secret)
 	}
 }
 
-// decodeAuth takes padded and unpadded base64, as the kubelet does.
+// decodeAuth takes padded and unpadded base64, in one line or wrapped, as the kubelet does.
 func decodeAuth(auth string) (username, password string, ok bool) {
 	decoded, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(strings.TrimSpace(auth), "="))
 	if err != nil {

@@ -14,6 +14,9 @@ import (
 // dockerHub is Docker Hub's name in an image reference. It has others in docker configs.
 const dockerHub = "docker.io"
 
+// dockerHubKey is what docker.io becomes in a docker config.
+const dockerHubKey = "https://index.docker.io/v1/"
+
 // maxPlace is longer than any image reference (distribution specification: 255 characters, and a host).
 const maxPlace = 512
 
@@ -62,6 +65,15 @@ func canonical(host string) string {
 	default:
 		return host
 	}
+}
+
+// aliases are the key itself where it is one of Docker Hub's other names: tools look for the one that they know (argocd-image-updater for
+// registry-1.docker.io). The usual key is published in any case.
+func (p place) aliases(key string) []string {
+	if p.host != dockerHub || p.path != "" || key == dockerHub || key == dockerHubKey {
+		return nil
+	}
+	return []string{key}
 }
 
 // isLoginState says whether an entry is none of a registry: `docker login` by a browser notes its own session beside Docker Hub's entry

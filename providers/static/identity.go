@@ -6,13 +6,15 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/internal/secretdata"
 )
 
-// The keys of a Secret are those of the types kubernetes.io/basic-auth and kubernetes.io/dockerconfigjson.
+// The keys of a Secret are those of the types kubernetes.io/basic-auth, kubernetes.io/dockerconfigjson and kubernetes.io/dockercfg.
 const (
 	keyUsername     = "username"
 	keyPassword     = "password"
 	keyDockerConfig = ".dockerconfigjson"
+	keyLegacyConfig = ".dockercfg"
 )
 
 // maxHosts is what the status of an entry can name.
@@ -20,74 +22,81 @@ const maxHosts = 64
 
 // read takes the logins for the chosen hosts out of a Secret. Its errors name the Secret and the key, and never what is in it.
 func read(secret *providers.Secret, data map[string][]byte, chosen []string) ([]providers.Login, error) {
-	_, hasUsername := data[keyUsername]
-	_, hasPassword := data[keyPassword]
-	config, hasConfig := data[keyDockerConfig]
+	var kinds []string
+	for _, key := range []string{keyDockerConfig, keyLegacyConfig, keyUsername, keyPassword} {
+		if _, ok := data[key]; ok && (key != keyPassword || !slices.Contains(kinds, keyUsername)) {
+			kinds = append(kinds, key)
+		}
+	}
 	switch {
-	case hasConfig && (hasUsername || hasPassword):
-		return nil, invalid("%s has the key %s and %s or %s, too: remove one or the other", secret, keyDockerConfig, keyUsername, keyPassword)
-	case hasConfig:
-		return readDockerConfig(secret, config, chosen)
-	case hasUsername || hasPassword:
-		return readPassword(secret, data, chosen)
-	default:
+	case len(kinds) > 1:
+		return nil, invalid("%s has the keys %s: remove all but those of one kind", secret, strings.Join(kinds, " and "))
+	case len(kinds) == 0:
 		return nil, invalid("%s lacks the keys %s and %s, or %s: add them", secret, keyUsername, keyPassword, keyDockerConfig)
+	case kinds[0] == keyDockerConfig, kinds[0] == keyLegacyConfig:
+		f, err := readFile(secret, data, kinds[0])
+		if err != nil {
+			return nil, err
+		}
+		return f.logins(chosen)
+	default:
+		return readPassword(secret, data, chosen)
 	}
 }
 
 func readPassword(secret *providers.Secret, data map[string][]byte, chosen []string) ([]providers.Login, error) {
-	username, password := line(data[keyUsername]), line(data[keyPassword])
-	if username == "" {
-		return nil, invalid("%s lacks the key %s: add it", secret, keyUsername)
+	values := map[string]string{}
+	for _, key := range []string{keyUsername, keyPassword} {
+		var err error
+		if values[key], err = secretdata.Line(secret, data, key); err != nil {
+			return nil, err
+		}
+		if values[key] == "" {
+			return nil, invalid("%s lacks the key %s: add it", secret, key)
+		}
 	}
-	if password == "" {
-		return nil, invalid("%s lacks the key %s: add it", secret, keyPassword)
-	}
-	if strings.Contains(username, ":") {
+	if strings.Contains(values[keyUsername], ":") {
 		return nil, invalid("the key %s of %s has a colon in it, which no username can have: correct it", keyUsername, secret)
 	}
 	if len(chosen) == 0 {
 		return nil, providers.Errorf(v1alpha1.ReasonInvalidRequest,
 			"static.host is needed: %s has a username and password, and does not say for which registry", secret)
 	}
-	return []providers.Login{{Username: username, Password: providers.Sensitive(password), Hosts: chosen}}, nil
+	return []providers.Login{{Username: values[keyUsername], Password: providers.Sensitive(values[keyPassword]), Hosts: chosen}}, nil
 }
 
-// line is a value without the end of the line that an editor or echo has left on it, as `docker login --password-stdin` reads it.
-func line(value []byte) string {
-	return strings.TrimSuffix(strings.TrimSuffix(string(value), "\n"), "\r")
-}
-
-// credential is a username and password for one place.
+// credential is a username and password for one place, which the source names by a key.
 type credential struct {
 	username string
 	password providers.Sensitive
 	place    place
+	key      string
 }
 
 // grouped makes one login of what has the same username and password. One place can have one login only: a docker config, as a map,
-// has no room for a second.
-func grouped(secret *providers.Secret, credentials []credential) ([]providers.Login, error) {
+// has no room for a second. Where a place has a name of its own in the source that others look for, it is published under that, too.
+func (f file) grouped(credentials []credential) ([]providers.Login, error) {
 	var logins []providers.Login
-	claimed := map[place]int{}
+	claimed := map[string]int{}
 	for _, c := range credentials {
 		at := slices.IndexFunc(logins, func(l providers.Login) bool { return l.Username == c.username && l.Password == c.password })
 		if at < 0 {
 			at = len(logins)
 			logins = append(logins, providers.Login{Username: c.username, Password: c.password})
 		}
-		if other, ok := claimed[c.place]; ok {
-			if other != at {
-				return nil, invalid("%s of %s has two different entries for %s: remove one", keyDockerConfig, secret, c.place)
-			}
-			continue
+		if other, ok := claimed[c.place.String()]; ok && other != at {
+			return nil, invalid("%s of %s has two different entries for %s: remove one", f.key, f.secret, c.place)
 		}
-		claimed[c.place] = at
-		logins[at].Hosts = append(logins[at].Hosts, c.place.String())
+		for _, name := range append([]string{c.place.String()}, c.place.aliases(c.key)...) {
+			if _, ok := claimed[name]; !ok {
+				claimed[name] = at
+				logins[at].Hosts = append(logins[at].Hosts, name)
+			}
+		}
 	}
 	if len(claimed) > maxHosts {
 		return nil, invalid("%s of %s has entries for %d hosts, and %d are possible: choose by static.hosts, in several registry entries",
-			keyDockerConfig, secret, len(claimed), maxHosts)
+			f.key, f.secret, len(claimed), maxHosts)
 	}
 	return logins, nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -63,6 +64,8 @@ func auth(user string) string {
 	return fmt.Sprintf(`{"auth":%q}`, base64.StdEncoding.EncodeToString([]byte(user+":"+canary+user)))
 }
 
+func encoded(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
+
 // signed is a JWT that ends after the life.
 func signed(life time.Duration) string {
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"exp": now.Add(life).Unix(), "canary": canary}).SignedString([]byte("k"))
@@ -112,8 +115,8 @@ func TestTheEndOfALineIsNoPartOfAPassword(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	token, err := ask(t, v1alpha1.Static{Host: "docker.io"}, map[string]string{"username": "ci", "password": " secret \n\n"})
-	if err != nil || token.Logins[0].Password != " secret \n" {
+	token, err := ask(t, v1alpha1.Static{Host: "docker.io"}, map[string]string{"username": "ci", "password": " secret \n"})
+	if err != nil || token.Logins[0].Password != " secret " {
 		t.Errorf("more than the end of the line was taken: %v", err)
 	}
 }
@@ -149,6 +152,64 @@ func TestADockerConfigIsPublishedAsTheKubeletReadsIt(t *testing.T) {
 	}
 	if len(token.Logins) != len(want) {
 		t.Errorf("%d logins, want one for each of %d users", len(token.Logins), len(want))
+	}
+}
+
+// Docker Hub has many names, and tools look for the one that they know.
+func TestDockerHubsKeysStayAsTheSourceWritesThem(t *testing.T) {
+	for name, c := range map[string]struct {
+		keys []string
+		want []string
+	}{
+		"the usual":      {[]string{"https://index.docker.io/v1/"}, []string{"docker.io"}},
+		"both":           {[]string{"https://index.docker.io/v1/", "https://registry-1.docker.io"}, []string{"docker.io", "https://registry-1.docker.io"}},
+		"another alone":  {[]string{"registry-1.docker.io"}, []string{"docker.io", "registry-1.docker.io"}},
+		"with a version": {[]string{"https://registry-1.docker.io/v2/", "index.docker.io"}, []string{"docker.io", "https://registry-1.docker.io/v2/", "index.docker.io"}},
+		"with a path":    {[]string{"https://index.docker.io/v1/team"}, []string{"docker.io/team"}},
+	} {
+		entries := map[string]string{}
+		for _, key := range c.keys {
+			entries[key] = auth("hub")
+		}
+		for kind, spec := range map[string]v1alpha1.Static{"all": {}, "chosen": {Host: "docker.io"}} {
+			token, err := ask(t, spec, config(entries))
+			if err != nil {
+				t.Errorf("%s, %s: %v", name, kind, err)
+				continue
+			}
+			got := token.Hosts()
+			slices.Sort(got[1:])
+			slices.Sort(c.want[1:])
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("%s, %s (-want +got):\n%s", name, kind, diff)
+			}
+		}
+	}
+}
+
+func TestTheLegacyConfigIsASource(t *testing.T) {
+	token, err := ask(t, v1alpha1.Static{}, map[string]string{".dockercfg": `{"quay.io":` + auth("bot") + `,"https://index.docker.io/v1/":` + auth("hub") + `}`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string][]string{"hub": {"docker.io"}, "bot": {"quay.io"}}, places(token)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// What an editor or `echo … | base64` leaves in a docker config is no part of a credential; what has been wrapped is.
+func TestACredentialIsWhatSomebodyTyped(t *testing.T) {
+	for name, c := range map[string]struct{ entry, password string }{
+		"wrapped":              {`{"auth":"Y2FzZS1ib3Q6\nY2FzZS1wYXNzd29yZA=="}`, "case-password"},
+		"colon, dollar, ö":     {`{"auth":"Y2FzZS1ib3Q6cGE6c3Mkd29yZMO8"}`, "pa:ss$wordü"},
+		"line feed in auth":    {`{"auth":"Y2FzZS1ib3Q6Y2FzZS1wYXNzd29yZAo="}`, "case-password"},
+		"CR and LF in auth":    {`{"auth":"Y2FzZS1ib3Q6Y2FzZS1wYXNzd29yZA0K"}`, "case-password"},
+		"line feed in a field": {`{"username":"case-bot","password":"case-password\n"}`, "case-password"},
+	} {
+		token, err := ask(t, v1alpha1.Static{}, config(map[string]string{"registry.example.com": c.entry}))
+		if err != nil || token.Logins[0].Username != "case-bot" || token.Logins[0].Password.Reveal() != c.password {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
