@@ -2,7 +2,7 @@ package main
 
 import (
 	"flag"
-	"fmt"
+	"strings"
 
 	"k8s.io/utils/clock"
 
@@ -21,6 +21,7 @@ import (
 // providerOptions are what the administrator decides about providers.
 type providerOptions struct {
 	acrHostSuffixes         string
+	azureClouds             string
 	artifactoryAudiences    string
 	artifactoryAWSPlatforms string
 	pluginConfig            string
@@ -30,6 +31,8 @@ type providerOptions struct {
 func (o *providerOptions) bind(f *flag.FlagSet) {
 	f.StringVar(&o.acrHostSuffixes, "acr-host-suffixes", "",
 		"Suffixes of Azure container registries that are sent tokens of Microsoft Entra besides Azure's own, separated by commas.")
+	f.StringVar(&o.azureClouds, "azure-clouds", "",
+		"Clouds with a Microsoft Entra of their own, each as <suffix of registries>=<authority>,<audience>,<resource>, separated by semicolons.")
 	f.StringVar(&o.artifactoryAudiences, "artifactory-audiences", "",
 		"Audiences that tokens for JFrog platforms may have besides their URL, such as https://acme.jfrog.io=jfrog, separated by commas.")
 	f.StringVar(&o.artifactoryAWSPlatforms, "artifactory-aws-platforms", "",
@@ -53,9 +56,11 @@ func newProviders(o providerOptions, metrics *broker.Metrics, c clock.PassiveClo
 
 // implementations is where names meet them.
 func implementations(o providerOptions, c clock.PassiveClock) (map[string]providers.Provider, error) {
-	azure, err := acr.New(c, acr.Options{ExtraSuffixes: splitList(o.acrHostSuffixes)})
+	azure, err := acr.New(c, acr.Options{
+		ExtraSuffixes: splitList(o.acrHostSuffixes), Clouds: strings.FieldsFunc(o.azureClouds, func(r rune) bool { return r == ';' }),
+	})
 	if err != nil {
-		return nil, fmt.Errorf("--acr-host-suffixes: %w", err)
+		return nil, err
 	}
 	aws := ecr.Configuration(nil)
 	jfrog, err := artifactory.New(c, artifactory.Options{

@@ -69,7 +69,7 @@ func explainManagedIdentity(a answer, id identity) *providers.Error {
 			"give it one (workload identity, or a managed identity), or name one in identity")
 	case a.status == http.StatusBadRequest:
 		return providers.Errorf(v1alpha1.ReasonIdentityNotFound, "%s failed with HTTP status 400: it is not assigned to the node; "+
-			"assign it, correct acr.clientID or AZURE_CLIENT_ID, or name an identity in identity", action)
+			"assign it, correct acr.managedIdentity, acr.clientID or AZURE_CLIENT_ID, or name an identity in identity", action)
 	case a.status == http.StatusNotFound || a.status == http.StatusGone:
 		return &providers.Error{Reason: v1alpha1.ReasonUnavailable, RetryAfter: a.retryAfter,
 			Err: fmt.Errorf("%s failed with HTTP status %d: the node's identity endpoint is being updated, or the node is not one of Azure's; it is tried again", action, a.status)}

@@ -1,7 +1,7 @@
 package acr
 
 import (
-	"fmt"
+	"errors"
 	"net/url"
 	"os"
 	"slices"
@@ -12,44 +12,42 @@ import (
 	"github.com/regcred/regcred/providers/internal/registryhost"
 )
 
-// flagSuffixes is the flag that fills Options.ExtraSuffixes.
-const flagSuffixes = "--acr-host-suffixes"
+// The flags that fill Options.ExtraSuffixes and Options.Clouds.
+const (
+	flagSuffixes = "--acr-host-suffixes"
+	flagClouds   = "--azure-clouds"
+)
 
-// entra is where Microsoft Entra is in one of Azure's clouds.
+// entra is where Microsoft Entra is in one of Azure's clouds, and what it is asked.
 type entra struct {
 	authority string
 	// audience is what Entra wants the token of a ServiceAccount to be for.
 	audience string
+	// resource is what its own token is for.
+	resource string
 }
+
+// scope is the resource as Entra is asked for it.
+func (e entra) scope() string { return e.resource + "/.default" }
 
 // site is a suffix of registry hosts, and the cloud that it belongs to.
 type site struct {
 	suffix string
 	entra  entra
-	// extra is a suffix that the administrator has added.
+	// extra is a suffix that the administrator has added without saying which cloud it is of.
 	extra bool
 }
+
+// registries is the resource of registries alone, and the same in Azure's own clouds (azcontainerregistry, cloud_config.go). A token of
+// Azure Resource Manager is refused by registries with azureADAuthenticationAsArmPolicy disabled.
+const registries = "https://containerregistry.azure.net"
 
 // azure are Azure's own clouds. Sources: "Azure Container Registry endpoint reference", "National clouds" of the Microsoft identity
 // platform, and "Workload identity federation" for the audiences.
 var azure = []site{
-	{suffix: "azurecr.io", entra: entra{"https://login.microsoftonline.com/", "api://AzureADTokenExchange"}},
-	{suffix: "azurecr.cn", entra: entra{"https://login.partner.microsoftonline.cn/", "api://AzureADTokenExchangeChina"}},
-	{suffix: "azurecr.us", entra: entra{"https://login.microsoftonline.us/", "api://AzureADTokenExchangeUSGov"}},
-}
-
-// sitesOf are Azure's own sites and the administrator's.
-func sitesOf(extra []string) ([]site, error) {
-	sites := slices.Clip(azure)
-	for _, suffix := range extra {
-		suffix = strings.TrimPrefix(suffix, ".")
-		h, err := registryhost.Parse(suffix)
-		if err != nil || h.HasPort() || !strings.Contains(suffix, ".") {
-			return nil, fmt.Errorf("%s: %q is not the suffix of a host: use two labels or more, such as azurecr.example.com", flagSuffixes, suffix)
-		}
-		sites = append(sites, site{suffix: suffix, extra: true})
-	}
-	return sites, nil
+	{suffix: "azurecr.io", entra: entra{"https://login.microsoftonline.com/", "api://AzureADTokenExchange", registries}},
+	{suffix: "azurecr.cn", entra: entra{"https://login.partner.microsoftonline.cn/", "api://AzureADTokenExchangeChina", registries}},
+	{suffix: "azurecr.us", entra: entra{"https://login.microsoftonline.us/", "api://AzureADTokenExchangeUSGov", registries}},
 }
 
 // registry is a login server that a token of Entra may be sent to.
@@ -94,25 +92,27 @@ func entraOfEnvironment() (entra, error) {
 	if authority == "" {
 		return azure[0].entra, nil
 	}
-	u, err := url.Parse(authority)
-	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" {
+	if _, err := authorityOf(authority); err != nil {
 		return entra{}, providers.Errorf(v1alpha1.ReasonInvalidRequest, "%s of the controller is not an https URL: correct it", envAuthorityHost)
 	}
-	for _, s := range azure {
-		if strings.TrimSuffix(authority, "/") == strings.TrimSuffix(s.entra.authority, "/") {
-			return s.entra, nil
-		}
+	i := slices.IndexFunc(azure, func(s site) bool {
+		return strings.TrimSuffix(authority, "/") == strings.TrimSuffix(s.entra.authority, "/")
+	})
+	if i >= 0 {
+		return azure[i].entra, nil
 	}
-	return entra{authority, azure[0].entra.audience}, nil
+	return entra{authority, azure[0].entra.audience, registries}, nil
 }
 
-// hostOf is the host of a URL that is known to be one.
-func hostOf(text string) string {
-	u, err := url.Parse(text)
-	if err != nil {
-		return text
+var errAuthority = errors.New("it is not https:// and a host")
+
+// authorityOf is the host of an authority.
+func authorityOf(authority string) (string, error) {
+	u, err := url.Parse(authority)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" {
+		return "", errAuthority
 	}
-	return u.Host
+	return u.Host, nil
 }
 
 // hosts are the login server and its regional endpoints.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/internal/secretdata"
 )
 
 // The annotations of a ServiceAccount are those of Microsoft Entra Workload ID (https://github.com/Azure/azure-workload-identity);
@@ -43,6 +45,8 @@ type identity struct {
 	explain    func(answer, identity) *providers.Error
 	// name is who it is, in words.
 	name string
+	// client is the ID of the application, where a message needs it.
+	client string
 	// tenant is empty if nobody has named it.
 	tenant string
 	// trust is what a federated credential must say, in words; empty for other identities.
@@ -69,16 +73,23 @@ func (p *Provider) serviceAccount(ctx context.Context, s site, spec *v1alpha1.AC
 	case client == "":
 		return identity{}, providers.Errorf(v1alpha1.ReasonIdentityInvalid,
 			"%s has no client ID: annotate it with %s=<client ID>, or set acr.clientID", sa, annotationClientID)
-	case tenant == "":
+	case tenant == "" && !spec.IdentityBinding:
 		return identity{}, providers.Errorf(v1alpha1.ReasonIdentityInvalid,
 			"%s has no tenant ID: annotate it with %s=<tenant ID>, or set acr.tenantID", sa, annotationTenantID)
 	}
 	if err := checkIDs(sa.String(), client, tenant); err != nil {
 		return identity{}, err
 	}
-	token, err := sa.RequestToken(ctx, s.entra.audience, assertionLife)
+	audience := s.entra.audience
+	if spec.IdentityBinding {
+		audience = bindingAudience
+	}
+	token, err := sa.RequestToken(ctx, audience, assertionLife)
 	if err != nil {
 		return identity{}, err
+	}
+	if spec.IdentityBinding {
+		return p.bound(identity{name: "application " + client + " for " + sa.String(), tenant: tenant}, client, token)
 	}
 	out := identity{
 		name:  "application " + client + " for " + sa.String(),
@@ -92,8 +103,18 @@ func (p *Provider) servicePrincipal(ctx context.Context, s site, spec *v1alpha1.
 	if err != nil {
 		return identity{}, err
 	}
-	client := cmp.Or(spec.ClientID, string(data[envClientID]))
-	tenant := cmp.Or(spec.TenantID, string(data[envTenantID]), os.Getenv(envTenantID))
+	values := map[string]string{}
+	for _, key := range []string{envClientID, envTenantID, keyClientSecret} {
+		if values[key], err = secretdata.Line(secret, data, key); err != nil {
+			return identity{}, err
+		}
+	}
+	certificate, err := secretdata.Document(secret, data, keyClientCertificate)
+	if err != nil {
+		return identity{}, err
+	}
+	client := cmp.Or(spec.ClientID, values[envClientID])
+	tenant := cmp.Or(spec.TenantID, values[envTenantID], os.Getenv(envTenantID))
 	for _, need := range []struct{ value, key, field string }{{client, envClientID, "acr.clientID"}, {tenant, envTenantID, "acr.tenantID"}} {
 		if need.value == "" {
 			return identity{}, providers.Errorf(v1alpha1.ReasonIdentityInvalid, "%s lacks the key %s: add it, or set %s", secret, need.key, need.field)
@@ -105,11 +126,11 @@ func (p *Provider) servicePrincipal(ctx context.Context, s site, spec *v1alpha1.
 	out := identity{wire: p.wire(), explain: explainEntra, tenant: tenant, name: "application " + client + " of " + secret.String()}
 	// Without instance discovery: the authority is one of ours or the administrator's, not one that a user names.
 	switch options := out.wire.options(s.entra.authority); {
-	case len(data[keyClientSecret]) > 0:
-		out.credential, err = azidentity.NewClientSecretCredential(tenant, client, string(data[keyClientSecret]),
+	case values[keyClientSecret] != "":
+		out.credential, err = azidentity.NewClientSecretCredential(tenant, client, values[keyClientSecret],
 			&azidentity.ClientSecretCredentialOptions{ClientOptions: options, DisableInstanceDiscovery: true})
-	case len(data[keyClientCertificate]) > 0:
-		certificates, key, failed := azidentity.ParseCertificates(data[keyClientCertificate], nil)
+	case len(certificate) > 0:
+		certificates, key, failed := azidentity.ParseCertificates(certificate, nil)
 		if failed != nil {
 			return identity{}, badCertificate(secret)
 		}
@@ -129,7 +150,7 @@ func (p *Provider) servicePrincipal(ctx context.Context, s site, spec *v1alpha1.
 func (p *Provider) ambient(s site, spec *v1alpha1.ACR) (identity, error) {
 	client := cmp.Or(spec.ClientID, os.Getenv(envClientID))
 	tenant := cmp.Or(spec.TenantID, os.Getenv(envTenantID))
-	if file := os.Getenv(envFederatedTokenFile); file != "" {
+	if file := os.Getenv(envFederatedTokenFile); file != "" && spec.ManagedIdentity == "" {
 		token, err := os.ReadFile(file) //nolint:gosec // the path comes from the controller's environment, which comes from whoever runs it
 		if err != nil || client == "" || tenant == "" {
 			return identity{}, providers.Errorf(v1alpha1.ReasonIdentityInvalid, "the workload identity of the controller is incomplete: "+
@@ -143,14 +164,34 @@ func (p *Provider) ambient(s site, spec *v1alpha1.ACR) (identity, error) {
 			name:  "application " + client + ", the controller's own identity",
 			trust: "the controller's ServiceAccount as subject and audience " + s.entra.audience,
 		}
+		if os.Getenv(envTokenProxy) != "" {
+			out.tenant = tenant
+			return p.bound(out, client, string(token))
+		}
 		return p.federated(out, s, tenant, client, string(token))
 	}
+	return p.managed(spec.ManagedIdentity, client, tenant)
+}
+
+// managed is a managed identity of the node: the one that the entry names by its resource ID or client ID, or that of the client ID, or
+// the node's own.
+func (p *Provider) managed(named, client, tenant string) (identity, error) {
 	out := identity{
 		wire: &wire{client: p.local}, explain: explainManagedIdentity, tenant: tenant, claims: "{}",
 		name: "the managed identity of the controller's node",
 	}
 	options := azidentity.ManagedIdentityCredentialOptions{ClientOptions: out.wire.options("")}
-	if client != "" {
+	if clientID.MatchString(named) {
+		client = named
+	}
+	switch {
+	case named != client && named != "":
+		if !resourceID.MatchString(named) {
+			return identity{}, providers.Errorf(v1alpha1.ReasonInvalidRequest, "acr.managedIdentity is neither the client ID nor the resource ID of a managed identity: correct it")
+		}
+		options.ID = azidentity.ResourceID(named)
+		out.name = "the managed identity " + named[strings.LastIndexByte(named, '/')+1:]
+	case client != "":
 		if err := checkIDs("the environment of the controller", client, tenant); err != nil {
 			return identity{}, err
 		}
@@ -175,6 +216,9 @@ func (p *Provider) federated(id identity, s site, tenant, client, token string) 
 		ClientOptions: id.wire.options(s.entra.authority), DisableInstanceDiscovery: true})
 	return id, unusable(id, err)
 }
+
+// resourceID is that of a user-assigned managed identity in Azure Resource Manager.
+var resourceID = regexp.MustCompile(`^/subscriptions/[0-9a-fA-F-]{36}/resource[gG]roups/[a-zA-Z0-9._()-]{1,90}/providers/Microsoft\.ManagedIdentity/userAssignedIdentities/[a-zA-Z0-9_-]{3,128}$`)
 
 var (
 	clientID = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)

@@ -36,7 +36,8 @@ func startAzure(t *testing.T) *cloud.Azure {
 	}
 	t.Cleanup(func() { _ = azure.Close() })
 	for _, name := range []string{"AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE", "AZURE_AUTHORITY_HOST", "AZURE_REGIONAL_AUTHORITY_NAME",
-		"IDENTITY_ENDPOINT", "IDENTITY_HEADER", "MSI_ENDPOINT", "IMDS_ENDPOINT"} {
+		"IDENTITY_ENDPOINT", "IDENTITY_HEADER", "MSI_ENDPOINT", "IMDS_ENDPOINT",
+		"AZURE_KUBERNETES_TOKEN_PROXY", "AZURE_KUBERNETES_SNI_NAME", "AZURE_KUBERNETES_CA_FILE"} {
 		t.Setenv(name, "")
 	}
 	addRegistry(t, azure, cloud.AzureRegistry{Host: host, Regions: []string{"westeurope", "eastus"}})

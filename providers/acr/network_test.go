@@ -62,7 +62,7 @@ func TestTheExchangeNamesTheTenantThatIsKnown(t *testing.T) {
 		want     []string
 	}{
 		"ServiceAccount":                      {identity: serviceAccount(annotations, issuer, new([]string)), want: []string{cloud.AzureTenant}},
-		"managed identity":                    {want: nil},
+		"managed identity, by its own token":  {want: []string{cloud.AzureTenant}},
 		"managed identity, told by the entry": {spec: v1alpha1.ACR{TenantID: cloud.AzureTenant}, want: []string{cloud.AzureTenant}},
 	} {
 		wire := &scripted{next: startAzure(t).Transport(), path: exchangePath, answer: with(http.StatusUnauthorized, "")}

@@ -23,23 +23,11 @@ const Name = "acr"
 const (
 	// username says that the password is a refresh token.
 	username = "00000000-0000-0000-0000-000000000000"
-	// scope is for registries alone, and the same in all clouds (azcontainerregistry, cloud_config.go). A token of Azure Resource
-	// Manager is refused by registries with azureADAuthenticationAsArmPolicy disabled.
-	scope = "https://containerregistry.azure.net/.default"
 	// tolerableSkew is how far our clock and the registry's may differ before the expiry of a token is converted from one to the other.
 	tolerableSkew = time.Minute
 	// localDialTimeout bounds the way to the managed identity's endpoint, which is on the node: where there is none, packets vanish.
 	localDialTimeout = 2 * time.Second
 )
-
-// Options are what New takes beside the clock.
-type Options struct {
-	// ExtraSuffixes are host suffixes, such as azurecr.example.com, whose registries are sent tokens of Microsoft Entra as those of
-	// Azure's own suffixes are.
-	ExtraSuffixes []string
-	// Transport reaches everything, the managed identity's endpoint included; nil for the network.
-	Transport http.RoundTripper
-}
 
 // Provider mints ACR refresh tokens: Entra knows the identity, and the registry exchanges Entra's token for its own.
 type Provider struct {
@@ -49,9 +37,9 @@ type Provider struct {
 	remote, local *http.Client
 }
 
-// New returns a provider. It fails if a suffix is none.
+// New returns a provider. It fails if an option makes no sense.
 func New(c clock.PassiveClock, o Options) (*Provider, error) {
-	sites, err := sitesOf(o.ExtraSuffixes)
+	sites, err := o.sites()
 	if err != nil {
 		return nil, err
 	}
@@ -81,11 +69,15 @@ func (p *Provider) Token(ctx context.Context, req providers.Request) (providers.
 		return providers.Token{}, err
 	}
 	// With claims MSAL leaves out the token cache that it has for managed identities. It does not send them to their endpoint.
-	access, err := id.credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{scope}, Claims: id.claims})
+	access, err := id.credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{reg.site.entra.scope()}, Claims: id.claims})
 	if err != nil {
 		return providers.Token{}, id.explain(id.wire.last, id)
 	}
+	id.tenant = tenantOf(access.Token, id.tenant)
 	password, expiresAt, err := p.exchange(ctx, reg, id, access.Token)
+	if err == nil && len(spec.Repositories) > 0 {
+		password, expiresAt, err = p.scoped(ctx, reg, id, password, spec.Repositories)
+	}
 	if err != nil {
 		return providers.Token{}, err
 	}
@@ -97,11 +89,9 @@ func (p *Provider) Token(ctx context.Context, req providers.Request) (providers.
 
 // exchange has the registry turn a token of Entra into a refresh token of its own.
 func (p *Provider) exchange(ctx context.Context, reg registry, id identity, accessToken string) (string, time.Time, error) {
-	w := p.wire()
-	client, err := azcontainerregistry.NewAuthenticationClient(reg.host.URL(),
-		&azcontainerregistry.AuthenticationClientOptions{ClientOptions: w.options(reg.site.entra.authority)})
+	w, client, err := p.client(reg)
 	if err != nil {
-		return "", time.Time{}, providers.Errorf(v1alpha1.ReasonInternal, "no client for the registry %s can be made; please report this as a bug", reg.host)
+		return "", time.Time{}, err
 	}
 	options := &azcontainerregistry.AuthenticationClientExchangeAADAccessTokenForACRRefreshTokenOptions{AccessToken: &accessToken}
 	if id.tenant != "" {
@@ -111,16 +101,21 @@ func (p *Provider) exchange(ctx context.Context, reg registry, id identity, acce
 	if err != nil {
 		return "", time.Time{}, explainExchange(w.last, reg, id)
 	}
-	if out.RefreshToken == nil {
-		return "", time.Time{}, providers.Errorf(v1alpha1.ReasonInvalidResponse, "the registry %s answered without a token", reg.host)
+	claims, err := claimsOf(out.RefreshToken, reg)
+	if err != nil {
+		return "", time.Time{}, err
 	}
-	claims := jwt.RegisteredClaims{}
-	// The registry is who issues the token and who will check it; we only read when it ends.
-	if _, _, err := jwt.NewParser().ParseUnverified(*out.RefreshToken, &claims); err != nil || claims.ExpiresAt == nil {
-		return "", time.Time{}, providers.Errorf(v1alpha1.ReasonInvalidResponse,
-			"the registry %s answered with a token that does not say when it expires", reg.host)
+	return *out.RefreshToken, p.ours(claims.RegisteredClaims, w.last.date), nil
+}
+
+func (p *Provider) client(reg registry) (*wire, *azcontainerregistry.AuthenticationClient, error) {
+	w := p.wire()
+	client, err := azcontainerregistry.NewAuthenticationClient(reg.host.URL(),
+		&azcontainerregistry.AuthenticationClientOptions{ClientOptions: w.options(reg.site.entra.authority)})
+	if err != nil {
+		return nil, nil, providers.Errorf(v1alpha1.ReasonInternal, "no client for the registry %s can be made; please report this as a bug", reg.host)
 	}
-	return *out.RefreshToken, p.ours(claims, w.last.date), nil
+	return w, client, nil
 }
 
 // ours is the expiry by our clock. The registry's is read off its answer or, if a proxy has removed that, off the time of issue.

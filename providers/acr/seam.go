@@ -4,16 +4,12 @@ import (
 	"os"
 
 	"github.com/regcred/regcred/providers"
-	"github.com/regcred/regcred/providers/internal/audience"
 )
 
 // Annotations name an application and its tenant.
 func (*Provider) Annotations() []string {
 	return []string{annotationPullClientID, annotationPullTenantID, annotationClientID, annotationTenantID}
 }
-
-// Audiences are those of Microsoft Entra, in Azure's own clouds.
-func (*Provider) Audiences() []string { return audience.Of[audience.Azure] }
 
 // Cure is how a pull is allowed.
 func (*Provider) Cure() string {
@@ -28,8 +24,13 @@ func (p *Provider) Endpoint(req providers.Request) string {
 	if err != nil {
 		return string(spec.Registry)
 	}
-	if req.Identity.ServiceAccount == nil && req.Identity.Secret == nil && os.Getenv(envFederatedTokenFile) == "" {
+	ambient := req.Identity.ServiceAccount == nil && req.Identity.Secret == nil
+	switch {
+	case ambient && (spec.ManagedIdentity != "" || os.Getenv(envFederatedTokenFile) == ""):
 		return reg.host.String() + " as the controller's node"
+	case spec.IdentityBinding, ambient && os.Getenv(envTokenProxy) != "":
+		return reg.host.String() + " by AKS"
 	}
-	return reg.host.String() + " by " + hostOf(reg.site.entra.authority)
+	authority, _ := authorityOf(reg.site.entra.authority) // checked when it was read
+	return reg.host.String() + " by " + authority
 }

@@ -66,6 +66,8 @@ type Azure struct {
 	managed        []AzureManagedIdentity
 	registries     map[string]AzureRegistry
 	roles          []AzureRoleAssignment
+	clouds         map[string]azureCloud // by suffix
+	tenantIDs      map[string]string     // by domain
 	identityStatus int
 
 	internet *Internet
@@ -81,7 +83,7 @@ func StartAzure(opts AzureOptions) (*Azure, error) {
 		Entra: newFaults(Fault{}), Discovery: newFaults(Fault{}), ManagedIdentity: newFaults(Fault{}), Exchange: newFaults(Fault{}), Registry: newFaults(Fault{}),
 		clock: newClock(opts.Clock, opts.ClockOffset), calls: newCallCounter(), tokens: newAzureTokens(),
 		entraKey: randomData(32), acrKey: randomData(32), identityHeader: newSecret(CanaryEntra, 24),
-		applications: map[string]AzureApplication{}, registries: map[string]AzureRegistry{},
+		applications: map[string]AzureApplication{}, registries: map[string]AzureRegistry{}, clouds: map[string]azureCloud{}, tenantIDs: map[string]string{},
 	}
 	a.SetTokenLife(opts.TokenLife)
 	a.registry = a.azureRegistry()
@@ -112,10 +114,10 @@ func (a *Azure) start(internet *Internet) (err error) {
 }
 
 func (a *Azure) route(host string) (string, bool) {
-	switch host {
-	case AzureAuthority, AzureChinaAuthority, AzureGovernmentAuthority:
+	switch {
+	case a.isAuthority(host):
 		return a.entraServer.address(), true
-	case "169.254.169.254":
+	case host == "169.254.169.254":
 		return a.nodeServer.address(), true
 	}
 	_, ok := a.registryAt(host)
@@ -191,6 +193,63 @@ func (a *Azure) ResetCalls() { a.calls.reset() }
 // SeedImage stores a tiny image in the registry of host and returns its digest.
 func (a *Azure) SeedImage(host, repository, tag string) (digest string, err error) {
 	return a.registry.seed(host, repository, tag)
+}
+
+// AddCloud adds a cloud that is none of Azure's own: the suffix of its registries, the host of its authority, and their resource.
+func (a *Azure) AddCloud(suffix, authority, resource string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.clouds[suffix] = azureCloud{authority, resource}
+}
+
+// azureCloud is one that a test has added.
+type azureCloud struct{ authority, resource string }
+
+func (a *Azure) cloudOf(registry string) (azureCloud, bool) {
+	_, suffix, _ := strings.Cut(registry, ".")
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	c, ok := a.clouds[suffix]
+	return c, ok
+}
+
+func (a *Azure) authorityOf(registry string) string {
+	if c, ok := a.cloudOf(registry); ok {
+		return c.authority
+	}
+	return azureAuthorityOf(registry)
+}
+
+// resourceOf is what a token for a registry is for.
+func (a *Azure) resourceOf(registry string) string {
+	if c, ok := a.cloudOf(registry); ok {
+		return c.resource
+	}
+	return azureRegistryAudience
+}
+
+// isResource says whether there is a resource of this name in any cloud.
+func (a *Azure) isResource(name string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, c := range a.clouds {
+		if c.resource == name {
+			return true
+		}
+	}
+	return azureAudiences[name]
+}
+
+// isAuthority says whether Entra is at the host.
+func (a *Azure) isAuthority(host string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, c := range a.clouds {
+		if c.authority == host {
+			return true
+		}
+	}
+	return host == AzureAuthority || host == AzureChinaAuthority || host == AzureGovernmentAuthority
 }
 
 func azureAuthorityOf(registry string) string {

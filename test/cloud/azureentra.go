@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -116,7 +117,7 @@ func (a *Azure) entraToken(r *request) (http.HandlerFunc, *failure) {
 	// MSAL adds the scopes of OpenID Connect, which mean nothing for an application.
 	scope, _, _ := strings.Cut(form.Get("scope"), " ")
 	audience, ok := strings.CutSuffix(scope, "/.default")
-	if !ok || !azureAudiences[audience] {
+	if !ok || !a.isResource(audience) {
 		return nil, &failure{status: http.StatusBadRequest, code: "AADSTS500011",
 			message: fmt.Sprintf("The resource principal named %s was not found in the tenant named %s.", audience, tenant)}
 	}
@@ -137,6 +138,9 @@ type entraClaims struct {
 
 func (a *Azure) entraIssue(authority, tenant, clientID, audience string, life time.Duration) string {
 	now := a.clock.now()
+	a.mu.Lock()
+	tenant = cmp.Or(a.tenantIDs[tenant], tenant)
+	a.mu.Unlock()
 	return azureSign(a.entraKey, entraClaims{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer: "https://" + authority + "/" + tenant + "/v2.0", Audience: jwt.ClaimStrings{audience},

@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strconv"
@@ -57,10 +58,10 @@ func (a *Azure) managedIdentityToken(r *request) (http.HandlerFunc, *failure) {
 		return nil, &failure{status: status, code: strconv.Itoa(status), message: http.StatusText(status)}
 	}
 	audience := strings.TrimSuffix(query.Get("resource"), "/")
-	if !azureAudiences[audience] {
+	if !a.isResource(audience) {
 		return nil, &failure{status: http.StatusBadRequest, code: "invalid_resource", message: "AADSTS500011: The resource principal was not found in the tenant."}
 	}
-	id, ok := chooseManagedIdentity(managed, query.Get("client_id"))
+	id, ok := chooseManagedIdentity(managed, query.Get("client_id"), cmp.Or(query.Get("msi_res_id"), query.Get("mi_res_id")))
 	if !ok {
 		return nil, invalid("Identity not found")
 	}
@@ -74,8 +75,14 @@ func (a *Azure) managedIdentityToken(r *request) (http.HandlerFunc, *failure) {
 }
 
 // chooseManagedIdentity takes the system-assigned one by default or, if there is none, the only one.
-func chooseManagedIdentity(managed []AzureManagedIdentity, clientID string) (AzureManagedIdentity, bool) {
+func chooseManagedIdentity(managed []AzureManagedIdentity, clientID, resourceID string) (AzureManagedIdentity, bool) {
 	for _, id := range managed {
+		if resourceID != "" {
+			if strings.EqualFold(resourceID, id.ResourceID) {
+				return id, true
+			}
+			continue
+		}
 		if clientID == id.ClientID || clientID == "" && (id.System || len(managed) == 1) {
 			return id, true
 		}

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -69,6 +71,21 @@ func formAsQuery(r *request) {
 	r.URL.RawQuery = query.Encode()
 }
 
+// azureAccessLife is that of a registry's access token, as users have measured it (azure-management-docs PR 29).
+const azureAccessLife = 75 * time.Minute
+
+// signAccessToken makes an access token, which says what it is for.
+func (a *Azure) signAccessToken(b bearer) string {
+	access := make([]map[string]any, len(b.repositories))
+	for i, repository := range b.repositories {
+		access[i] = map[string]any{"type": "repository", "name": repository, "actions": []string{"pull"}}
+	}
+	return azureSign(a.acrKey, jwt.MapClaims{
+		"jti": newSecret(CanaryRealm, 16), "iss": "Azure Container Registry", "aud": b.registry, "sub": b.principal, "grant_type": "access_token",
+		"iat": a.clock.now().Unix(), "exp": b.expires.Unix(), "access": access,
+	})
+}
+
 func (a *Azure) exchange(r *request) (http.HandlerFunc, *failure) {
 	form, _ := url.ParseQuery(string(r.body)) // what does not parse has no grant_type
 	registry, ok := a.registryAt(r.Host)
@@ -88,11 +105,11 @@ func (a *Azure) exchange(r *request) (http.HandlerFunc, *failure) {
 	}
 	audience := claims.Audience[0]
 	switch tenant := form.Get("tenant"); {
-	case audience != azureRegistryAudience && (!registry.AllowARMTokens || !strings.HasPrefix(audience, azureARMAudiences)):
+	case audience != a.resourceOf(registry.Host) && (!registry.AllowARMTokens || !strings.HasPrefix(audience, azureARMAudiences)):
 		return nil, unauthorized
 	case claims.TenantID != registry.Tenant, tenant != "" && tenant != claims.TenantID:
 		return nil, unauthorized
-	case !strings.HasPrefix(claims.Issuer, "https://"+azureAuthorityOf(registry.Host)+"/"):
+	case !strings.HasPrefix(claims.Issuer, "https://"+a.authorityOf(registry.Host)+"/"):
 		return nil, unauthorized
 	case !a.hasRole(registry, claims.AppID):
 		return nil, unauthorized
@@ -105,19 +122,26 @@ func (a *Azure) exchange(r *request) (http.HandlerFunc, *failure) {
 func (a *Azure) azureRegistry() *guardedRegistry {
 	self := func(registry string) string { return registry }
 	realm := &tokenRealm{
-		host: self, path: azureRealmPath, service: self, clock: a.clock,
-		authenticate: func(host, username, password string) (string, *failure) {
-			registry, _ := a.registryAt(host)
-			token, ok := a.liveToken(password)
-			if !ok || username != azureRefreshUser || token.Registry != registry.Host {
-				return "", &failure{status: http.StatusUnauthorized, code: codeUnauthorized, message: azureUnauthorized}
-			}
-			return token.ClientID, nil
-		},
+		host: self, path: azureRealmPath, service: self, clock: a.clock, life: azureAccessLife, sign: a.signAccessToken,
 		may: func(principal, host, repository, _ string) bool {
 			registry, ok := a.registryAt(host)
-			return ok && a.mayPull(registry, principal, repository)
+			clientID, scope, scoped := strings.Cut(principal, " ")
+			return ok && a.mayPull(registry, clientID, repository) && (!scoped || slices.Contains(strings.Fields(scope), repository))
 		},
+	}
+	// An access token is a password, too, for what it is for (Azure/msi-acrpull publishes it as one).
+	realm.authenticate = func(host, username, password string) (string, *failure) {
+		registry, _ := a.registryAt(host)
+		unauthorized := &failure{status: http.StatusUnauthorized, code: codeUnauthorized, message: azureUnauthorized}
+		if b, ok := realm.find(password); ok && username == azureRefreshUser && b.registry == host {
+			clientID, _, _ := strings.Cut(b.principal, " ")
+			return strings.Join(append([]string{clientID}, b.repositories...), " "), nil
+		}
+		token, ok := a.liveToken(password)
+		if !ok || username != azureRefreshUser || token.Registry != registry.Host {
+			return "", unauthorized
+		}
+		return token.ClientID, nil
 	}
 	return &guardedRegistry{
 		namespace: func(host string) (string, bool) {

@@ -30,6 +30,8 @@ type AzureManagedIdentity struct {
 	Tenant, Authority string
 	// System is whether it is the system-assigned one.
 	System bool
+	// ResourceID is its ID in Azure Resource Manager, if it has one.
+	ResourceID string
 }
 
 // AzureRegistry is a registry. Its cloud is that of its suffix.
@@ -92,6 +94,13 @@ func (a *Azure) AddRegistry(r AzureRegistry) error {
 	defer a.mu.Unlock()
 	a.registries[r.Host] = r
 	return nil
+}
+
+// SetTenantID gives a tenant that is named by its domain the ID that its tokens bear.
+func (a *Azure) SetTenantID(domain, id string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.tenantIDs[domain] = id
 }
 
 // AssignRole gives a role.
@@ -162,7 +171,11 @@ func (a *Azure) tenantExists(authority, tenant string) bool {
 		}
 	}
 	for _, r := range a.registries {
-		if r.Tenant == tenant && azureAuthorityOf(r.Host) == authority {
+		own := azureAuthorityOf(r.Host)
+		if _, suffix, _ := strings.Cut(r.Host, "."); a.clouds[suffix].authority != "" {
+			own = a.clouds[suffix].authority
+		}
+		if r.Tenant == tenant && own == authority {
 			return true
 		}
 	}

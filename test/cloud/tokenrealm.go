@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -34,6 +35,11 @@ type tokenRealm struct {
 	authenticate func(registry, username, password string) (principal string, failed *failure)
 	// may says what a principal may do in a repository of the registry.
 	may func(principal, registry, repository, action string) bool
+
+	// life is that of a bearer token; bearerLife if it is 0.
+	life time.Duration
+	// sign makes a bearer token; one that says nothing if it is nil.
+	sign func(bearer) string
 
 	clock *clock
 
@@ -70,7 +76,7 @@ func (t *tokenRealm) answer(registry string, r *http.Request) (http.HandlerFunc,
 	if failed != nil {
 		return nil, failed
 	}
-	b := bearer{registry: registry, principal: principal, expires: t.clock.now().Add(bearerLife)}
+	b := bearer{registry: registry, principal: principal, expires: t.clock.now().Add(cmp.Or(t.life, bearerLife))}
 	for _, scope := range r.URL.Query()["scope"] {
 		kind, rest, _ := strings.Cut(scope, ":")
 		at := strings.LastIndexByte(rest, ':')
@@ -83,6 +89,9 @@ func (t *tokenRealm) answer(registry string, r *http.Request) (http.HandlerFunc,
 		}
 	}
 	token := newSecret(CanaryRealm, 64)
+	if t.sign != nil {
+		token = t.sign(b)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.bearers == nil {
@@ -90,12 +99,20 @@ func (t *tokenRealm) answer(registry string, r *http.Request) (http.HandlerFunc,
 	}
 	t.bearers[sha256.Sum256([]byte(token))] = b
 	return func(w http.ResponseWriter, _ *http.Request) {
-		body, err := json.Marshal(map[string]any{"token": token, "access_token": token, "expires_in": int(bearerLife.Seconds())})
+		body, err := json.Marshal(map[string]any{"token": token, "access_token": token, "expires_in": int(cmp.Or(t.life, bearerLife).Seconds())})
 		if err != nil {
 			panic(err) // these are plain values
 		}
 		writeWhole(w, http.StatusOK, "application/json", body)
 	}, nil
+}
+
+// find is what a live bearer token stands for.
+func (t *tokenRealm) find(token string) (bearer, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	b, ok := t.bearers[sha256.Sum256([]byte(token))]
+	return b, ok && t.clock.now().Before(b.expires)
 }
 
 // guard lets a request through whose bearer token was given out for it.
@@ -104,11 +121,9 @@ func (t *tokenRealm) guard(r registryRequest) *failure {
 	if !ok {
 		return &failure{status: http.StatusUnauthorized, code: codeUnauthorized, message: "authentication required"}
 	}
-	t.mu.Lock()
-	b, ok := t.bearers[sha256.Sum256([]byte(token))]
-	t.mu.Unlock()
+	b, ok := t.find(token)
 	switch {
-	case !ok || b.registry != r.host || !t.clock.now().Before(b.expires):
+	case !ok || b.registry != r.host:
 		return &failure{status: http.StatusUnauthorized, code: codeUnauthorized, message: "authentication required"}
 	case r.action == ActionPing || r.action != ActionPush && slices.Contains(b.repositories, r.repository):
 		return nil
