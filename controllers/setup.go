@@ -60,6 +60,8 @@ type Options struct {
 	Excluded sets.Set[string]
 	// AllowAmbientIdentity lets a RegistryCredential use the controller's own identity.
 	AllowAmbientIdentity bool
+	// DiagnosePulls has failed pulls looked into.
+	DiagnosePulls bool
 }
 
 // Broker is where tokens come from, and who tries them.
@@ -86,6 +88,9 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	status := &report.StatusReconciler{Cache: o.View, Client: mgr.GetClient(), Clock: o.Clock, Ledger: ledger, Excluded: o.Excluded, Events: recorder}
 	if err := setupStatus(mgr, o, status, ledger); err != nil {
 		return err
+	}
+	if !o.DiagnosePulls {
+		return nil
 	}
 	return setupPulls(mgr, o, pulls.New(pulls.Config{
 		Published: targets, Trials: o.Broker, Cache: o.View, Live: mgr.GetAPIReader(), Client: mgr.GetClient(), Clock: o.Clock,

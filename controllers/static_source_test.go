@@ -112,7 +112,7 @@ func (w *hubWorld) start() {
 	w.Helper()
 	ctx, stop := context.WithCancel(w.Context())
 	mgr, err := ctrl.NewManager(cluster.Config, ctrl.Options{
-		Scheme: w.admin.Scheme(), Cache: view.Options(),
+		Scheme: w.admin.Scheme(), Cache: view.Options(nil),
 		NewClient: func(cfg *rest.Config, options client.Options) (client.Client, error) {
 			c, err := client.New(cfg, options)
 			return client.WithFieldOwner(c, pullsecret.FieldManager), err

@@ -60,11 +60,12 @@ func run(ctx context.Context, o options) error {
 	if o.unlink {
 		return unlink(ctx, cfg, scope)
 	}
-	mgr, caches, err := newManager(cfg, o, scope)
+	all, annotations, err := newProviders(o.providers, broker.NewMetrics(metrics.Registry, system), system)
 	if err != nil {
 		return err
 	}
-	all, err := newProviders(o.providers, broker.NewMetrics(metrics.Registry, system), system)
+	scope.Annotations = annotations
+	mgr, caches, err := newManager(cfg, o, scope)
 	if err != nil {
 		return err
 	}
@@ -74,6 +75,7 @@ func run(ctx context.Context, o options) error {
 	err = controllers.Setup(ctx, mgr, controllers.Options{
 		View: caches, Broker: tokens, Clock: system, Metrics: metrics.Registry,
 		Namespace: o.namespace, Excluded: sets.New(splitList(o.excludedNamespaces)...), AllowAmbientIdentity: o.allowAmbientIdentity,
+		DiagnosePulls: o.diagnosePulls,
 	})
 	if meta.IsNoMatchError(err) {
 		return fmt.Errorf("the CustomResourceDefinitions are not installed: kubectl apply -f config/crd: %w", err)

@@ -24,6 +24,7 @@ type options struct {
 	watchNamespaces      string
 	secretNames          string
 	allowAmbientIdentity bool
+	diagnosePulls        bool
 	check                bool
 	unlink               bool
 	printVersion         bool
@@ -54,6 +55,8 @@ func (o *options) bind(f *flag.FlagSet) {
 		"The names of the only Secrets to read and write, separated by commas: those of credentials and of identities. Empty: any.")
 	f.BoolVar(&o.allowAmbientIdentity, "allow-ambient-identity", false,
 		"Let a RegistryCredential without identity use the controller's own. Whoever may create one can then pull what the controller can.")
+	f.BoolVar(&o.diagnosePulls, "diagnose-pulls", true,
+		"Find out why pulls fail, from the events of pods. Without it the controller needs no right to events, pods and evictions.")
 	o.providers.bind(f)
 	f.BoolVar(&o.check, "check", false,
 		"Wait up to a minute until the kinds are served and a controller holds the Lease in --namespace, and exit.")

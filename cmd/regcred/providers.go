@@ -4,6 +4,7 @@ import (
 	"flag"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/clock"
 
 	"github.com/regcred/regcred/providers"
@@ -42,16 +43,22 @@ func (o *providerOptions) bind(f *flag.FlagSet) {
 	f.StringVar(&o.pluginBinDir, "image-credential-provider-bin-dir", "", "The directory of the plugins' executables.")
 }
 
-// newProviders puts around every provider what all of them need.
-func newProviders(o providerOptions, metrics *broker.Metrics, c clock.PassiveClock) (map[string]providers.Provider, error) {
+// newProviders puts around every provider what all of them need. It returns the annotations of ServiceAccounts that they read, too.
+func newProviders(o providerOptions, metrics *broker.Metrics, c clock.PassiveClock) (map[string]providers.Provider, sets.Set[string], error) {
 	all, err := implementations(o, c)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	annotations := sets.New[string]()
+	for _, p := range all {
+		if reads, ok := p.(providers.Annotated); ok {
+			annotations.Insert(reads.Annotations()...)
+		}
 	}
 	for name, p := range all {
 		all[name] = &verify.Verifier{Provider: metrics.Observe(name, p), Observe: metrics.ObserveTrials(name)}
 	}
-	return all, nil
+	return all, annotations, nil
 }
 
 // implementations is where names meet them.

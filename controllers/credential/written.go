@@ -27,3 +27,9 @@ func Linked(sa metav1.Object) []Key {
 	}
 	return keys
 }
+
+// AnnotationCut marks, in memory alone, a ServiceAccount whose list of pull secrets is too long to be held.
+const AnnotationCut = "regcred.dev/cut"
+
+// Cut says whether the list of pull secrets of a ServiceAccount is not held, and so must not be changed.
+func Cut(sa metav1.Object) bool { return sa.GetAnnotations()[AnnotationCut] != "" }

@@ -36,6 +36,11 @@ func Reconcile(ctx context.Context, from client.Reader, to client.Client, t cred
 				return nil, err
 			}
 		}
+		if links && credential.Cut(sa) {
+			unlinked = &credential.Failure{Reason: v1alpha1.ReasonLinkFailed, RetryAfter: credential.RetryAfter, Message: "ServiceAccount " +
+				client.ObjectKeyFromObject(sa).String() + " lists too many imagePullSecrets to be changed: remove those that are not used"}
+			continue
+		}
 		patch := patchFor(t.Credential, sa, links)
 		if patch == nil {
 			continue
@@ -87,6 +92,8 @@ func patchFor(key credential.Key, sa *corev1.ServiceAccount, wanted bool) *servi
 	patch := &serviceAccountPatch{}
 	patch.Metadata.UID, patch.Metadata.ResourceVersion = sa.UID, sa.ResourceVersion
 	switch {
+	case credential.Cut(sa):
+		return nil
 	case wanted && !linked:
 		kind := key.Kind()
 		patch.Metadata.Annotations = map[string]*string{annotation: &kind}

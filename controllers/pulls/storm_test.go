@@ -99,7 +99,7 @@ func newStorm(t *testing.T, pod func(ns string, n int) *corev1.Pod) *storm {
 // informed is the cache that the controller has, which makes reads cost nothing.
 func informed(t *testing.T, p *world) client.Reader {
 	t.Helper()
-	options := view.Options()
+	options := view.Options(nil)
 	options.Scheme = p.admin.Scheme()
 	c, err := cache.New(cluster.Config, options)
 	p.must(err)

@@ -6,30 +6,32 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
-	"github.com/regcred/regcred/controllers/pullsecret"
 )
 
-// Options is what the controllers hold in memory: metadata of the Secrets that carry our label and of namespaces, and
-// ServiceAccounts without what nobody here reads. A read of anything else fails instead of filling the memory.
-func Options() cache.Options {
+// Options is what the controllers hold in memory: metadata of the Secrets that carry our label and of namespaces, and ServiceAccounts
+// without what nobody here reads, which is all of their annotations but those of links and these. A read of anything else fails instead
+// of filling the memory.
+func Options(annotations sets.Set[string]) cache.Options {
 	labelled, err := labels.NewRequirement(v1alpha1.LabelSecret, selection.Exists, nil)
 	if err != nil {
 		panic(err)
 	}
+	t := &transforms{annotations: annotations}
 	return cache.Options{
 		ReaderFailOnMissingInformer: true,
-		DefaultTransform:            cache.TransformStripManagedFields(),
+		DefaultTransform:            t.other,
 		ByObject: map[client.Object]cache.ByObject{
 			SecretMetadata(): {
 				Label:     labels.NewSelector().Add(*labelled),
-				Transform: transformSecret,
+				Transform: t.secret,
 			},
-			NamespaceMetadata():      {Transform: transformNamespace},
-			&corev1.ServiceAccount{}: {Transform: transformServiceAccount},
+			NamespaceMetadata():      {Transform: t.namespace},
+			&corev1.ServiceAccount{}: {Transform: t.serviceAccount},
 		},
 	}
 }
@@ -57,34 +59,4 @@ func MetadataList(kind string) *metav1.PartialObjectMetadataList {
 	l := &metav1.PartialObjectMetadataList{}
 	l.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(kind + "List"))
 	return l
-}
-
-// transformSecret keeps of managedFields only who owns what of the data: that is how tampering is noticed.
-func transformSecret(o any) (any, error) {
-	m, ok := o.(*metav1.PartialObjectMetadata)
-	if !ok {
-		return o, nil
-	}
-	owned, err := pullsecret.Ownership(m)
-	if err != nil {
-		return nil, err
-	}
-	m.ManagedFields = owned
-	delete(m.Annotations, corev1.LastAppliedConfigAnnotation)
-	return m, nil
-}
-
-func transformNamespace(o any) (any, error) {
-	if m, ok := o.(*metav1.PartialObjectMetadata); ok {
-		m.ManagedFields, m.Annotations, m.OwnerReferences = nil, nil, nil
-	}
-	return o, nil
-}
-
-func transformServiceAccount(o any) (any, error) {
-	if sa, ok := o.(*corev1.ServiceAccount); ok {
-		sa.ManagedFields, sa.Secrets, sa.OwnerReferences = nil, nil, nil
-		delete(sa.Annotations, corev1.LastAppliedConfigAnnotation)
-	}
-	return o, nil
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/pullsecret"
@@ -39,7 +40,7 @@ func TestTamperingShowsInManagedFieldsBeforeAndAfterTheCache(t *testing.T) {
 		if name == "unreadable" {
 			continue
 		}
-		cached, err := transformSecret(m.DeepCopy())
+		cached, err := (&transforms{}).secret(m.DeepCopy())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +51,7 @@ func TestTamperingShowsInManagedFieldsBeforeAndAfterTheCache(t *testing.T) {
 }
 
 func TestTheCacheHoldsNoContent(t *testing.T) {
-	options := Options()
+	options := Options(sets.New(roleARN))
 	if !options.ReaderFailOnMissingInformer {
 		t.Error("reading a kind that nobody planned would fill the memory")
 	}
@@ -68,7 +69,7 @@ func TestTheCacheHoldsNoContent(t *testing.T) {
 	}
 	sa := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{managed("a", "{}")}, Annotations: map[string]string{
 		corev1.LastAppliedConfigAnnotation: "x", "eks.amazonaws.com/role-arn": "y"}}, ImagePullSecrets: []corev1.LocalObjectReference{{Name: "a"}}}
-	cached, err := transformServiceAccount(sa)
+	cached, err := (&transforms{annotations: sets.New(roleARN)}).serviceAccount(sa)
 	if err != nil {
 		t.Fatal(err)
 	}

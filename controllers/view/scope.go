@@ -22,6 +22,8 @@ type Scope struct {
 	// SecretNames are the names of the only Secrets that are read and written, if there are any: those of credentials and those that
 	// identities refer to.
 	SecretNames sets.Set[string]
+	// Annotations are those of ServiceAccounts that providers read.
+	Annotations sets.Set[string]
 }
 
 // Validate says which name cannot be meant.
@@ -41,7 +43,7 @@ func (s Scope) Validate() error {
 
 // CacheOptions is what the manager's cache holds of the scope. Secrets of certain names are in caches of their own: see Caches.
 func (s Scope) CacheOptions() cache.Options {
-	options := Options()
+	options := Options(s.Annotations)
 	if s.Confined() {
 		options.DefaultNamespaces = make(map[string]cache.Config, len(s.Namespaces))
 		for name := range s.Namespaces {

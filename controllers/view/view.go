@@ -33,7 +33,7 @@ func New(mgr manager.Manager, scope Scope) (*Caches, error) {
 		options := scope.CacheOptions()
 		options.HTTPClient, options.Scheme, options.Mapper = mgr.GetHTTPClient(), mgr.GetScheme(), mgr.GetRESTMapper()
 		options.ByObject = map[client.Object]cache.ByObject{}
-		for o, by := range Options().ByObject {
+		for o, by := range Options(scope.Annotations).ByObject {
 			if o.GetObjectKind().GroupVersionKind().Kind == KindSecret {
 				by.Field = fields.OneTermEqualSelector(metav1.ObjectNameField, name)
 				options.ByObject[o] = by

@@ -1,0 +1,158 @@
+package view
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"unique"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/pullsecret"
+)
+
+// What is kept of objects that tenants write is bounded: the API server takes 256 KiB of annotations, and any number of labels.
+const (
+	maxLabels      = 16 << 10 // bytes in all: an object with more is selected by no label
+	maxAnnotation  = 2 << 10  // bytes of one value: an ARN or a client ID is far shorter
+	maxLinks       = 64       // records of links on one ServiceAccount
+	maxPullSecrets = 1000     // names on one ServiceAccount
+	maxShared      = 4 << 10  // bytes of a map that is shared
+	sharedAtOnce   = 8192
+)
+
+// transforms keep what is read of objects, and no more.
+type transforms struct {
+	// annotations of ServiceAccounts are read by providers.
+	annotations sets.Set[string]
+	maps        shared
+}
+
+// secret keeps of managedFields only who owns what of the data: that is how tampering is noticed.
+func (t *transforms) secret(o any) (any, error) {
+	m, ok := o.(*metav1.PartialObjectMetadata)
+	if !ok {
+		return o, nil
+	}
+	owned, err := pullsecret.Ownership(m)
+	if err != nil {
+		return nil, err
+	}
+	m.ManagedFields = owned
+	delete(m.Annotations, corev1.LastAppliedConfigAnnotation)
+	t.share(&m.ObjectMeta)
+	return m, nil
+}
+
+func (t *transforms) namespace(o any) (any, error) {
+	if m, ok := o.(*metav1.PartialObjectMetadata); ok {
+		m.ManagedFields, m.Annotations, m.OwnerReferences = nil, nil, nil
+		t.share(&m.ObjectMeta)
+	}
+	return o, nil
+}
+
+// serviceAccount keeps the records of links and what providers read.
+func (t *transforms) serviceAccount(o any) (any, error) {
+	sa, ok := o.(*corev1.ServiceAccount)
+	if !ok {
+		return o, nil
+	}
+	sa.ManagedFields, sa.Secrets, sa.OwnerReferences = nil, nil, nil
+	maps.DeleteFunc(sa.Annotations, func(key, value string) bool {
+		wanted := strings.HasPrefix(key, v1alpha1.AnnotationLinkPrefix) || t.annotations.Has(key) || key == credential.AnnotationCut
+		return len(value) > maxAnnotation || !wanted // an object may come here twice
+	})
+	cutLinks(sa.Annotations)
+	for i := range sa.ImagePullSecrets {
+		sa.ImagePullSecrets[i].Name = unique.Make(sa.ImagePullSecrets[i].Name).Value()
+	}
+	if len(sa.ImagePullSecrets) > maxPullSecrets {
+		sa.ImagePullSecrets = nil
+		metav1.SetMetaDataAnnotation(&sa.ObjectMeta, credential.AnnotationCut, "true")
+	}
+	t.share(&sa.ObjectMeta)
+	return sa, nil
+}
+
+// cutLinks drops what is more than a ServiceAccount can have of links: each is a target.
+func cutLinks(annotations map[string]string) {
+	if len(annotations) <= maxLinks {
+		return
+	}
+	links := slices.DeleteFunc(slices.Sorted(maps.Keys(annotations)), func(key string) bool { return !strings.HasPrefix(key, v1alpha1.AnnotationLinkPrefix) })
+	for _, key := range links[min(len(links), maxLinks):] {
+		delete(annotations, key)
+	}
+}
+
+// other is of credentials: of their metadata only the refresh request is read.
+func (t *transforms) other(o any) (any, error) {
+	var meta *metav1.ObjectMeta
+	switch c := o.(type) {
+	case *v1alpha1.RegistryCredential:
+		meta = &c.ObjectMeta
+	case *v1alpha1.ClusterRegistryCredential:
+		meta = &c.ObjectMeta
+	default:
+		return cache.TransformStripManagedFields()(o)
+	}
+	meta.ManagedFields, meta.OwnerReferences, meta.Labels = nil, nil, nil
+	maps.DeleteFunc(meta.Annotations, func(key, value string) bool {
+		return key != v1alpha1.AnnotationRefreshRequestedAt || len(value) > maxAnnotation
+	})
+	return o, nil
+}
+
+// share lets objects of equal metadata hold it once. What is in the cache is read-only.
+func (t *transforms) share(m *metav1.ObjectMeta) {
+	if size(m.Labels) > maxLabels {
+		m.Labels = nil
+	}
+	m.Namespace, m.Name = unique.Make(m.Namespace).Value(), unique.Make(m.Name).Value()
+	m.Labels, m.Annotations = t.maps.of(m.Labels), t.maps.of(m.Annotations)
+	m.GenerateName, m.SelfLink = "", ""
+}
+
+// shared are maps of which equal ones are held once. It is bounded, and starts anew when it is full.
+type shared struct {
+	mu   sync.Mutex
+	maps map[string]map[string]string
+}
+
+func (s *shared) of(m map[string]string) map[string]string {
+	switch total := size(m); {
+	case total == 0:
+		return nil
+	case total > maxShared:
+		return m
+	}
+	var key strings.Builder
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		key.WriteString(k + "\x00" + m[k] + "\x00")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if same, ok := s.maps[key.String()]; ok {
+		return same
+	}
+	if s.maps == nil || len(s.maps) >= sharedAtOnce {
+		s.maps = map[string]map[string]string{}
+	}
+	s.maps[key.String()] = m
+	return m
+}
+
+func size(m map[string]string) int {
+	total := 0
+	for key, value := range m {
+		total += len(key) + len(value)
+	}
+	return total
+}

@@ -1,0 +1,121 @@
+package view
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/controllers/credential"
+)
+
+const roleARN = "eks.amazonaws.com/role-arn"
+
+func account(annotations map[string]string) *corev1.ServiceAccount {
+	return &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "default", Annotations: annotations}}
+}
+
+func cachedAccount(t *testing.T, tr *transforms, sa *corev1.ServiceAccount) *corev1.ServiceAccount {
+	t.Helper()
+	o, err := tr.serviceAccount(sa)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o.(*corev1.ServiceAccount)
+}
+
+func TestOfAServiceAccountOnlyWhatIsReadIsHeld(t *testing.T) {
+	tr := &transforms{annotations: sets.New(roleARN)}
+	annotations := map[string]string{
+		roleARN: "arn", "argocd.argoproj.io/tracking-id": "x", "fat": strings.Repeat("x", 240<<10),
+		v1alpha1.AnnotationLinkPrefix + "pull": "RegistryCredential",
+	}
+	sa := cachedAccount(t, tr, account(annotations))
+	if len(sa.Annotations) != 2 || sa.Annotations[roleARN] != "arn" || sa.Annotations[v1alpha1.AnnotationLinkPrefix+"pull"] == "" {
+		t.Errorf("held: %v", sa.Annotations)
+	}
+	if sa := cachedAccount(t, tr, account(map[string]string{roleARN: strings.Repeat("x", maxAnnotation+1)})); len(sa.Annotations) != 0 {
+		t.Error("a value without a bound is held")
+	}
+}
+
+func TestAServiceAccountHasAtMostSoManyLinks(t *testing.T) {
+	annotations := map[string]string{roleARN: "arn"}
+	for i := range 8000 {
+		annotations[fmt.Sprintf("%sc%d", v1alpha1.AnnotationLinkPrefix, i)] = "RegistryCredential"
+	}
+	sa := cachedAccount(t, &transforms{annotations: sets.New(roleARN)}, account(annotations))
+	if got := len(credential.Linked(sa)); got != maxLinks || sa.Annotations[roleARN] != "arn" {
+		t.Errorf("%d links are held, want %d beside the role", got, maxLinks)
+	}
+}
+
+func TestAListOfPullSecretsThatIsTooLongIsMarkedAndNotHeld(t *testing.T) {
+	for length, cut := range map[int]bool{maxPullSecrets: false, maxPullSecrets + 1: true} {
+		sa := account(nil)
+		for i := range length {
+			sa.ImagePullSecrets = append(sa.ImagePullSecrets, corev1.LocalObjectReference{Name: fmt.Sprint(i)})
+		}
+		sa = cachedAccount(t, &transforms{}, sa)
+		if credential.Cut(sa) != cut || (len(sa.ImagePullSecrets) == 0) != cut {
+			t.Errorf("of %d names %d are held, marked: %t", length, len(sa.ImagePullSecrets), credential.Cut(sa))
+		}
+	}
+}
+
+func TestOfACredentialOnlyTheRefreshRequestIsHeld(t *testing.T) {
+	c := &v1alpha1.RegistryCredential{ObjectMeta: metav1.ObjectMeta{
+		Labels:      map[string]string{"a": "b"},
+		Annotations: map[string]string{v1alpha1.AnnotationRefreshRequestedAt: "now", "fat": strings.Repeat("x", 240<<10)},
+	}}
+	if _, err := (&transforms{}).other(c); err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Annotations) != 1 || c.Annotations[v1alpha1.AnnotationRefreshRequestedAt] != "now" || c.Labels != nil {
+		t.Errorf("held: %v, %v", c.Labels, c.Annotations)
+	}
+}
+
+func TestLabelsWithoutABoundSelectNothing(t *testing.T) {
+	labels := map[string]string{}
+	for i := range 1000 {
+		labels[fmt.Sprintf("label-%d", i)] = strings.Repeat("x", 63)
+	}
+	sa := account(nil)
+	sa.Labels = labels
+	if got := cachedAccount(t, &transforms{}, sa).Labels; got != nil {
+		t.Errorf("%d labels are held", len(got))
+	}
+}
+
+func TestEqualMetadataIsHeldOnce(t *testing.T) {
+	tr := &transforms{}
+	link := func() map[string]string {
+		return map[string]string{v1alpha1.AnnotationLinkPrefix + "pull": "RegistryCredential"}
+	}
+	a, b := cachedAccount(t, tr, account(link())), cachedAccount(t, tr, account(link()))
+	a.Annotations["written"] = "through"
+	if b.Annotations["written"] != "through" {
+		t.Error("equal maps are held twice")
+	}
+}
+
+func TestWhatIsSharedIsBounded(t *testing.T) {
+	var s shared
+	for i := range 3 * sharedAtOnce {
+		s.of(map[string]string{"key": fmt.Sprint(i)})
+	}
+	s.of(map[string]string{"key": strings.Repeat("x", maxShared)})
+	if len(s.maps) > sharedAtOnce {
+		t.Errorf("%d maps are held", len(s.maps))
+	}
+	for key := range s.maps {
+		if len(key) > maxShared {
+			t.Error("a large map is held")
+		}
+	}
+}
