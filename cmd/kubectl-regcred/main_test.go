@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -47,7 +48,7 @@ func TestMain(m *testing.M) {
 		if admin, err = client.New(cp.Config, client.Options{Scheme: cluster.Scheme(), FieldOwner: "kubectl-create"}); err != nil {
 			panic(err)
 		}
-		for _, name := range []string{"team-a", "team-b"} {
+		for _, name := range []string{"team-a", "team-b", "audit-a", "audit-b"} {
 			if err := admin.Create(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}); err != nil {
 				panic(err)
 			}
@@ -146,18 +147,21 @@ func create(t *testing.T, o client.Object) {
 	if err := admin.Create(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := client.IgnoreNotFound(admin.Delete(context.Background(), o, client.GracePeriodSeconds(0))); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(func() { remove(t, o) })
 	wanted.SetResourceVersion(o.GetResourceVersion())
 	wanted.SetUID(o.GetUID())
 	switch wanted.(type) {
-	case *v1alpha1.RegistryCredential, *v1alpha1.ClusterRegistryCredential, *corev1.Pod:
+	case *v1alpha1.RegistryCredential, *v1alpha1.ClusterRegistryCredential, *corev1.Pod, *appsv1.Deployment:
 		if err := admin.Status().Update(t.Context(), wanted); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+func remove(t *testing.T, o client.Object) {
+	t.Helper()
+	if err := client.IgnoreNotFound(admin.Delete(context.Background(), o, client.GracePeriodSeconds(0))); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -32,9 +32,12 @@ var kinds = map[meta.RESTScope][]schema.GroupVersionKind{
 		rbacv1.SchemeGroupVersion.WithKind("ClusterRole"),
 		admissionv1.SchemeGroupVersion.WithKind("ValidatingAdmissionPolicy"), admissionv1.SchemeGroupVersion.WithKind("ValidatingAdmissionPolicyBinding"),
 		admissionv1.SchemeGroupVersion.WithKind("MutatingAdmissionPolicy"), admissionv1.SchemeGroupVersion.WithKind("MutatingAdmissionPolicyBinding"),
-		{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"},
+		DefinitionKind,
 	},
 }
+
+// DefinitionKind is that of definitions of kinds. They are read without a type.
+var DefinitionKind = schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"}
 
 var (
 	scheme = newScheme()

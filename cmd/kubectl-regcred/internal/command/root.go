@@ -8,11 +8,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/audit"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cli"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/doctor"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/edit"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/output"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/refresh"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/status"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/why"
 )
 
 // Root is the plugin. Without a command it is status.
@@ -26,7 +29,7 @@ func Root(e *cli.Env) *cobra.Command {
 	root.SetOut(e.Out)
 	root.SetErr(e.ErrOut)
 	e.Bind(root.PersistentFlags())
-	root.AddCommand(status.Command(e), refresh.Command(e), edit.Suspend(e), edit.Resume(e), edit.Override(e))
+	root.AddCommand(status.Command(e), why.Command(e), audit.Command(e), doctor.Command(e), refresh.Command(e), edit.Suspend(e), edit.Resume(e), edit.Override(e))
 	return root
 }
 

@@ -3,6 +3,7 @@ package output
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -48,4 +49,18 @@ func (r *Rows) Write(w io.Writer, style Style, indent string) {
 		}
 		fmt.Fprintln(w, strings.TrimRight(b.String(), " "))
 	}
+}
+
+// Line writes a line.
+func Line(w io.Writer, text string) { fmt.Fprintln(w, text) }
+
+// Number writes a number.
+func Number(n int) string { return strconv.Itoa(n) }
+
+// Count writes a number of things.
+func Count(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return Number(n) + " " + thing
 }

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"encoding/json"
+	"encoding/xml"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/audit"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cli"
+	"github.com/regcred/regcred/test/controlplane"
+)
+
+// faults are how many of each kind are in testdata/audit/faults.
+var faults = map[string]int{
+	"RC101": 9, "RC102": 5, "RC103": 5, "RC201": 5, "RC202": 5, "RC301": 4, "RC302": 3, "RC303": 3, "RC304": 3, "RC401": 2, "RC501": 5, "RC601": 6,
+}
+
+func codesOf(t *testing.T, r result) map[string]int {
+	t.Helper()
+	var report audit.Report
+	if err := json.Unmarshal([]byte(r.stdout), &report); err != nil {
+		t.Fatalf("%v: %+v", err, r)
+	}
+	found := map[string]int{}
+	for _, f := range report.Findings {
+		found[f.Code]++
+	}
+	return found
+}
+
+func TestAuditFindsEveryFaultOfManifests(t *testing.T) {
+	r := run(t, "audit", "--from", "testdata/audit/faults", "--node-provider=none", "-o", "json")
+	if diff := cmp.Diff(faults, codesOf(t, r)); diff != "" || r.code != cli.Findings {
+		t.Errorf("exit code %d (-want +got):\n%s", r.code, diff)
+	}
+	golden(t, "audit.txt", run(t, "audit", "--from", "testdata/audit/faults", "--node-provider=none").stdout)
+}
+
+func TestAuditFindsNothingOnTheCleanTwin(t *testing.T) {
+	r := run(t, "audit", "--from", "testdata/audit/clean", "--node-provider=none", "--fail-on=info")
+	if want := "20 pull Secrets, 0 findings\n"; r.stdout != want || r.code != cli.Fine {
+		t.Errorf("%+v", r)
+	}
+	raw, err := os.ReadFile("testdata/audit/clean/all.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if piped := as(t, cp.Kubeconfig(), string(raw), "audit", "--from=-", "--node-provider=none", "--fail-on=info"); piped != r {
+		t.Errorf("from stdin: %+v", piped)
+	}
+}
+
+// seedAudit puts the manifests into the cluster. What only a cluster would refuse is not there: the API server parses the JSON of a Secret.
+func seedAudit(t *testing.T) {
+	t.Helper()
+	seed(t, filepath.Join("audit", "faults", "all.yaml"))
+}
+
+func TestAuditFindsEveryFaultOfACluster(t *testing.T) {
+	seedAudit(t)
+	since := time.Now()
+	r := run(t, "audit", "--node-provider=none", "-o", "json")
+	if diff := cmp.Diff(faults, codesOf(t, r)); diff != "" || r.code != cli.Findings {
+		t.Errorf("exit code %d (-want +got):\n%s", r.code, diff)
+	}
+	requests, err := cp.AuditRequests(since, func(r controlplane.AuditRequest) bool { return strings.HasPrefix(r.UserAgent, "kubectl-regcred/") })
+	if err != nil || len(requests) != 9 {
+		t.Errorf("%d requests, %v", len(requests), err)
+	}
+	for _, format := range []string{"table", "wide", "json", "yaml", "junit", "sarif"} {
+		r := run(t, "audit", "-v=10", "-o", format)
+		if shown := r.stdout + r.stderr; strings.Contains(shown, canary) || strings.Contains(shown, "YzRuNHJ5") || strings.Contains(shown, "\x1b") {
+			t.Errorf("-o %s shows what it must not", format)
+		}
+	}
+}
+
+func TestAuditWithoutTheRightToReadSecrets(t *testing.T) {
+	seedAudit(t)
+	_, reader, err := cp.AddUser("auditless", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	grant(t, "", "auditless", rbacv1.PolicyRule{APIGroups: []string{"", "apps"}, Resources: []string{"pods", "serviceaccounts", "deployments", "daemonsets"}, Verbs: []string{"list"}})
+	r := as(t, reader, "", "audit")
+	if r.code != cli.Undecided || !strings.Contains(r.stdout, "not read: secrets in all namespaces") || !strings.Contains(r.stdout, "not read: cronjobs") {
+		t.Errorf("%+v", r)
+	}
+	if strings.Contains(r.stdout, "RC2") {
+		t.Errorf("what was not read is called missing:\n%s", r.stdout)
+	}
+}
+
+func TestAuditTellsOnlyWhatIsNew(t *testing.T) {
+	from := []string{"audit", "--from", "testdata/audit/faults", "--node-provider=none", "-o", "json"}
+	path := filepath.Join(t.TempDir(), "baseline.json")
+	run(t, append(from, "--write-baseline", path)...)
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("%v, %v", info, err)
+	}
+	if r := run(t, append(from, "--baseline", path)...); r.code != cli.Fine || len(codesOf(t, r)) > 0 {
+		t.Errorf("%+v", r)
+	}
+	if r := run(t, append(from, "--write-baseline", path)...); r.code != cli.Failure || !strings.Contains(r.stderr, "--force replaces it") {
+		t.Errorf("%+v", r)
+	}
+	r := run(t, append(from, "--ignore=RC101,RC102:audit-b,LoginsDiffer:audit-a/differs-1")...)
+	want := maps.Clone(faults)
+	delete(want, "RC101")
+	want["RC304"]--
+	if diff := cmp.Diff(want, codesOf(t, r)); diff != "" {
+		t.Errorf("--ignore (-want +got):\n%s", diff)
+	}
+	if r := run(t, append(from, "--ignore=RC999")...); r.code != cli.Failure {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestAuditFailsOnTheSeverityThatIsAskedFor(t *testing.T) {
+	warnings := `{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"a","namespace":"b"},"imagePullSecrets":[{"name":"gone"}]}
+---
+{"apiVersion":"v1","kind":"Secret","metadata":{"name":"a","namespace":"b"}}`
+	for severity, want := range map[string]int{"info": cli.Findings, "warning": cli.Findings, "error": cli.Fine, "never": cli.Fine, "bad": cli.Failure} {
+		if r := as(t, cp.Kubeconfig(), warnings, "audit", "--from=-", "--fail-on="+severity); r.code != want {
+			t.Errorf("--fail-on=%s: %+v", severity, r)
+		}
+	}
+}
+
+func TestAuditReadsWhatItCanOfBadInput(t *testing.T) {
+	r := as(t, cp.Kubeconfig(), "kind: Secret\napiVersion: v1\ndata: 1\n---\nkind: ServiceAccount\napiVersion: v1\nmetadata: {name: a}\n---\n\t{", "audit", "--from=-")
+	if r.code != cli.Fine || !strings.Contains(r.stdout, "not read: document 1 of stdin is no valid Secret") || !strings.Contains(r.stdout, "from document 3 on cannot be parsed") {
+		t.Errorf("%+v", r)
+	}
+	if r := run(t, "audit", "--from=/no/such/file"); r.code != cli.Failure {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestAuditForOtherPrograms(t *testing.T) {
+	from := []string{"audit", "--from", "testdata/audit/faults", "--node-provider=none", "-o"}
+	var suites struct {
+		Suites []struct {
+			Failures int `xml:"failures,attr"`
+		} `xml:"testsuite"`
+	}
+	if err := xml.Unmarshal([]byte(run(t, append(from, "junit")...).stdout), &suites); err != nil || len(suites.Suites) != len(audit.Codes) {
+		t.Errorf("junit: %v, %+v", err, suites)
+	}
+	var log struct {
+		Version string
+		Runs    []struct {
+			Results []struct{ RuleID, Level string }
+		}
+	}
+	all := 0
+	for _, n := range faults {
+		all += n
+	}
+	if err := json.Unmarshal([]byte(run(t, append(from, "sarif")...).stdout), &log); err != nil || log.Version != "2.1.0" || len(log.Runs[0].Results) != all {
+		t.Errorf("sarif: %v, %+v", err, log)
+	}
+}
+
+// Every code has its part of the page that findings point to.
+func TestEveryCodeHasItsDocs(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "audit-codes.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range audit.Codes {
+		if !strings.Contains(string(page), "\n## "+c.ID+"\n\n**"+c.Name+"** ("+string(c.Severity)+"): "+c.Says+".\n") {
+			t.Errorf("docs/audit-codes.md does not have the part of %s as it should", c.ID)
+		}
+	}
+	if parts := strings.Count(string(page), "\n## RC"); parts != len(audit.Codes) {
+		t.Errorf("%d parts for %d codes", parts, len(audit.Codes))
+	}
+}

@@ -1,0 +1,61 @@
+// Package probe asks a registry whether a login may pull, from where it is called.
+package probe
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/controllers/diagnosis"
+	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/verify"
+)
+
+// Prober asks registries.
+type Prober struct{ verifier *verify.Verifier }
+
+// New returns a prober that reaches private addresses only if it is allowed to: an image may name any host, and the login goes there.
+func New(allowPrivate bool) *Prober {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	if !allowPrivate {
+		dialer := &net.Dialer{Timeout: 10 * time.Second, Control: refusePrivate}
+		transport.DialContext = dialer.DialContext
+	}
+	return With(transport)
+}
+
+// With returns a prober with a transport.
+func With(transport http.RoundTripper) *Prober {
+	return &Prober{&verify.Verifier{Transport: transport}}
+}
+
+// Try says what the registry makes of the login. The entry, if there is one, says how a pull is allowed.
+func (p *Prober) Try(ctx context.Context, entry *v1alpha1.Registry, login providers.Login, image diagnosis.Image) (providers.Verdict, error) {
+	req := providers.Request{}
+	if entry != nil {
+		req.Registry = *entry
+	}
+	return p.verifier.Try(ctx, req, login, providers.Pull{Host: image.Host, Repository: image.Repository, Reference: image.Reference})
+}
+
+var errPrivate = errors.New("a private address is reached with --allow-private only")
+
+func refusePrivate(_, address string, _ syscall.RawConn) error {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return err
+	}
+	ip := at.Addr().Unmap()
+	if ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast() || ip.IsUnspecified() || ip.IsMulticast() || shared.Contains(ip) {
+		return errPrivate
+	}
+	return nil
+}
+
+// shared is the address space of carriers (RFC 6598), where clouds have services of their own.
+var shared = netip.MustParsePrefix("100.64.0.0/10")

@@ -1,0 +1,63 @@
+package probe
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/regcred/regcred/controllers/diagnosis"
+	"github.com/regcred/regcred/providers"
+)
+
+// registry takes one password for anything, and lets it pull one repository.
+func registry(t *testing.T) *httptest.Server {
+	t.Helper()
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, password, _ := r.BasicAuth()
+		switch {
+		case password != "good":
+			w.Header().Set("WWW-Authenticate", `Basic realm="registry"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		case strings.HasPrefix(r.URL.Path, "/v2/team/") || r.URL.Path == "/v2/":
+			w.WriteHeader(http.StatusOK)
+		default:
+			w.WriteHeader(http.StatusForbidden)
+		}
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func TestTry(t *testing.T) {
+	s := registry(t)
+	p := With(s.Client().Transport)
+	host := strings.TrimPrefix(s.URL, "https://")
+	for _, c := range []struct {
+		repository, password string
+		want                 providers.Result
+	}{{"team/app", "good", providers.PullAllowed}, {"other/app", "good", providers.PullDenied}, {"team/app", "bad", providers.LoginRefused}} {
+		verdict, err := p.Try(t.Context(), nil, providers.Login{Username: "u", Password: providers.Sensitive(c.password), Hosts: []string{host}},
+			diagnosis.Image{Host: host, Repository: c.repository, Reference: "latest"})
+		if err != nil || verdict.Result != c.want {
+			t.Errorf("%s with %s: %+v, %v", c.repository, c.password, verdict, err)
+		}
+	}
+}
+
+func TestPrivateAddressesAreAsked(t *testing.T) {
+	for address, refused := range map[string]bool{
+		"127.0.0.1:443": true, "[::1]:443": true, "10.1.2.3:443": true, "192.168.1.1:443": true, "172.16.0.1:443": true, "169.254.169.254:80": true,
+		"[fe80::1]:443": true, "[fd00::1]:443": true, "[::ffff:10.0.0.1]:443": true, "0.0.0.0:443": true, "100.100.100.200:80": true,
+		"8.8.8.8:443": false, "[2606:4700::1]:443": false,
+	} {
+		if err := refusePrivate("tcp", address, nil); (err != nil) != refused {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	s := registry(t)
+	host := strings.TrimPrefix(s.URL, "https://")
+	if _, err := New(false).Try(t.Context(), nil, providers.Login{}, diagnosis.Image{Host: host, Repository: "team/app", Reference: "latest"}); err == nil {
+		t.Error("a loopback address was reached")
+	}
+}

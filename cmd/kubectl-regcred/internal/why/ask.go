@@ -1,0 +1,86 @@
+package why
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/controllers/diagnosis"
+	"github.com/regcred/regcred/providers"
+)
+
+// ask asks the registry about each login in turn, as the kubelet does, until one may pull.
+func (w *walk) ask(ctx context.Context) error {
+	if w.prober == nil || w.fatal != nil || len(w.logins) == 0 {
+		return nil
+	}
+	var last providers.Verdict
+	var tried []diagnosis.Finding
+	for _, l := range w.logins {
+		h := w.holdingOf(l)
+		verdict, err := w.prober.Try(ctx, entryOf(h), providers.Login{Username: l.Username, Password: l.Password, Hosts: []string{w.image.Host}}, w.image)
+		if err != nil {
+			w.pull.add("registry", Unknown, "%s", err)
+			continue
+		}
+		f := w.foreignFinding(l, verdict)
+		if h != nil {
+			f = w.evidence.Judge(h, verdict, diagnosis.Replaced)
+		}
+		last, tried = verdict, append(tried, f)
+		w.pull.add("registry", registryStates[verdict.Result], "%s in %s: %s", l.key, l.secret, answers[verdict.Result])
+		if verdict.Result == providers.PullAllowed {
+			tried = []diagnosis.Finding{f}
+			break
+		}
+	}
+	if len(tried) > 0 {
+		w.pull.end(resultOf(last), tried[0].Cause, "%s", tried[0].Note)
+	}
+	return nil
+}
+
+var registryStates = map[providers.Result]State{providers.PullAllowed: Good, providers.PullDenied: Bad, providers.LoginRefused: Bad}
+
+var answers = map[providers.Result]string{
+	providers.PullAllowed: "may pull", providers.PullDenied: "is a good login and may not pull this repository", providers.LoginRefused: "is refused",
+}
+
+// holdingOf is the holding that a login comes from; nil if no credential keeps it.
+func (w *walk) holdingOf(l login) *diagnosis.Holding {
+	at := slices.IndexFunc(w.tries, func(h *diagnosis.Holding) bool { return h.Secret == l.secret })
+	if at < 0 {
+		return nil
+	}
+	return w.tries[at]
+}
+
+func entryOf(h *diagnosis.Holding) *v1alpha1.Registry {
+	if h == nil {
+		return nil
+	}
+	return h.Covering.Entry
+}
+
+// foreignFinding is what a verdict means for a login that no credential keeps.
+func (w *walk) foreignFinding(l login, verdict providers.Verdict) diagnosis.Finding {
+	switch verdict.Result {
+	case providers.PullDenied:
+		return diagnosis.Finding{Cause: v1alpha1.CausePullDenied, Note: fmt.Sprintf(
+			"registry %s takes the login in Secret %s and does not let it pull %s (%s): allow it, or correct the image", w.image.Host, l.secret, w.image, verdict.Answer)}
+	case providers.LoginRefused:
+		return diagnosis.Finding{Cause: v1alpha1.CauseTokenRefused, Note: fmt.Sprintf(
+			"registry %s refuses the login in Secret %s (%s): renew it", w.image.Host, l.secret, verdict.Answer)}
+	default:
+		return diagnosis.Finding{Cause: v1alpha1.CausePullAllowed, Note: fmt.Sprintf(
+			"the login in Secret %s may pull %s: the kubelet tries again by itself", l.secret, w.image)}
+	}
+}
+
+func resultOf(verdict providers.Verdict) Result {
+	if verdict.Result == providers.PullAllowed {
+		return Works
+	}
+	return Fails
+}

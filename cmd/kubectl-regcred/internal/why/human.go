@@ -1,0 +1,40 @@
+package why
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/output"
+)
+
+var colours = map[Result]output.Colour{Works: output.Green, Fails: output.Red, Undecided: output.Yellow}
+
+// write writes the report for people. Of many pulls it shows no chains, unless it is asked to.
+func write(w io.Writer, style output.Style, r *Report, chains bool) {
+	if len(r.Pulls) == 0 {
+		fmt.Fprintln(w, "No pod waits for an image.")
+	}
+	for i := range r.Pulls {
+		p := &r.Pulls[i]
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		head := string(p.Result)
+		if p.Cause != "" {
+			head += ": " + p.Cause
+		}
+		fmt.Fprintln(w, style.Paint(colours[p.Result], output.Clean(head)))
+		output.Wrap(w, "  ", p.Note)
+		output.Wrap(w, "  who: ", fmt.Sprintf("%s in namespace %s", short(p.Who), p.Namespace))
+		if !chains {
+			output.Wrap(w, "  image: ", p.Image)
+			continue
+		}
+		for _, l := range p.Chain {
+			output.Wrap(w, fmt.Sprintf("  %-3s %s: ", l.State, l.Step), l.Text)
+		}
+	}
+	for _, gap := range r.NotRead {
+		output.Wrap(w, "", gap)
+	}
+}
