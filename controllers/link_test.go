@@ -84,7 +84,7 @@ func TestNothingIsLeftInANamespaceThatIsServedNoLonger(t *testing.T) {
 				c.Spec.NamespaceSelector.MatchLabels["team"] = "other"
 			})
 		},
-		"the namespace is excluded": func(w *world, ns string) { w.Excluded.Insert(ns) },
+		"the namespace is excluded": func(w *world, ns string) { w.exclude(ns) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, ns := newWorld(t)
@@ -94,7 +94,7 @@ func TestNothingIsLeftInANamespaceThatIsServedNoLonger(t *testing.T) {
 			// However long the controller was away.
 			excluded := w.Excluded
 			w.restart()
-			w.Excluded = excluded
+			w.exclude(excluded...)
 			w.run(target)
 			if err := w.admin.Get(t.Context(), target.Secret(), &corev1.Secret{}); err == nil {
 				t.Error("the Secret is still there")

@@ -8,7 +8,6 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/sets"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
@@ -57,7 +56,7 @@ type Options struct {
 	// Namespace is the controller's own; identities of ClusterRegistryCredentials are read there.
 	Namespace string
 	// Excluded namespaces never hold a target.
-	Excluded sets.Set[string]
+	Excluded view.Excluded
 	// AllowAmbientIdentity lets a RegistryCredential use the controller's own identity.
 	AllowAmbientIdentity bool
 	// DiagnosePulls has failed pulls looked into.

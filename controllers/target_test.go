@@ -198,7 +198,7 @@ func TestARefreshRequestRefreshesOnce(t *testing.T) {
 
 func TestAnExcludedNamespaceIsNeverATarget(t *testing.T) {
 	w, ns := newWorld(t)
-	w.Excluded.Insert(ns)
+	w.exclude(ns)
 	target := w.apply(ns, nil, registry("prod", "eu-west-1"))
 	w.run(target)
 	if err := w.admin.Get(t.Context(), target.Secret(), &corev1.Secret{}); client.IgnoreNotFound(err) != nil || err == nil {

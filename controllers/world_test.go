@@ -16,7 +16,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/sets"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/events"
 	clocktesting "k8s.io/utils/clock/testing"
@@ -28,6 +27,7 @@ import (
 	"github.com/regcred/regcred/controllers/pullsecret"
 	"github.com/regcred/regcred/controllers/report"
 	"github.com/regcred/regcred/controllers/target"
+	"github.com/regcred/regcred/controllers/view"
 	"github.com/regcred/regcred/providers"
 	"github.com/regcred/regcred/providers/broker"
 )
@@ -194,10 +194,16 @@ func (w *world) restart() {
 	w.Reconciler = target.New(target.Config{
 		Cache: labelled{w.admin}, Live: w.admin, Client: ours, Clock: w.time, Namespace: home, Outcomes: w.ledger,
 		Tokens:   telling{broker.New(w.Context(), w.time, map[string]providers.Provider{"ecr": w.mint}), w.revocations},
-		Excluded: sets.New("kube-system"),
+		Excluded: view.Excluded{"kube-system"},
 		Wake:     func(t credential.Target, _ int) { woken <- t },
 	})
 	w.status = &report.StatusReconciler{Cache: w.admin, Client: ours, Clock: w.time, Events: w.recorder, Excluded: w.Excluded, Ledger: w.ledger.Ledger}
+}
+
+// exclude adds to the namespaces that are never served.
+func (w *world) exclude(namespaces ...string) {
+	w.Excluded = append(w.Excluded, namespaces...)
+	w.status.Excluded = w.Excluded
 }
 
 // ledger knows which targets wait for a call.

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -51,7 +52,8 @@ func run(ctx context.Context, o options) error {
 	}
 	cfg.UserAgent = "regcred/" + version
 	scope := view.Scope{Namespaces: sets.New(splitList(o.watchNamespaces)...), SecretNames: sets.New(splitList(o.secretNames)...)}
-	if err := scope.Validate(); err != nil {
+	excluded := view.Excluded(splitList(o.excludedNamespaces))
+	if err := errors.Join(scope.Validate(), excluded.Validate()); err != nil {
 		return err
 	}
 	if o.check {
@@ -74,7 +76,7 @@ func run(ctx context.Context, o options) error {
 	metrics.Registry.MustRegister(tokens)
 	err = controllers.Setup(ctx, mgr, controllers.Options{
 		View: caches, Broker: tokens, Clock: system, Metrics: metrics.Registry,
-		Namespace: o.namespace, Excluded: sets.New(splitList(o.excludedNamespaces)...), AllowAmbientIdentity: o.allowAmbientIdentity,
+		Namespace: o.namespace, Excluded: excluded, AllowAmbientIdentity: o.allowAmbientIdentity,
 		DiagnosePulls: o.diagnosePulls,
 	})
 	if meta.IsNoMatchError(err) {

@@ -48,7 +48,7 @@ func (o *options) bind(f *flag.FlagSet) {
 	f.StringVar(&o.namespace, "namespace", ownNamespace(),
 		"The controller's own namespace: that of the Lease and of the identities of ClusterRegistryCredentials.")
 	f.StringVar(&o.excludedNamespaces, "excluded-namespaces", "kube-system,kube-public,kube-node-lease",
-		"Namespaces that never get a Secret, separated by commas.")
+		"Namespaces that never get a Secret, separated by commas: names, or globs such as openshift-*.")
 	f.StringVar(&o.watchNamespaces, "watch-namespaces", "",
 		"The only namespaces to serve, separated by commas. Nothing cluster-scoped is read then, and ClusterRegistryCredentials are not served. Empty: all.")
 	f.StringVar(&o.secretNames, "secret-names", "",

@@ -9,7 +9,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
-	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -41,7 +40,7 @@ type StatusReconciler struct {
 	Client   client.Client
 	Clock    clock.PassiveClock
 	Events   events.EventRecorder
-	Excluded sets.Set[string]
+	Excluded view.Excluded
 	Ledger   *Ledger
 }
 

@@ -8,7 +8,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
-	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -55,7 +54,7 @@ type Config struct {
 	// Namespace is the controller's own; identities of ClusterRegistryCredentials are read there.
 	Namespace string
 	// Excluded namespaces never hold a target.
-	Excluded sets.Set[string]
+	Excluded view.Excluded
 	// Scope is what may be read and written.
 	Scope view.Scope
 	// AllowAmbientIdentity lets a RegistryCredential use the controller's own identity.

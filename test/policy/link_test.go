@@ -11,13 +11,13 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/sets"
 	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
 	"github.com/regcred/regcred/controllers/target"
+	"github.com/regcred/regcred/controllers/view"
 	"github.com/regcred/regcred/providers"
 )
 
@@ -97,7 +97,7 @@ func (noOutcomes) Failure(credential.Target, string) *credential.Failure        
 func controller() *target.Reconciler {
 	return target.New(target.Config{
 		Cache: admin, Live: admin, Client: admin, Tokens: noTokens{}, Clock: clocktesting.NewFakePassiveClock(time.Now()), Namespace: home,
-		Excluded: sets.New("kube-system", "kube-public", "kube-node-lease"), Wake: func(credential.Target, int) {},
+		Excluded: view.Excluded{"kube-system", "kube-public", "kube-node-lease"}, Wake: func(credential.Target, int) {},
 		Outcomes: noOutcomes{},
 	})
 }
