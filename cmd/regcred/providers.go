@@ -23,6 +23,7 @@ import (
 type providerOptions struct {
 	acrHostSuffixes         string
 	azureClouds             string
+	googleUniverses         string
 	artifactoryAudiences    string
 	artifactoryAWSPlatforms string
 	pluginConfig            string
@@ -34,6 +35,8 @@ func (o *providerOptions) bind(f *flag.FlagSet) {
 		"Suffixes of Azure container registries that are sent tokens of Microsoft Entra besides Azure's own, separated by commas.")
 	f.StringVar(&o.azureClouds, "azure-clouds", "",
 		"Clouds with a Microsoft Entra of their own, each as <suffix of registries>=<authority>,<audience>,<resource>, separated by semicolons.")
+	f.StringVar(&o.googleUniverses, "google-universes", "",
+		"Universes of Google besides its own cloud, each as <domain of the APIs>=<suffix of registry hosts>, such as s3nsapis.fr=s3nsregistry.fr, separated by commas.")
 	f.StringVar(&o.artifactoryAudiences, "artifactory-audiences", "",
 		"Audiences that tokens for JFrog platforms may have besides their URL, such as https://acme.jfrog.io=jfrog, separated by commas.")
 	f.StringVar(&o.artifactoryAWSPlatforms, "artifactory-aws-platforms", "",
@@ -69,6 +72,10 @@ func implementations(o providerOptions, c clock.PassiveClock) (map[string]provid
 	if err != nil {
 		return nil, err
 	}
+	google, err := artifactregistry.New(c, artifactregistry.Options{Universes: splitList(o.googleUniverses)})
+	if err != nil {
+		return nil, err
+	}
 	aws := ecr.Configuration(nil)
 	jfrog, err := artifactory.New(c, artifactory.Options{
 		Audiences: splitList(o.artifactoryAudiences), AWSPlatforms: splitList(o.artifactoryAWSPlatforms), AWS: aws,
@@ -79,7 +86,7 @@ func implementations(o providerOptions, c clock.PassiveClock) (map[string]provid
 	all := map[string]providers.Provider{
 		acr.Name:              azure,
 		artifactory.Name:      jfrog,
-		artifactregistry.Name: artifactregistry.New(c, nil),
+		artifactregistry.Name: google,
 		ecr.Name:              ecr.New(c, aws),
 		ecrpublic.Name:        ecrpublic.New(c, aws),
 		static.Name:           static.New(c),

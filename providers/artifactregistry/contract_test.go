@@ -9,7 +9,6 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
-	"github.com/regcred/regcred/providers/artifactregistry"
 	"github.com/regcred/regcred/providers/providertest"
 	"github.com/regcred/regcred/test/cloud"
 )
@@ -24,7 +23,7 @@ func TestContract(t *testing.T) {
 			google.AddIdentityProvider(pool)
 			google.AddServiceAccount(cloud.GoogleServiceAccount{Email: puller, Impersonators: []string{pool.Member(subject)}})
 			google.SetPull(cloud.GoogleMember(puller), "*")
-			return artifactregistry.New(clock.RealClock{}, google.Transport()), emulator{google}
+			return newProvider(t, clock.RealClock{}, google.Transport()), emulator{google}
 		},
 		Request: request(v1alpha1.ArtifactRegistry{
 			Hosts: []string{"europe-west1-docker.pkg.dev", "us-docker.pkg.dev", "gcr.io", "us.gcr.io", "eu.gcr.io", "asia.gcr.io"}, WorkloadIdentityProvider: pool.Name, ServiceAccount: puller,

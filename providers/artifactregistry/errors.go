@@ -20,7 +20,7 @@ var refusals = map[string]struct{ reason, cure string }{
 	"unauthorized_client": {v1alpha1.ReasonAccessDenied, "let the identity in by the attribute condition of the provider"},
 	"access_denied":       {v1alpha1.ReasonAccessDenied, "allow it in IAM and in the policies of the organization"},
 	"invalid_target":      {v1alpha1.ReasonInvalidRequest, "the pool, the provider or the cluster does not exist or is disabled: check its name"},
-	"invalid_scope":       {v1alpha1.ReasonInvalidRequest, "the identity takes no scope cloud-platform: use another"},
+	"invalid_scope":       {v1alpha1.ReasonInvalidRequest, "the identity does not take the scope: use another, or leave readOnlyScope out"},
 	"invalid_request":     {v1alpha1.ReasonInvalidRequest, "check the registry entry and the credentials"},
 
 	"UNAUTHENTICATED":     {v1alpha1.ReasonAccessDenied, "its token is not accepted: check that the service account is enabled"},

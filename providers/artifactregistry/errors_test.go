@@ -16,7 +16,6 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
-	"github.com/regcred/regcred/providers/artifactregistry"
 	"github.com/regcred/regcred/test/cloud"
 )
 
@@ -195,7 +194,7 @@ func TestOddAnswersAreExplained(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			asked := 0
-			p := artifactregistry.New(clock.RealClock{}, roundTripper(func(r *http.Request) (*http.Response, error) {
+			p := newProvider(t, clock.RealClock{}, roundTripper(func(r *http.Request) (*http.Response, error) {
 				asked++
 				header := http.Header{}
 				if c.header != "" {
@@ -215,7 +214,7 @@ func TestOddAnswersAreExplained(t *testing.T) {
 // An API that accepts and never answers costs the token some seconds, and not its publication.
 func TestAHungPermissionCheckHoldsNoTokenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := artifactregistry.New(clock.RealClock{}, roundTripper(func(r *http.Request) (*http.Response, error) {
+		p := newProvider(t, clock.RealClock{}, roundTripper(func(r *http.Request) (*http.Response, error) {
 			if r.URL.Host == "artifactregistry.googleapis.com" {
 				<-r.Context().Done()
 				return nil, r.Context().Err()

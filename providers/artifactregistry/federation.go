@@ -15,7 +15,6 @@ import (
 )
 
 const (
-	stsURL       = "https://sts.googleapis.com/v1/token"
 	jwtTokenType = "urn:ietf:params:oauth:token-type:jwt"
 
 	// subjectLife is asked for the ServiceAccount's token: what it is exchanged for lives for an hour and never outlives it, and the few
@@ -25,6 +24,7 @@ const (
 
 var (
 	providerName = regexp.MustCompile(`^projects/[0-9]+/locations/global/workloadIdentityPools/[a-z0-9-]{4,32}/providers/[a-z0-9-]{4,32}$`)
+	membership   = regexp.MustCompile(`^projects/((?:[a-z][a-z0-9.-]*:)?[a-z][a-z0-9-]{4,28}[a-z0-9])/locations/[a-z0-9-]+/memberships/[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$`)
 	clusterName  = regexp.MustCompile(`^projects/((?:[a-z][a-z0-9.-]*:)?[a-z][a-z0-9-]{4,28}[a-z0-9])/locations/[a-z0-9-]+/clusters/[a-z][a-z0-9-]{0,39}$`)
 )
 
@@ -72,6 +72,14 @@ func (c *call) exchange(ctx context.Context) (exchange, error) {
 			member:          fmt.Sprintf("principal://iam.googleapis.com/%s/subject/system:serviceaccount:%s:%s", pool, sa.Namespace, sa.Name),
 		}, nil
 	}
+	if fleet := c.spec.FleetMembership; fleet != "" {
+		match := membership.FindStringSubmatch(fleet)
+		if match == nil {
+			return exchange{}, providers.Errorf(v1alpha1.ReasonInvalidRequest, "artifactRegistry.fleetMembership is not the resource name of a membership: "+
+				"correct it, such as to projects/my-project/locations/global/memberships/my-cluster")
+		}
+		return c.namespaced(match[1], "https://gkehub."+c.universe+"/"+fleet, fleet), nil
+	}
 	cluster := c.spec.GKECluster
 	if cluster == "" {
 		var err error
@@ -84,13 +92,18 @@ func (c *call) exchange(ctx context.Context) (exchange, error) {
 		return exchange{}, providers.Errorf(v1alpha1.ReasonInvalidRequest, "artifactRegistry.gkeCluster is not the resource name of a cluster: "+
 			"correct it, such as to projects/my-project/locations/europe-west1/clusters/my-cluster")
 	}
-	namespace := match[1] + ".svc.id.goog"
+	return c.namespaced(match[1], "https://container."+c.universe+"/v1/"+cluster, cluster), nil
+}
+
+// namespaced is an exchange in the identity namespace of a project, for the cluster or membership with this URL.
+func (c *call) namespaced(project, url, name string) exchange {
+	sa, namespace := c.id.ServiceAccount, project+".svc.id.goog"
 	return exchange{
 		subjectAudience: namespace,
-		audience:        "identitynamespace:" + namespace + ":https://container.googleapis.com/v1/" + cluster,
-		where:           "the identity namespace of " + cluster,
+		audience:        "identitynamespace:" + namespace + ":" + url,
+		where:           "the identity namespace of " + name,
 		member:          fmt.Sprintf("serviceAccount:%s[%s/%s]", namespace, sa.Namespace, sa.Name),
-	}, nil
+	}
 }
 
 // ownCluster is the name of the GKE cluster that the controller runs in.
@@ -117,7 +130,7 @@ func (c *call) ownCluster(ctx context.Context) (string, error) {
 
 func noCluster() *providers.Error {
 	return providers.Errorf(v1alpha1.ReasonInvalidRequest, "it is not known where the ServiceAccount's token is to be exchanged, since the controller does not run on GKE: "+
-		"set artifactRegistry.workloadIdentityProvider or artifactRegistry.gkeCluster")
+		"set artifactRegistry.workloadIdentityProvider, gkeCluster or fleetMembership")
 }
 
 // subjectToken is a token that is at hand.
@@ -131,7 +144,7 @@ func (s subjectToken) SubjectToken(context.Context, *externalaccount.RequestOpti
 // exchanged is what the Security Token Service gives for a token of somebody else.
 func (c *call) exchanged(ctx context.Context, audience, tokenType, subject string) (accessToken, error) {
 	creds, err := externalaccount.NewCredentials(&externalaccount.Options{
-		Audience: audience, SubjectTokenType: tokenType, TokenURL: stsURL, Scopes: []string{scope},
+		Audience: audience, SubjectTokenType: tokenType, TokenURL: c.api("sts") + "/v1/token", Scopes: []string{c.scope(!c.impersonates)},
 		SubjectTokenProvider: subjectToken(subject), Client: c.client(c.apis), Logger: silent,
 	})
 	if err != nil {

@@ -91,7 +91,7 @@ func (c *call) source(ctx context.Context) (accessToken, []target, error) {
 // every source of credentials that the SDK knows.
 func (c *call) file(ctx context.Context) (accessToken, error) {
 	client := c.client(c.apis)
-	creds, err := credentials.DetectDefault(&credentials.DetectOptions{Scopes: []string{scope}, Client: client, Logger: silent})
+	creds, err := credentials.DetectDefault(&credentials.DetectOptions{Scopes: []string{c.scope(!c.impersonates)}, UniverseDomain: c.universe, Client: client, Logger: silent})
 	if err != nil {
 		return accessToken{}, providers.Errorf(v1alpha1.ReasonIdentityInvalid, "the credentials that %s of the controller names cannot be read: "+
 			"it must be a file in the pod, with a service account key or an external account configuration", envCredentials)
@@ -141,9 +141,9 @@ func (c *call) metadata() *metadata.Client {
 }
 
 // impersonate gets a token of the service account with the token of whoever may create one.
-func (c *call) impersonate(ctx context.Context, source accessToken, t target) (accessToken, error) {
+func (c *call) impersonate(ctx context.Context, source accessToken, t target, scope string) (accessToken, error) {
 	creds, err := impersonate.NewCredentials(&impersonate.CredentialsOptions{
-		TargetPrincipal: t.email, Scopes: []string{scope}, Lifetime: t.lifetime, Logger: silent,
+		TargetPrincipal: t.email, Scopes: []string{scope}, Lifetime: t.lifetime, Credentials: c.universeOnly(), Logger: silent,
 		Client: &http.Client{Transport: bearer{source.value, c.client(c.apis).Transport}},
 	})
 	if err != nil {
@@ -154,6 +154,12 @@ func (c *call) impersonate(ctx context.Context, source accessToken, t target) (a
 		return accessToken{}, explainImpersonation(source, t, err)
 	}
 	return accessToken{value: token.Value, expiresAt: c.ending(token), holder: t.email, member: member(t.email)}, valid(token)
+}
+
+// universeOnly tells the SDK the universe, and nothing else: the client shows the token.
+func (c *call) universeOnly() *auth.Credentials {
+	universe := func(context.Context) (string, error) { return c.universe, nil }
+	return auth.NewCredentials(&auth.CredentialsOptions{UniverseDomainProvider: auth.CredentialsPropertyFunc(universe)})
 }
 
 func valid(t *auth.Token) error {

@@ -37,7 +37,7 @@ func brokered(t *testing.T, b *broker.Broker, req providers.Request, newerThan t
 func TestTheMetadataServersTokenIsRefreshedWhenThereIsANewOne(t *testing.T) {
 	now := clocktesting.NewFakePassiveClock(time.Date(2026, time.November, 1, 12, 0, 0, 0, time.UTC))
 	google := startGoogleAt(t, now.Now)
-	tokens := broker.New(t.Context(), now, map[string]providers.Provider{artifactregistry.Name: artifactregistry.New(now, google.Transport())})
+	tokens := broker.New(t.Context(), now, map[string]providers.Provider{artifactregistry.Name: newProvider(t, now, google.Transport())})
 	req := request(v1alpha1.ArtifactRegistry{}, providers.Identity{})
 
 	first, err := brokered(t, tokens, req, time.Time{})
@@ -79,7 +79,7 @@ func TestAnOldTokenOfTheMetadataServerIsDueWhenThereIsANewOne(t *testing.T) {
 	} {
 		now := clocktesting.NewFakePassiveClock(time.Date(2026, time.November, 1, 12, 0, 0, 0, time.UTC))
 		google := startGoogleAt(t, now.Now)
-		p := artifactregistry.New(now, google.Transport())
+		p := newProvider(t, now, google.Transport())
 		req := request(v1alpha1.ArtifactRegistry{}, providers.Identity{})
 		if _, err := p.Token(t.Context(), req); err != nil {
 			t.Fatal(err)
@@ -129,7 +129,7 @@ func TestAClusterThatIsNotKnownIsAskedFor(t *testing.T) {
 	google := startGoogle(t)
 	google.SetNodeCluster("")
 	_, err := token(t, google, request(v1alpha1.ArtifactRegistry{}, serviceAccount(nil, new([]string))))
-	wantFailure(t, err, v1alpha1.ReasonInvalidRequest, "set artifactRegistry.workloadIdentityProvider or artifactRegistry.gkeCluster")
+	wantFailure(t, err, v1alpha1.ReasonInvalidRequest, "set artifactRegistry.workloadIdentityProvider, gkeCluster or fleetMembership")
 	google.SetNodeCluster(cloud.GoogleClusterName)
 	google.Metadata.Set(cloud.Fault{Outage: cloud.OutageServerError})
 	_, err = token(t, google, request(v1alpha1.ArtifactRegistry{}, serviceAccount(nil, new([]string))))
@@ -178,7 +178,7 @@ func TestTheControllersOwnFileGoesBeforeTheMetadataServer(t *testing.T) {
 			google.AddIdentityProvider(pool)
 			google.AddServiceAccount(cloud.GoogleServiceAccount{Email: puller, Impersonators: []string{pool.Member(subject)}})
 			credentialFile(t, c.file(t, google))
-			p := artifactregistry.New(clock.RealClock{}, google.Transport())
+			p := newProvider(t, clock.RealClock{}, google.Transport())
 			for range 2 {
 				got, err := p.Token(t.Context(), request(v1alpha1.ArtifactRegistry{}, providers.Identity{}))
 				if err != nil {
@@ -238,7 +238,7 @@ func TestAControllerWithoutAnIdentityIsToldSo(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, id := range []providers.Identity{{}, serviceAccount(nil, new([]string))} {
-		_, err = artifactregistry.New(clock.RealClock{}, google.Transport()).Token(ended, request(v1alpha1.ArtifactRegistry{}, id))
+		_, err = newProvider(t, clock.RealClock{}, google.Transport()).Token(ended, request(v1alpha1.ArtifactRegistry{}, id))
 		wantFailure(t, err, v1alpha1.ReasonUnavailable, "metadata server")
 	}
 }

@@ -35,7 +35,7 @@ func (c *call) checkRepositories(ctx context.Context, token accessToken) error {
 	}
 	checking, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	client, err := artifactregistry.NewRESTClient(checking, option.WithLogger(silent),
+	client, err := artifactregistry.NewRESTClient(checking, option.WithLogger(silent), option.WithUniverseDomain(c.universe), option.WithEndpoint(c.api("artifactregistry")),
 		option.WithHTTPClient(&http.Client{Transport: bearer{token.value, c.client(c.apis).Transport}}))
 	if err != nil {
 		return providers.Errorf(v1alpha1.ReasonInternal, "the client of the Artifact Registry API cannot be set up: "+
@@ -65,7 +65,10 @@ func (c *call) resources() ([]string, error) {
 		return nil, providers.Errorf(v1alpha1.ReasonInvalidRequest, "artifactRegistry.repositories needs project and exactly one host: use an entry for each host")
 	}
 	host := c.spec.Hosts[0]
-	where, _ := location(host) // checked by checkHosts
+	where, _, _ := c.universes.location(host) // checked by universeOf
+	if where == "" {
+		return nil, providers.Errorf(v1alpha1.ReasonInvalidRequest, "artifactRegistry.repositories needs a host that names its location: use <location>-%s", host)
+	}
 	_, gcr := containerRegistry[host]
 	var resources []string
 	for _, repository := range c.spec.Repositories {

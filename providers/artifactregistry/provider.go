@@ -21,8 +21,10 @@ const Name = "artifactRegistry"
 const (
 	// username says that the password is an access token.
 	username = "oauth2accesstoken"
-	// scope is the one that every Google API takes; what the token may do is decided by IAM.
-	scope = "https://www.googleapis.com/auth/cloud-platform"
+	// scopeAll is the one that every Google API takes; what the token may do is decided by IAM. scopeRead takes from it all that changes
+	// anything; the Artifact Registry API takes either (its discovery document), and the IAM Credentials API the first alone.
+	scopeAll  = "https://www.googleapis.com/auth/cloud-platform"
+	scopeRead = "https://www.googleapis.com/auth/cloud-platform.read-only"
 	// tolerableSkew is how far our clock and Google's may differ before the expiry of a token is converted from one to the other.
 	tolerableSkew = time.Minute
 	// metadataDialTimeout is that of Google's own metadata client: outside of Google Cloud nobody answers there.
@@ -37,19 +39,33 @@ type Provider struct {
 	clock clock.PassiveClock
 	// apis leads to Google's APIs, local to the metadata server: never through a proxy.
 	apis, local http.RoundTripper
+	universes   universes
 }
 
-// New returns a provider. A nil transport stands for one that honours the proxy of the environment and the system's certificate
-// authorities.
-func New(c clock.PassiveClock, transport http.RoundTripper) *Provider {
+// Options are what New takes beside the clock.
+type Options struct {
+	// Universes are those besides Google Cloud's own, each as <domain of the APIs>=<suffix of registry hosts>.
+	Universes []string
+	// Transport leads to Google's APIs; nil for one that honours the proxy of the environment and the system's certificate authorities.
+	Transport http.RoundTripper
+}
+
+// New returns a provider. It fails if an option makes no sense.
+func New(c clock.PassiveClock, o Options) (*Provider, error) {
+	others, err := parseUniverses(o.Universes)
+	if err != nil {
+		return nil, err
+	}
+	transport := o.Transport
 	if transport == nil {
 		transport = http.DefaultTransport.(*http.Transport).Clone()
 	}
 	return &Provider{
-		clock: c,
-		apis:  transport,
-		local: &http.Transport{DialContext: (&net.Dialer{Timeout: metadataDialTimeout}).DialContext, IdleConnTimeout: time.Minute},
-	}
+		clock:     c,
+		universes: others,
+		apis:      transport,
+		local:     &http.Transport{DialContext: (&net.Dialer{Timeout: metadataDialTimeout}).DialContext, IdleConnTimeout: time.Minute},
+	}, nil
 }
 
 // call is one call of Token: what it is about, and what has been heard from Google so far.
@@ -57,7 +73,22 @@ type call struct {
 	*Provider
 	spec *v1alpha1.ArtifactRegistry
 	id   providers.Identity
+	// universe is the domain of the APIs that are called.
+	universe string
+	// impersonates is whether the identity's own token is only shown to the IAM Credentials API.
+	impersonates bool
 	heard
+}
+
+// api is the base URL of an API.
+func (c *call) api(name string) string { return "https://" + name + "." + c.universe }
+
+// scope is that of a token; whether it is the one to publish decides if it may be narrow.
+func (c *call) scope(published bool) string {
+	if published && c.spec.ReadOnlyScope {
+		return scopeRead
+	}
+	return scopeAll
 }
 
 // accessToken is an access token, and whose it is.
@@ -72,19 +103,22 @@ type accessToken struct {
 // Token gets an access token as the identity of req.
 func (p *Provider) Token(ctx context.Context, req providers.Request) (providers.Token, error) {
 	c := &call{Provider: p, spec: req.Registry.ArtifactRegistry, id: req.Identity}
-	if err := checkHosts(c.spec.Hosts); err != nil {
+	var err error
+	if c.universe, err = p.universes.universeOf(c.spec.Hosts); err != nil {
 		return providers.Token{}, err
 	}
 	targets, err := c.targets()
 	if err != nil {
 		return providers.Token{}, err
 	}
+	c.impersonates = len(targets) > 0
 	token, own, err := c.source(ctx)
 	if err != nil {
 		return providers.Token{}, err
 	}
-	for _, target := range append(own, targets...) {
-		if token, err = c.impersonate(ctx, token, target); err != nil {
+	targets = append(own, targets...)
+	for i, target := range targets {
+		if token, err = c.impersonate(ctx, token, target, c.scope(i == len(targets)-1)); err != nil {
 			return providers.Token{}, err
 		}
 	}

@@ -3,6 +3,7 @@ package artifactregistry_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/regcred/regcred/providers/artifactregistry"
 	"github.com/regcred/regcred/providers/providertest"
 	"github.com/regcred/regcred/test/cloud"
+	"github.com/regcred/regcred/test/cloud/facts"
 )
 
 const (
@@ -53,7 +55,7 @@ func startGoogleAt(t *testing.T, now func() time.Time) *cloud.Google {
 
 func token(t *testing.T, google *cloud.Google, req providers.Request) (providers.Token, error) {
 	t.Helper()
-	return artifactregistry.New(clock.RealClock{}, google.Transport()).Token(t.Context(), req)
+	return newProvider(t, clock.RealClock{}, google.Transport()).Token(t.Context(), req)
 }
 
 func mustToken(t *testing.T, google *cloud.Google, req providers.Request) providers.Token {
@@ -63,6 +65,18 @@ func mustToken(t *testing.T, google *cloud.Google, req providers.Request) provid
 		t.Fatal(err)
 	}
 	return got
+}
+
+// newProvider is one that the administrator has told of another universe.
+func newProvider(t *testing.T, c clock.PassiveClock, transport http.RoundTripper) *artifactregistry.Provider {
+	t.Helper()
+	p, err := artifactregistry.New(c, artifactregistry.Options{
+		Universes: []string{facts.GoogleUniverse.Domain + "=" + facts.GoogleUniverse.Suffix}, Transport: transport,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 func request(spec v1alpha1.ArtifactRegistry, id providers.Identity) providers.Request {
@@ -149,6 +163,9 @@ func TestTheServiceAccountsTokenIsExchanged(t *testing.T) {
 		"in a workload identity pool":     {v1alpha1.ArtifactRegistry{WorkloadIdentityProvider: pool.Name}, "https://iam.googleapis.com/" + pool.Name, pool.Member(subject)},
 		"in a GKE cluster's namespace":    {v1alpha1.ArtifactRegistry{GKECluster: cluster.Name}, "other-project.svc.id.goog", cluster.Member("team-a", "puller")},
 		"in its own GKE cluster's":        {v1alpha1.ArtifactRegistry{}, "my-project.svc.id.goog", node.Member("team-a", "puller")},
+		"in its fleet's":                  {v1alpha1.ArtifactRegistry{FleetMembership: member.Name}, "my-project.svc.id.goog", member.Member("team-a", "puller")},
+		"in another universe":             {v1alpha1.ArtifactRegistry{Hosts: facts.GoogleUniverse.Hosts, WorkloadIdentityProvider: pool.Name}, "https://iam.googleapis.com/" + pool.Name, pool.Member(subject)},
+		"for one region alone":            {v1alpha1.ArtifactRegistry{Hosts: []string{"docker.me-central2.rep.pkg.dev"}, WorkloadIdentityProvider: pool.Name}, "https://iam.googleapis.com/" + pool.Name, pool.Member(subject)},
 		"for gcr.io, in a namespace, too": {v1alpha1.ArtifactRegistry{Hosts: []string{"gcr.io"}}, "my-project.svc.id.goog", node.Member("team-a", "puller")},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -156,13 +173,14 @@ func TestTheServiceAccountsTokenIsExchanged(t *testing.T) {
 			google.AddIdentityProvider(pool)
 			google.AddCluster(cluster)
 			google.AddCluster(node)
+			google.AddCluster(member)
 			var audiences []string
 			got := mustToken(t, google, request(c.spec, serviceAccount(nil, &audiences)))
 			if diff := cmp.Diff([]string{c.audience}, audiences); diff != "" {
 				t.Errorf("audiences asked for (-want +got):\n%s", diff)
 			}
-			if member := lastMember(google); member != c.member {
-				t.Errorf("the token is %s's, want %s's", member, c.member)
+			if got := lastMember(google); got != c.member {
+				t.Errorf("the token is %s's, want %s's", got, c.member)
 			}
 			if life := time.Until(got.ExpiresAt); life < 59*time.Minute || life > time.Hour {
 				t.Errorf("the token lives for %s, want a whole hour", life)
@@ -171,6 +189,79 @@ func TestTheServiceAccountsTokenIsExchanged(t *testing.T) {
 				t.Errorf("username %s, renewable at %s, live: %t", got.Logins[0].Username, got.RenewableAt, google.IsLive(got.Logins[0].Password.Reveal()))
 			}
 		})
+	}
+}
+
+var member = cloud.GoogleCluster{Name: "projects/my-project/locations/global/memberships/my-cluster", Issuer: issuer}
+
+// A token that may change nothing is asked for only where it is published: the IAM Credentials API does not take it.
+func TestATokenMayBeReadOnly(t *testing.T) {
+	const all, read = "https://www.googleapis.com/auth/cloud-platform", "https://www.googleapis.com/auth/cloud-platform.read-only"
+	for name, c := range map[string]struct {
+		spec v1alpha1.ArtifactRegistry
+		want []string
+	}{
+		"by default it may what IAM allows": {v1alpha1.ArtifactRegistry{}, []string{all}},
+		"a federated token":                 {v1alpha1.ArtifactRegistry{ReadOnlyScope: true}, []string{read}},
+		"an impersonated account's":         {v1alpha1.ArtifactRegistry{ReadOnlyScope: true, ServiceAccount: puller}, []string{all, read}},
+		"with its permissions checked": {v1alpha1.ArtifactRegistry{ReadOnlyScope: true, ServiceAccount: puller, Project: "my-project", Repositories: []string{"apps"}},
+			[]string{all, read}},
+	} {
+		google := startGoogle(t)
+		google.AddIdentityProvider(pool)
+		google.AddServiceAccount(cloud.GoogleServiceAccount{Email: puller, Impersonators: []string{pool.Member(subject)}})
+		google.SetPull(cloud.GoogleMember(puller), "*")
+		c.spec.WorkloadIdentityProvider = pool.Name
+		mustToken(t, google, request(c.spec, serviceAccount(nil, new([]string))))
+		var got []string
+		for _, token := range google.Tokens() {
+			got = append(got, token.Scope)
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestAnotherUniverseHasItsOwnAPIs(t *testing.T) {
+	google := startGoogle(t)
+	google.AddIdentityProvider(pool)
+	google.AddServiceAccount(cloud.GoogleServiceAccount{Email: puller, Impersonators: []string{pool.Member(subject)}})
+	google.SetPull(cloud.GoogleMember(puller), "*")
+	var asked []string
+	p := newProvider(t, clock.RealClock{}, roundTripper(func(r *http.Request) (*http.Response, error) {
+		asked = append(asked, r.URL.Host)
+		return google.Transport().RoundTrip(r)
+	}))
+	req := request(v1alpha1.ArtifactRegistry{Hosts: []string{"u-france-east1-docker.s3nsregistry.fr"}, WorkloadIdentityProvider: pool.Name, ServiceAccount: puller,
+		Project: "my-project", Repositories: []string{"apps"}}, serviceAccount(nil, new([]string)))
+	if _, err := p.Token(t.Context(), req); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"sts.s3nsapis.fr", "iamcredentials.s3nsapis.fr", "artifactregistry.s3nsapis.fr"}, asked); diff != "" {
+		t.Errorf("asked (-want +got):\n%s", diff)
+	}
+	if got := p.Endpoint(req); got != "sts.s3nsapis.fr and iamcredentials.s3nsapis.fr" {
+		t.Errorf("the endpoint is %q", got)
+	}
+	req = request(v1alpha1.ArtifactRegistry{Hosts: facts.GoogleUniverse.Hosts}, secret(map[string]string{"credentials.json": newKey(t, google, puller)}))
+	_, err := p.Token(t.Context(), req)
+	wantFailure(t, err, v1alpha1.ReasonIdentityInvalid, "another universe")
+}
+
+func TestTheAudiencesOfExchangesAreGooglesOwn(t *testing.T) {
+	for kind, spec := range map[string]v1alpha1.ArtifactRegistry{
+		"GKE": {GKECluster: "projects/my-project/locations/europe-west1/clusters/my-cluster"}, "fleet": {FleetMembership: member.Name},
+	} {
+		var asked string
+		p := newProvider(t, clock.RealClock{}, roundTripper(func(r *http.Request) (*http.Response, error) {
+			_ = r.ParseForm()
+			asked = r.PostForm.Get("audience")
+			return nil, errors.New("nobody is there")
+		}))
+		if _, err := p.Token(t.Context(), request(spec, serviceAccount(nil, new([]string)))); err == nil || asked != facts.GoogleAudiences[kind] {
+			t.Errorf("%s: %q was asked for, want %q (%v)", kind, asked, facts.GoogleAudiences[kind], err)
+		}
 	}
 }
 
@@ -245,7 +336,7 @@ func TestAServiceAccountIsImpersonatedOnTopOfAnyIdentity(t *testing.T) {
 // The schema keeps hostile hosts out. The provider does not rely on it: nothing is asked for, so nothing can be sent or published.
 func TestNothingIsAskedForAHostileHost(t *testing.T) {
 	google := startGoogle(t)
-	p := artifactregistry.New(clock.RealClock{}, google.Transport())
+	p := newProvider(t, clock.RealClock{}, google.Transport())
 	hostile := providertest.HostileHosts("europe-west1-docker", "pkg.dev")
 	hostile = append(hostile, providertest.HostileHosts("gcr", "io")...)
 	for _, bad := range hostile {

@@ -19,21 +19,25 @@ func (*Provider) Cure() string {
 }
 
 // Endpoint is the host that the identity's own token comes from, and that of the impersonation, if there is one.
-func (*Provider) Endpoint(req providers.Request) string {
+func (p *Provider) Endpoint(req providers.Request) string {
 	spec, sa := req.Registry.ArtifactRegistry, req.Identity.ServiceAccount
 	impersonated := spec.ServiceAccount != "" || sa != nil && sa.Annotations[annotationServiceAccount] != ""
+	universe, err := p.universes.universeOf(spec.Hosts)
+	if err != nil {
+		universe = googleapis
+	}
 	host := "metadata.google.internal"
 	switch {
 	case sa != nil:
-		host = "sts.googleapis.com"
+		host = "sts." + universe
 	case req.Identity.Secret != nil:
 		// Which of its hosts is asked stands in the Secret, which is not read for this.
-		host = "oauth2.googleapis.com"
+		host = "oauth2." + universe
 	case os.Getenv(envCredentials) != "":
-		host = "googleapis.com as the controller"
+		host = universe + " as the controller"
 	}
 	if impersonated {
-		host += " and iamcredentials.googleapis.com"
+		host += " and iamcredentials." + universe
 	}
 	return host
 }

@@ -1,6 +1,7 @@
 package artifactregistry
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"regexp"
@@ -12,15 +13,13 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/internal/secretdata"
 )
 
 // keyCredentials is the key of a Secret: the usual name of the file with the same content.
 const keyCredentials = "credentials.json"
 
-const (
-	oauthURL = "https://oauth2.googleapis.com/token"
-	universe = "googleapis.com"
-)
+const oauthURL = "https://oauth2.googleapis.com/token"
 
 // configuration is a service account key or an external account configuration. It lists what is used of one and what must not be: a
 // Secret is written by a tenant, and the SDK would read the controller's files, run programs in its pod and send tokens to any URL for
@@ -66,16 +65,19 @@ func (c *call) secret(ctx context.Context) (accessToken, []target, error) {
 	if err != nil {
 		return accessToken{}, nil, err
 	}
-	raw, ok := data[keyCredentials]
-	if !ok {
+	raw, err := secretdata.Document(c.id.Secret, data, keyCredentials)
+	if err != nil {
+		return accessToken{}, nil, err
+	}
+	if len(raw) == 0 {
 		return accessToken{}, nil, c.unfit("lacks the key %s: add it, with a service account key or an external account configuration", keyCredentials)
 	}
 	var conf configuration
 	if json.Unmarshal(raw, &conf) != nil {
 		return accessToken{}, nil, c.unfit("holds no JSON in %s: replace it by a service account key or an external account configuration", keyCredentials)
 	}
-	if conf.UniverseDomain != "" && conf.UniverseDomain != universe {
-		return accessToken{}, nil, c.unfit("is for another cloud than %s in universe_domain, which is not supported", universe)
+	if cmp.Or(conf.UniverseDomain, googleapis) != c.universe {
+		return accessToken{}, nil, c.unfit("is for another universe than that of the hosts, %s, in universe_domain: use credentials of that one", c.universe)
 	}
 	switch conf.Type {
 	case "service_account":
@@ -90,6 +92,10 @@ func (c *call) secret(ctx context.Context) (accessToken, []target, error) {
 
 // key signs for a token with the key of a service account.
 func (c *call) key(ctx context.Context, conf configuration) (accessToken, error) {
+	if c.universe != googleapis {
+		// There a key signs its own tokens, which are made for one API each.
+		return accessToken{}, c.unfit("holds a service account key, which gives no token for registries in %s: use workload identity federation", c.universe)
+	}
 	if conf.TokenURI != "" && conf.TokenURI != oauthURL {
 		return accessToken{}, c.unfit("has another token_uri than %s: tokens are asked for nowhere else", oauthURL)
 	}
@@ -98,7 +104,7 @@ func (c *call) key(ctx context.Context, conf configuration) (accessToken, error)
 	}
 	provider, err := auth.New2LOTokenProvider(&auth.Options2LO{
 		Email: conf.ClientEmail, PrivateKey: []byte(conf.PrivateKey), PrivateKeyID: conf.PrivateKeyID,
-		TokenURL: oauthURL, Scopes: []string{scope}, Client: c.client(c.apis), Logger: silent,
+		TokenURL: oauthURL, Scopes: []string{c.scope(!c.impersonates)}, Client: c.client(c.apis), Logger: silent,
 	})
 	if err != nil {
 		return accessToken{}, c.unfit("holds a service account key that cannot be used: create a new one")
@@ -111,8 +117,7 @@ func (c *call) key(ctx context.Context, conf configuration) (accessToken, error)
 }
 
 var (
-	stsEndpoint   = regexp.MustCompile(`^https://sts\.googleapis\.com/v1/token$`)
-	impersonation = regexp.MustCompile(`^https://iamcredentials\.googleapis\.com/v1/projects/-/serviceAccounts/([^/:]+):generateAccessToken$`)
+	impersonation = regexp.MustCompile(`^/v1/projects/-/serviceAccounts/([^/:]+):generateAccessToken$`)
 	// tokenTypes are those of tokens that stand for themselves; a request signed for AWS does not.
 	tokenTypes = []string{jwtTokenType, "urn:ietf:params:oauth:token-type:id_token", "urn:ietf:params:oauth:token-type:saml2"}
 )
@@ -126,8 +131,8 @@ func (c *call) external(ctx context.Context, conf configuration, data map[string
 			"use file with the name of a key of the same Secret")
 	case conf.ClientSecret != "" || conf.WorkforcePoolUserProject != "":
 		return accessToken{}, nil, c.unfit("is for people (client_secret, workforce_pool_user_project): use a workload identity pool")
-	case conf.TokenURL != "" && !stsEndpoint.MatchString(conf.TokenURL):
-		return accessToken{}, nil, c.unfit("has another token_url than %s: tokens are sent to googleapis.com only", stsURL)
+	case conf.TokenURL != "" && conf.TokenURL != c.api("sts")+"/v1/token":
+		return accessToken{}, nil, c.unfit("has another token_url than %s/v1/token: tokens are sent to %s only", c.api("sts"), c.universe)
 	case !slices.Contains(tokenTypes, conf.SubjectTokenType):
 		return accessToken{}, nil, c.unfit("has another subject_token_type than %s", strings.Join(tokenTypes, ", "))
 	case !strings.HasPrefix(conf.Audience, "//iam.googleapis.com/") || !providerName.MatchString(strings.TrimPrefix(conf.Audience, "//iam.googleapis.com/")):
@@ -138,6 +143,7 @@ func (c *call) external(ctx context.Context, conf configuration, data map[string
 	if err != nil {
 		return accessToken{}, nil, err
 	}
+	c.impersonates = c.impersonates || len(targets) > 0
 	subject, err := c.subject(source, data)
 	if err != nil {
 		return accessToken{}, nil, err
@@ -155,9 +161,11 @@ func (c *call) ownTargets(conf configuration) ([]target, error) {
 	if conf.ImpersonationURL == "" {
 		return nil, nil
 	}
-	match := impersonation.FindStringSubmatch(conf.ImpersonationURL)
+	path, _ := strings.CutPrefix(conf.ImpersonationURL, c.api("iamcredentials"))
+	match := impersonation.FindStringSubmatch(path)
 	if len(match) != 2 || !email.MatchString(match[1]) {
-		return nil, c.unfit("has a service_account_impersonation_url that is not generateAccessToken at iamcredentials.googleapis.com: correct it, or remove it and set artifactRegistry.serviceAccount")
+		return nil, c.unfit("has a service_account_impersonation_url that is not generateAccessToken at %s: correct it, or remove it and set artifactRegistry.serviceAccount",
+			c.api("iamcredentials"))
 	}
 	lifetime := time.Duration(conf.Impersonation.Seconds) * time.Second
 	if lifetime <= 0 || lifetime > maxLifetime {
@@ -168,15 +176,22 @@ func (c *call) ownTargets(conf configuration) ([]target, error) {
 
 // subject is the token to exchange.
 func (c *call) subject(source credentialSource, data map[string][]byte) (string, error) {
-	value, ok := data[source.File]
-	if !ok || source.File == keyCredentials {
+	value, err := secretdata.Document(c.id.Secret, data, source.File)
+	if err != nil {
+		return "", err
+	}
+	if _, ok := data[source.File]; !ok || source.File == keyCredentials {
 		return "", c.unfit("has a credential_source.file that is not a key of the same Secret: no file of the controller is read; add the token under a key, and name that")
 	}
-	token := strings.TrimSpace(string(value))
+	token, fault := secretdata.Fault(string(value))
 	if source.Format.Type == "json" {
 		var fields map[string]any
 		_ = json.Unmarshal(value, &fields) // what is no JSON has no fields
 		token, _ = fields[source.Format.Field].(string)
+		token, fault = secretdata.Fault(token)
+	}
+	if fault != "" {
+		return "", c.unfit("holds a token in %s that %s", source.File, fault)
 	}
 	if token == "" {
 		return "", c.unfit("holds no token where credential_source of %s points: check file and format", keyCredentials)

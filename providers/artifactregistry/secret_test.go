@@ -115,7 +115,7 @@ func TestATenantsCredentialsReachNothingOfTheControllers(t *testing.T) {
 		"audience":        {map[string]any{"audience": "//evil.example/x"}, "audience"},
 		"client secret":   {map[string]any{"client_id": "x", "client_secret": cloud.CanaryGoogle + "x"}, "is for people"},
 		"workforce":       {map[string]any{"workforce_pool_user_project": "x"}, "is for people"},
-		"another cloud":   {map[string]any{"universe_domain": "evil.example"}, "another cloud"},
+		"another cloud":   {map[string]any{"universe_domain": "evil.example"}, "another universe"},
 		"user":            {map[string]any{"type": "authorized_user", "refresh_token": cloud.CanaryGoogle + "x"}, "another type"},
 		"impersonated":    {map[string]any{"type": "impersonated_service_account"}, "another type"},
 		"GDCH":            {map[string]any{"type": "gdch_service_account", "ca_cert_path": private, "token_uri": "https://evil.example"}, "another type"},

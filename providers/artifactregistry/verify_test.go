@@ -9,7 +9,6 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
-	"github.com/regcred/regcred/providers/artifactregistry"
 	"github.com/regcred/regcred/providers/verify"
 	"github.com/regcred/regcred/test/cloud"
 )
@@ -19,7 +18,7 @@ import (
 func TestTokensAreTriedAtTheRegistries(t *testing.T) {
 	for host, repository := range map[string]string{host: "my-project/apps/app", "eu.gcr.io": "my-project/app"} {
 		google := startGoogle(t)
-		v := &verify.Verifier{Provider: artifactregistry.New(clock.RealClock{}, google.Transport()), Transport: google.Transport()}
+		v := &verify.Verifier{Provider: newProvider(t, clock.RealClock{}, google.Transport()), Transport: google.Transport()}
 		req := request(v1alpha1.ArtifactRegistry{Hosts: []string{host}}, providers.Identity{})
 		req.Registry.Verify = &v1alpha1.Verify{Repository: repository}
 		got, err := v.Token(t.Context(), req)

@@ -8,6 +8,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -110,6 +111,10 @@ func (g *Google) start(internet *Internet) (err error) {
 	g.internet.Route(func(host string) (string, bool) {
 		if _, ok := googleLocation(host); ok {
 			return addresses["gcr.io"], true
+		}
+		// The universe of S3NS has the same services under its own domain.
+		if service, ok := strings.CutSuffix(host, ".s3nsapis.fr"); ok {
+			host = service + ".googleapis.com"
 		}
 		address, ok := addresses[host]
 		return address, ok

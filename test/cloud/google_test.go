@@ -168,7 +168,7 @@ func TestGoogleExchange(t *testing.T) {
 // googleToken is an access token of the ambient service account.
 func googleToken(t *testing.T, g *Google) string {
 	t.Helper()
-	value, _ := g.tokens.mint(GoogleMember(GoogleAmbientAccount), g.clock.now(), time.Hour)
+	value, _ := g.tokens.mint(GoogleMember(GoogleAmbientAccount), googleScope, g.clock.now(), time.Hour)
 	return value
 }
 

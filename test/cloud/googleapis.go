@@ -65,12 +65,16 @@ func writeGoogleJSON(w http.ResponseWriter, status int, body any) {
 	writeWhole(w, status, "application/json; charset=UTF-8", encoded)
 }
 
-// googleCaller is whose access token a request to an API carries.
-func (g *Google) googleCaller(r *request) (member string, failed *failure) {
+// googleCaller is whose access token a request to an API carries, of one of the scopes that the API takes.
+func (g *Google) googleCaller(r *request, scopes ...string) (member string, failed *failure) {
 	value, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	token, ok := g.tokens.find(value)
 	if !ok || !token.live(g.clock.now()) {
 		return "", &failure{status: http.StatusUnauthorized, code: codeUnauthenticated, message: "Request had invalid authentication credentials."}
+	}
+	if !slices.Contains(scopes, token.Scope) {
+		return "", &failure{status: http.StatusForbidden, code: codePermissionDenied + "/ACCESS_TOKEN_SCOPE_INSUFFICIENT",
+			message: "Request had insufficient authentication scopes."}
 	}
 	return token.Member, nil
 }
@@ -86,7 +90,7 @@ func (g *Google) generateAccessToken(r *request) (http.HandlerFunc, *failure) {
 	if r.Method != http.MethodPost || match == nil {
 		return nil, &failure{status: http.StatusNotFound, code: "NOT_FOUND", message: "Requested entity was not found."}
 	}
-	caller, failed := g.googleCaller(r)
+	caller, failed := g.googleCaller(r, googleScope)
 	if failed != nil {
 		return nil, failed
 	}
@@ -99,7 +103,7 @@ func (g *Google) generateAccessToken(r *request) (http.HandlerFunc, *failure) {
 	if err == nil && input.Lifetime != "" {
 		life, err = time.ParseDuration(input.Lifetime)
 	}
-	if err != nil || life <= 0 || !slices.Contains(input.Scope, googleScope) {
+	if err != nil || life <= 0 || googleScopeOf(input.Scope) == "" {
 		return nil, &failure{status: http.StatusBadRequest, code: codeInvalidArgument, message: "Request contains an invalid argument."}
 	}
 	account, ok := g.iam.account(match[1])
@@ -114,7 +118,7 @@ func (g *Google) generateAccessToken(r *request) (http.HandlerFunc, *failure) {
 	case life > maxExtendedTokenLife || life > maxAccessTokenLife && !account.ExtendedLifetime:
 		return nil, &failure{status: http.StatusBadRequest, code: codeInvalidArgument, message: "The access token lifetime cannot exceed 3600 seconds."}
 	}
-	token, issued := g.tokens.mint(GoogleMember(account.Email), g.clock.now().Truncate(time.Second), g.life(life))
+	token, issued := g.tokens.mint(GoogleMember(account.Email), googleScopeOf(input.Scope), g.clock.now().Truncate(time.Second), g.life(life))
 	return writeGoogle(map[string]any{"accessToken": token, "expireTime": issued.ExpiresAt.UTC().Format(time.RFC3339)}), nil
 }
 
@@ -130,7 +134,7 @@ func (g *Google) testIamPermissions(r *request) (http.HandlerFunc, *failure) {
 	if r.Method != http.MethodPost || match == nil {
 		return nil, &failure{status: http.StatusNotFound, code: "NOT_FOUND", message: "Requested entity was not found."}
 	}
-	caller, failed := g.googleCaller(r)
+	caller, failed := g.googleCaller(r, googleScope, googleReadOnly)
 	if failed != nil {
 		return nil, failed
 	}

@@ -46,7 +46,7 @@ func (p GoogleIdentityProvider) Member(subject string) string {
 
 // GoogleCluster is a GKE cluster with an identity namespace.
 type GoogleCluster struct {
-	// Name is projects/<project>/locations/<location>/clusters/<cluster>.
+	// Name is projects/<project>/locations/<location>/clusters/<cluster>, or …/memberships/<membership> of a fleet.
 	Name   string
 	Issuer string
 }

@@ -91,7 +91,7 @@ func (g *Google) nodeToken() string {
 	now := g.clock.now()
 	token, ok := g.tokens.find(g.node.token)
 	if !ok || !token.live(now) || token.ExpiresAt.Sub(now) <= metadataMargin {
-		g.node.token, token = g.tokens.mint(GoogleMember(GoogleAmbientAccount), now, g.life(googleTokenLife))
+		g.node.token, token = g.tokens.mint(GoogleMember(GoogleAmbientAccount), googleScope, now, g.life(googleTokenLife))
 	}
 	body, err := json.Marshal(map[string]any{
 		"access_token": g.node.token, "expires_in": int(token.ExpiresAt.Sub(now).Seconds()), "token_type": "Bearer",

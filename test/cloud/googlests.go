@@ -18,15 +18,28 @@ const (
 )
 
 const (
-	googleScope      = "https://www.googleapis.com/auth/cloud-platform"
-	googleAudience   = "https://iam.googleapis.com/"
-	googleOAuthURL   = "https://oauth2.googleapis.com/token"
-	googleJWTSkew    = 5 * time.Minute
-	accessTokenType  = "urn:ietf:params:oauth:token-type:access_token"
-	exchangeGrant    = "urn:ietf:params:oauth:grant-type:token-exchange"
-	googleJWTGrant   = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-	googleGKECluster = "https://container.googleapis.com/v1/"
+	googleScope     = "https://www.googleapis.com/auth/cloud-platform"
+	googleAudience  = "https://iam.googleapis.com/"
+	googleOAuthURL  = "https://oauth2.googleapis.com/token"
+	googleJWTSkew   = 5 * time.Minute
+	accessTokenType = "urn:ietf:params:oauth:token-type:access_token"
+	exchangeGrant   = "urn:ietf:params:oauth:grant-type:token-exchange"
+	googleJWTGrant  = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+	googleReadOnly  = googleScope + ".read-only"
 )
+
+// googleClusterURLs are what an identity namespace is asked for: a GKE cluster, or the membership of a cluster in a fleet.
+var googleClusterURLs = []string{":https://container.googleapis.com/v1/", ":https://gkehub.googleapis.com/"}
+
+// googleScopeOf is the one of a request that counts; empty if there is none.
+func googleScopeOf(scopes []string) string {
+	for _, scope := range []string{googleScope, googleReadOnly} {
+		if slices.Contains(scopes, scope) {
+			return scope
+		}
+	}
+	return ""
+}
 
 func (g *Google) stsService() *service {
 	return g.googleService(g.STS, func(*request) string { return ActionGoogleExchange }, g.exchangeToken)
@@ -50,7 +63,7 @@ func (g *Google) exchangeToken(r *request) (http.HandlerFunc, *failure) {
 		return nil, oauthFailure("invalid_request", "Invalid grant_type or requested_token_type.")
 	case r.Header.Get("Authorization") != "":
 		return nil, oauthFailure("invalid_request", "Workload identity pools take no client authentication.")
-	case !slices.Contains(strings.Fields(form.Get("scope")), googleScope):
+	case googleScopeOf(strings.Fields(form.Get("scope"))) == "":
 		return nil, oauthFailure("invalid_scope", "Invalid scope.")
 	}
 	claims := jwt.RegisteredClaims{}
@@ -67,7 +80,7 @@ func (g *Google) exchangeToken(r *request) (http.HandlerFunc, *failure) {
 		return nil, oauthFailure("invalid_grant", "ID Token has expired.")
 	}
 	// The result never outlives the subject token.
-	token, issued := g.tokens.mint(member, g.clock.now(), min(g.life(googleTokenLife), left))
+	token, issued := g.tokens.mint(member, googleScopeOf(strings.Fields(form.Get("scope"))), g.clock.now(), min(g.life(googleTokenLife), left))
 	return writeGoogle(map[string]any{
 		"access_token": token, "issued_token_type": accessTokenType, "token_type": "Bearer",
 		"expires_in": int(issued.ExpiresAt.Sub(issued.IssuedAt).Seconds()),
@@ -77,7 +90,12 @@ func (g *Google) exchangeToken(r *request) (http.HandlerFunc, *failure) {
 // federate finds out who the subject of a token is for an audience, and whether it is trusted.
 func (g *Google) federate(audience string, claims jwt.RegisteredClaims) (member string, failed *failure) {
 	if namespace, ok := strings.CutPrefix(audience, "identitynamespace:"); ok {
-		namespace, name, _ := strings.Cut(namespace, ":"+googleGKECluster)
+		var name string
+		for _, url := range googleClusterURLs {
+			if before, after, ok := strings.Cut(namespace, url); ok {
+				namespace, name = before, after
+			}
+		}
 		cluster, ok := g.iam.cluster(name)
 		if !ok || cluster.namespace() != namespace {
 			return "", unknownTarget()
@@ -150,10 +168,10 @@ func (g *Google) jwtGrant(r *request) (http.HandlerFunc, *failure) {
 		return nil, oauthFailure("invalid_grant", "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe.")
 	case !ok || account.Disabled:
 		return nil, oauthFailure("invalid_grant", "Invalid grant: account not found")
-	case !slices.Contains(strings.Fields(claims.Scope), googleScope):
+	case googleScopeOf(strings.Fields(claims.Scope)) == "":
 		return nil, oauthFailure("invalid_scope", "Invalid OAuth scope or ID token audience provided.")
 	}
-	token, issued := g.tokens.mint(GoogleMember(account.Email), g.clock.now(), g.life(googleTokenLife))
+	token, issued := g.tokens.mint(GoogleMember(account.Email), googleScopeOf(strings.Fields(claims.Scope)), g.clock.now(), g.life(googleTokenLife))
 	return writeGoogle(map[string]any{
 		"access_token": token, "token_type": "Bearer", "expires_in": int(issued.ExpiresAt.Sub(issued.IssuedAt).Seconds()),
 	}), nil

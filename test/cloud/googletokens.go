@@ -8,8 +8,8 @@ import (
 
 // GoogleToken records an access token, without its secret.
 type GoogleToken struct {
-	// Member is whose it is.
-	Member              string
+	// Member is whose it is, Scope what it is for.
+	Member, Scope       string
 	IssuedAt, ExpiresAt time.Time
 	Revoked             bool
 }
@@ -27,10 +27,10 @@ func newGoogleTokens() *googleTokens {
 	return &googleTokens{issued: map[[sha256.Size]byte]*GoogleToken{}}
 }
 
-func (t *googleTokens) mint(member string, now time.Time, life time.Duration) (value string, token GoogleToken) {
+func (t *googleTokens) mint(member, scope string, now time.Time, life time.Duration) (value string, token GoogleToken) {
 	value = newSecret(CanaryGoogle, 192)
 	// The wire format has whole seconds; the token must not live by a finer truth.
-	issued := &GoogleToken{Member: member, IssuedAt: now, ExpiresAt: now.Add(life.Truncate(time.Second))}
+	issued := &GoogleToken{Member: member, Scope: scope, IssuedAt: now, ExpiresAt: now.Add(life.Truncate(time.Second))}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.issued[sha256.Sum256([]byte(value))] = issued
