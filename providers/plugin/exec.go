@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"syscall"
@@ -49,8 +50,9 @@ type program struct {
 var errTooLarge = errors.New("the answer is too large")
 
 // run executes the program once, with input as its standard input, and returns its standard output. When ctx ends the program is killed
-// with all that it has started. Its standard error is not read: it is written for people, and may quote what must not be shown.
-func (p *program) run(ctx context.Context, input []byte) ([]byte, error) {
+// with all that it has started. Its standard error is read if somebody wants to: it is written for people, and may quote what must not be
+// shown.
+func (p *program) run(ctx context.Context, input []byte, stderr io.Writer) ([]byte, error) {
 	select {
 	case p.turns <- struct{}{}:
 		defer func() { <-p.turns }()
@@ -65,6 +67,9 @@ func (p *program) run(ctx context.Context, input []byte) ([]byte, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = lastWords
+	if stderr != nil {
+		cmd.Stderr = stderr
+	}
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}

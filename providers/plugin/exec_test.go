@@ -84,7 +84,7 @@ type result struct {
 func (s *stage) start(ctx context.Context) <-chan result {
 	done := make(chan result, 1)
 	go func() {
-		output, err := s.run(ctx, nil)
+		output, err := s.run(ctx, nil, nil)
 		done <- result{output, err}
 	}()
 	return done
@@ -164,7 +164,7 @@ func TestTurnsAreLimited(t *testing.T) {
 	giveUp()
 	started := filepath.Join(t.TempDir(), "started")
 	waiting := program{path: s.path, turns: s.turns, env: []string{fakeDoes + "=answer", fakeObserved + "=" + started}}
-	if _, err := waiting.run(late, nil); !errors.Is(err, context.Canceled) {
+	if _, err := waiting.run(late, nil, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("waiting for a turn ended with %v", err)
 	}
 	cancel()
@@ -172,7 +172,7 @@ func TestTurnsAreLimited(t *testing.T) {
 	if _, err := os.Stat(started); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("it was executed without a turn: %v", err)
 	}
-	if _, err := waiting.run(t.Context(), nil); err != nil {
+	if _, err := waiting.run(t.Context(), nil, nil); err != nil {
 		t.Errorf("with a turn: %v", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/runtime/serializer/json"
@@ -137,6 +138,24 @@ func init() {
 	}
 }
 
+// runAloud logs what the plugin says to people, for those who debug it.
+func (p *plugin) runAloud(ctx context.Context, request []byte, token string) ([]byte, error) {
+	logger := logr.FromContextOrDiscard(ctx).V(1)
+	if !logger.Enabled() {
+		return p.run(ctx, request, nil)
+	}
+	said := &words{}
+	answer, err := p.run(ctx, request, said)
+	secrets := []string{token}
+	for _, e := range p.config.Env {
+		secrets = append(secrets, e.Value)
+	}
+	if text := forPeople(said.text.String(), secrets...); text != "" {
+		logger.Info("A plugin wrote to its standard error", "plugin", p.name, "text", text)
+	}
+	return answer, err
+}
+
 func (p *plugin) ask(ctx context.Context, image string, from subject) (*credentialprovider.CredentialProviderResponse, error) {
 	request, err := runtime.Encode(encoder, &credentialprovider.CredentialProviderRequest{
 		Image: image, ServiceAccountToken: from.token, ServiceAccountAnnotations: from.annotations,
@@ -144,7 +163,7 @@ func (p *plugin) ask(ctx context.Context, image string, from subject) (*credenti
 	if err != nil {
 		return nil, p.invalidResponse("was not asked, since the request does not encode; please report this as a bug")
 	}
-	answer, err := p.run(ctx, request)
+	answer, err := p.runAloud(ctx, request, from.token)
 	if err != nil {
 		return nil, p.explain(image, err)
 	}

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"slices"
+	"time"
 
 	"github.com/regcred/regcred/providers"
 )
@@ -18,6 +19,9 @@ func (p *Provider) Annotations() []string {
 	slices.Sort(keys)
 	return slices.Compact(keys)
 }
+
+// Patience is what the kubelet gives a plugin.
+func (*Provider) Patience() time.Duration { return time.Minute }
 
 // Cure is how a pull is allowed.
 func (*Provider) Cure() string { return "let the plugin's identity read the repository" }
