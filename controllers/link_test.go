@@ -140,7 +140,7 @@ func TestALinkOnAnIdentityIsNoChangeOfIt(t *testing.T) {
 	c.Spec.Registries = []v1alpha1.Registry{entry}
 	c.Spec.ServiceAccounts = &v1alpha1.ServiceAccounts{Names: []string{"puller"}}
 	w.must(w.admin.Create(t.Context(), c))
-	target := credential.Target{Credential: credential.KeyOf(c), Namespace: ns}
+	target := credential.Target{Credential: credential.KeyOf(c), Namespace: ns, Name: c.Name}
 	w.run(target)
 	c.Spec.ServiceAccounts = nil
 	w.must(w.admin.Update(t.Context(), c))

@@ -40,15 +40,10 @@ func served(scope view.Scope, find handler.TypedMapFunc[client.Object, credentia
 // the namespace as it was, too, and so finds those that select it no longer.
 func (m mapping) fromNamespace(ctx context.Context, o client.Object) []credential.Target {
 	var targets []credential.Target
-	for _, c := range view.Credentials(ctx, m.cache, "") {
-		if c.Selects(o) {
-			targets = append(targets, credential.Target{Credential: c.Key, Namespace: o.GetName()})
+	for _, c := range view.Credentials(ctx, m.cache, o.GetName()) {
+		if c.Namespace != "" || c.Selects(o) {
+			targets = append(targets, c.Target(o.GetName()))
 		}
-	}
-	own := &v1alpha1.RegistryCredentialList{}
-	view.List(ctx, m.cache, own, client.InNamespace(o.GetName()))
-	for i := range own.Items {
-		targets = append(targets, credential.Target{Credential: credential.KeyOf(&own.Items[i]), Namespace: o.GetName()})
 	}
 	return targets
 }
@@ -64,18 +59,30 @@ func (m mapping) fromSecret(ctx context.Context, o client.Object) []credential.T
 	return nil
 }
 
+// wanting returns the targets that wait for a Secret of this name and namespace to be theirs, once it is gone.
+func (m mapping) wanting(ctx context.Context, secret client.Object) []credential.Target {
+	ns, err := view.Namespace(ctx, m.cache, secret.GetNamespace())
+	if err != nil || ns == nil {
+		return nil
+	}
+	var targets []credential.Target
+	for _, c := range view.Credentials(ctx, m.cache, ns.GetName()) {
+		if c.SecretName() == secret.GetName() && c.Selects(ns) {
+			targets = append(targets, c.Target(ns.GetName()))
+		}
+	}
+	return targets
+}
+
 // fromServiceAccount returns the targets whose link the ServiceAccount has or should have, and those whose identity it is.
 func (m mapping) fromServiceAccount(ctx context.Context, o client.Object) []credential.Target {
 	targets := m.fromIdentity(ctx, o, credential.ServiceAccountRef)
 	for _, c := range view.Credentials(ctx, m.cache, o.GetNamespace()) {
 		if wanted, err := c.Links(o); err == nil && wanted {
-			targets = append(targets, credential.Target{Credential: c.Key, Namespace: o.GetNamespace()})
+			targets = append(targets, c.Target(o.GetNamespace()))
 		}
 	}
-	for _, key := range credential.Linked(o) {
-		targets = append(targets, credential.Target{Credential: key, Namespace: o.GetNamespace()})
-	}
-	return targets
+	return append(targets, credential.Linked(o)...)
 }
 
 func (m mapping) fromIdentity(ctx context.Context, o client.Object, ref func(v1alpha1.Identity) *v1alpha1.LocalReference) []credential.Target {

@@ -134,7 +134,7 @@ func TestARefusedTokenIsReplacedInAllTargetsAndOnceAMinute(t *testing.T) {
 	p.must(p.admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: other, Labels: map[string]string{"team": ns}}}))
 	p.serviceAccount(other, "default", nil)
 	first := p.apply(ns, nil, registry("prod", "eu-west-1"), registry("second", "eu-west-2"))
-	second := credential.Target{Credential: first.Credential, Namespace: other}
+	second := credential.Target{Credential: first.Credential, Namespace: other, Name: first.Name}
 	for _, target := range []credential.Target{first, second} {
 		p.run(target)
 	}

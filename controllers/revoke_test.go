@@ -25,7 +25,7 @@ func revocable(t *testing.T) (w *world, first, second credential.Target, firstDu
 	other := ns + "-b"
 	w.must(w.admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: other, Labels: map[string]string{"team": ns}}}))
 	first = w.apply(ns, nil, registry("prod", "eu-west-1"))
-	second = credential.Target{Credential: first.Credential, Namespace: other}
+	second = credential.Target{Credential: first.Credential, Namespace: other, Name: first.Name}
 	firstDue, secondDue = w.run(first).RequeueAfter, w.run(second).RequeueAfter
 	if firstDue > secondDue {
 		return w, second, first, secondDue, firstDue

@@ -180,7 +180,7 @@ func TestAForeignSecretIsNeverTouchedWithoutConsent(t *testing.T) {
 		"consent, but another controller's": {foreign(func(s *corev1.Secret) {
 			s.Annotations = consent
 			s.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "x", UID: "1", Controller: &yes}}
-		}), false, "belongs to ConfigMap x: rename one of the two"},
+		}), false, "belongs to ConfigMap x: create this credential anew with another secretName"},
 		"consent, but of another type": {&corev1.Secret{
 			ObjectMeta: metav1.ObjectMeta{Annotations: consent}, Data: map[string][]byte{"a": []byte("b")},
 		}, false, "is of another type than kubernetes.io/dockerconfigjson"},
@@ -359,7 +359,7 @@ func TestATargetThatWasAwayGetsTheBestThatIsInMemory(t *testing.T) {
 	other := ns + "-b"
 	w.must(w.admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: other, Labels: map[string]string{"team": ns}}}))
 	here := w.apply(ns, nil, registry("prod", "eu-west-1"))
-	away := credential.Target{Credential: here.Credential, Namespace: other}
+	away := credential.Target{Credential: here.Credential, Namespace: other, Name: here.Name}
 	w.run(here)
 	w.run(away)
 	w.step(life / 2)
@@ -513,7 +513,7 @@ func TestTheAmbientIdentityIsLentOnlyIfAllowed(t *testing.T) {
 	c := &v1alpha1.RegistryCredential{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "own"}}
 	c.Spec.Registries = []v1alpha1.Registry{registry("prod", "eu-west-1")}
 	w.must(w.admin.Create(t.Context(), c))
-	target := credential.Target{Credential: credential.KeyOf(c), Namespace: ns}
+	target := credential.Target{Credential: credential.KeyOf(c), Namespace: ns, Name: c.Name}
 	w.run(target)
 	if w.mint.count() != 0 {
 		t.Error("a token was minted with the controller's identity")

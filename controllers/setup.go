@@ -112,7 +112,7 @@ func setupTargets(mgr ctrl.Manager, o Options, targets *target.Reconciler) error
 		b = b.WatchesMetadata(&corev1.Namespace{}, enqueue(m.fromNamespace), builder.WithPredicates(namespaceChanged))
 	}
 	for _, c := range o.View.SecretCaches() {
-		handler := noteDeleted{enqueue(served(o.View.Scope, m.fromSecret)), targets}
+		handler := noteDeleted{enqueue(served(o.View.Scope, m.fromSecret)), targets, served(o.View.Scope, m.wanting)}
 		b = b.WatchesRawSource(source.TypedKind[client.Object](c, view.SecretMetadata(), handler))
 	}
 	return b.Watches(&corev1.ServiceAccount{}, enqueue(served(o.View.Scope, m.fromServiceAccount)), builder.WithPredicates(serviceAccountChanged)).
@@ -179,15 +179,19 @@ func enqueue[T comparable](m handler.TypedMapFunc[client.Object, T]) handler.Typ
 	return handler.TypedEnqueueRequestsFromMapFunc(m)
 }
 
-// noteDeleted tells the reconciler of Secrets that are deleted before it works on them.
+// noteDeleted tells the reconciler of Secrets that are deleted before it works on them, and wakes whoever waited for the name.
 type noteDeleted struct {
 	handler.TypedEventHandler[client.Object, credential.Target]
 	targets *target.Reconciler
+	wanting handler.TypedMapFunc[client.Object, credential.Target]
 }
 
 func (h noteDeleted) Delete(ctx context.Context, e event.DeleteEvent, q workqueue.TypedRateLimitingInterface[credential.Target]) {
 	h.targets.Deleted(e.Object)
 	h.TypedEventHandler.Delete(ctx, e, q)
+	for _, t := range h.wanting(ctx, e.Object) {
+		q.Add(t)
+	}
 }
 
 var (

@@ -56,7 +56,7 @@ func TestBothKindsAreServedAlike(t *testing.T) {
 	c := &v1alpha1.RegistryCredential{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "own"}}
 	c.Spec.Registries = []v1alpha1.Registry{registry("prod", "eu-west-1")}
 	w.must(w.admin.Create(t.Context(), c))
-	target := credential.Target{Credential: credential.KeyOf(c), Namespace: ns}
+	target := credential.Target{Credential: credential.KeyOf(c), Namespace: ns, Name: c.Name}
 	w.run(target)
 	if got := tokens(t, w.secret(target)); len(got) != 1 {
 		t.Errorf("%d tokens, want 1", len(got))
@@ -116,7 +116,7 @@ func TestTargetsOfOneTokenRotateEachInItsOwnSlot(t *testing.T) {
 	other := ns + "-b"
 	w.must(w.admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: other, Labels: map[string]string{"team": ns}}}))
 	first := w.apply(ns, nil, registry("prod", "eu-west-1"))
-	second := credential.Target{Credential: first.Credential, Namespace: other}
+	second := credential.Target{Credential: first.Credential, Namespace: other, Name: first.Name}
 	a, b := w.run(first).RequeueAfter, w.run(second).RequeueAfter
 	if a == b {
 		t.Fatal("both are due at the same moment")
@@ -210,7 +210,7 @@ func TestAnExcludedNamespaceIsNeverATarget(t *testing.T) {
 	c := &v1alpha1.RegistryCredential{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "own"}}
 	c.Spec.Registries = []v1alpha1.Registry{registry("prod", "eu-west-1")}
 	w.must(w.admin.Create(t.Context(), c))
-	own := credential.Target{Credential: credential.KeyOf(c), Namespace: ns}
+	own := credential.Target{Credential: credential.KeyOf(c), Namespace: ns, Name: c.Name}
 	w.run(own)
 	if got := w.ready(own); got.Status != metav1.ConditionFalse || got.Reason != v1alpha1.ReasonNamespaceExcluded {
 		t.Errorf("Ready=%s %s", got.Status, got.Reason)

@@ -250,7 +250,7 @@ func (w *world) apply(ns string, change func(*v1alpha1.ClusterCredentialSpec), e
 		change(&c.Spec)
 	}
 	w.must(w.admin.Create(w.Context(), c))
-	return credential.Target{Credential: credential.KeyOf(c), Namespace: ns}
+	return credential.Target{Credential: credential.KeyOf(c), Namespace: ns, Name: c.Spec.NameOfSecret(c.Name)}
 }
 
 func (w *world) credential(name string) *v1alpha1.ClusterRegistryCredential {

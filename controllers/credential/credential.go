@@ -49,15 +49,18 @@ func (k Key) String() string {
 	return k.Kind() + " " + k.Namespace + "/" + k.Name
 }
 
-// Target is one Secret in one namespace that a credential keeps. It is the unit of work: one bad namespace delays no other.
+// Target is one Secret in one namespace that a credential keeps, or has kept under another name before it was deleted and created anew. It is
+// the unit of work: one bad namespace delays no other.
 type Target struct {
 	Credential Key
 	Namespace  string
+	// Name is the Secret's.
+	Name string
 }
 
 // Secret names the Secret.
 func (t Target) Secret() client.ObjectKey {
-	return client.ObjectKey{Namespace: t.Namespace, Name: t.Credential.Name}
+	return client.ObjectKey{Namespace: t.Namespace, Name: t.Name}
 }
 
 // Credential is what both kinds have in common. It is read-only.
@@ -98,6 +101,23 @@ func Get(ctx context.Context, r client.Reader, key Key) (*Credential, error) {
 		return nil, client.IgnoreNotFound(err)
 	}
 	return Of(o)
+}
+
+// SecretName is the name of the Secret that it keeps in each of its namespaces.
+func (c *Credential) SecretName() string { return c.Spec.NameOfSecret(c.Name) }
+
+// Target is its target in a namespace.
+func (c *Credential) Target(namespace string) Target {
+	return Target{Credential: c.Key, Namespace: namespace, Name: c.SecretName()}
+}
+
+// Before says whether it comes before another credential that wants the same Secret: the older one does.
+func (c *Credential) Before(other *Credential) bool {
+	a, b := c.Object.GetCreationTimestamp(), other.Object.GetCreationTimestamp()
+	if !a.Equal(&b) {
+		return a.Before(&b)
+	}
+	return c.Object.GetUID() < other.Object.GetUID()
 }
 
 // Selects says whether the namespace is to hold the credential's Secret.

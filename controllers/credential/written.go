@@ -11,21 +11,38 @@ import (
 // TargetOf returns the target that a Secret is, as its owner reference says.
 func TargetOf(secret metav1.Object) (Target, bool) {
 	owner := metav1.GetControllerOf(secret)
-	if owner == nil || owner.APIVersion != v1alpha1.GroupVersion.String() || owner.Name != secret.GetName() {
+	if owner == nil || owner.APIVersion != v1alpha1.GroupVersion.String() {
 		return Target{}, false
 	}
-	return Target{KeyFromRef(owner.Kind+"/"+owner.Name, secret.GetNamespace()), secret.GetNamespace()}, true
+	return Target{KeyFromRef(owner.Kind+"/"+owner.Name, secret.GetNamespace()), secret.GetNamespace(), secret.GetName()}, true
 }
 
-// Linked are the credentials whose links are recorded on a ServiceAccount.
-func Linked(sa metav1.Object) []Key {
-	var keys []Key
-	for annotation, kind := range sa.GetAnnotations() {
-		if name, ok := strings.CutPrefix(annotation, v1alpha1.AnnotationLinkPrefix); ok {
-			keys = append(keys, KeyFromRef(kind+"/"+name, sa.GetNamespace()))
+// Linked are the targets whose links are recorded on a ServiceAccount.
+func Linked(sa metav1.Object) []Target {
+	var targets []Target
+	for annotation, record := range sa.GetAnnotations() {
+		secret, ok := strings.CutPrefix(annotation, v1alpha1.AnnotationLinkPrefix)
+		if !ok {
+			continue
+		}
+		kind, name, ok := strings.Cut(record, "/")
+		if !ok {
+			name = secret
+		}
+		if kind == v1alpha1.KindRegistryCredential || kind == v1alpha1.KindClusterRegistryCredential {
+			targets = append(targets, Target{KeyFromRef(kind+"/"+name, sa.GetNamespace()), sa.GetNamespace(), secret})
 		}
 	}
-	return keys
+	return targets
+}
+
+// LinkRecord is what records the target's link on a ServiceAccount: <Kind>/<credential>, or the kind alone where the Secret has the credential's
+// name.
+func (t Target) LinkRecord() string {
+	if t.Name == t.Credential.Name {
+		return t.Credential.Kind()
+	}
+	return t.Credential.Ref()
 }
 
 // AnnotationCut marks, in memory alone, a ServiceAccount whose list of pull secrets is too long to be held.

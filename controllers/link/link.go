@@ -16,36 +16,40 @@ import (
 	"github.com/regcred/regcred/controllers/credential"
 )
 
-// Reconcile makes the ServiceAccounts of a target's namespace name its Secret, or not, as wanted says of each. No wanted means no link.
+// Wanted is who wants a ServiceAccount to name the target's Secret: the target itself, another of the same Secret, or nobody.
+type Wanted func(sa metav1.Object) (*credential.Target, error)
+
+// Nobody wants a link.
+func Nobody(metav1.Object) (*credential.Target, error) { return nil, nil }
+
+// Reconcile makes the ServiceAccounts of a target's namespace name its Secret, or not, as wanted says of each.
 //
 // imagePullSecrets is an atomic list that others write too: it is read, appended to and patched under its resourceVersion, never
 // applied and never reordered. A link that we made is recorded on the ServiceAccount; only such a link is ever removed.
 //
 // A ServiceAccount that the API server does not let us change is a failure of the target, not an error.
-func Reconcile(ctx context.Context, from client.Reader, to client.Client, t credential.Target, wanted func(metav1.Object) (bool, error)) (*credential.Failure, error) {
+func Reconcile(ctx context.Context, from client.Reader, to client.Client, t credential.Target, wanted Wanted) (*credential.Failure, error) {
 	var accounts corev1.ServiceAccountList
 	if err := from.List(ctx, &accounts, client.InNamespace(t.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return nil, err
 	}
 	var unlinked *credential.Failure
 	for n := range accounts.Items {
-		sa, links := &accounts.Items[n], false
-		if wanted != nil {
-			var err error
-			if links, err = wanted(sa); err != nil {
-				return nil, err
-			}
+		sa := &accounts.Items[n]
+		by, err := wanted(sa)
+		if err != nil {
+			return nil, err
 		}
-		if links && credential.Cut(sa) {
+		if by != nil && credential.Cut(sa) {
 			unlinked = &credential.Failure{Reason: v1alpha1.ReasonLinkFailed, RetryAfter: credential.RetryAfter, Message: "ServiceAccount " +
 				client.ObjectKeyFromObject(sa).String() + " lists too many imagePullSecrets to be changed: remove those that are not used"}
 			continue
 		}
-		patch := patchFor(t.Credential, sa, links)
+		patch := patchFor(t, sa, by)
 		if patch == nil {
 			continue
 		}
-		_, err := patch.send(ctx, to, client.ObjectKeyFromObject(sa))
+		_, err = patch.send(ctx, to, client.ObjectKeyFromObject(sa))
 		switch {
 		case apierrors.IsNotFound(err), apierrors.IsConflict(err):
 			// The ServiceAccount has changed or gone since the cache saw it; the event of that change brings us back.
@@ -82,23 +86,22 @@ func (p *serviceAccountPatch) send(ctx context.Context, c client.Client, name cl
 	return target, c.Patch(ctx, target, client.RawPatch(types.MergePatchType, raw))
 }
 
-// patchFor returns what must change on the ServiceAccount; nil for nothing.
-func patchFor(key credential.Key, sa *corev1.ServiceAccount, wanted bool) *serviceAccountPatch {
-	secret := corev1.LocalObjectReference{Name: key.Name}
-	annotation := v1alpha1.AnnotationLinkPrefix + key.Name
-	linked := slices.Contains(sa.ImagePullSecrets, secret)
-	recorded := sa.Annotations[annotation] == key.Kind()
+// patchFor returns what must change on the ServiceAccount; nil for nothing. A link that another target wants, too, passes to that one.
+func patchFor(t credential.Target, sa *corev1.ServiceAccount, wanted *credential.Target) *serviceAccountPatch {
+	secret, annotation := corev1.LocalObjectReference{Name: t.Name}, v1alpha1.AnnotationLinkPrefix+t.Name
+	linked, recorded := slices.Contains(sa.ImagePullSecrets, secret), slices.Contains(credential.Linked(sa), t)
 
 	patch := &serviceAccountPatch{}
 	patch.Metadata.UID, patch.Metadata.ResourceVersion = sa.UID, sa.ResourceVersion
 	switch {
 	case credential.Cut(sa):
 		return nil
-	case wanted && !linked:
-		kind := key.Kind()
-		patch.Metadata.Annotations = map[string]*string{annotation: &kind}
+	case wanted != nil && *wanted == t && !linked:
+		patch.Metadata.Annotations = map[string]*string{annotation: new(t.LinkRecord())}
 		patch.ImagePullSecrets = append(slices.Clone(sa.ImagePullSecrets), secret)
-	case !wanted && recorded:
+	case wanted != nil && *wanted != t && recorded:
+		patch.Metadata.Annotations = map[string]*string{annotation: new(wanted.LinkRecord())}
+	case wanted == nil && recorded:
 		patch.Metadata.Annotations = map[string]*string{annotation: nil}
 		if linked {
 			others := slices.DeleteFunc(slices.Clone(sa.ImagePullSecrets), func(r corev1.LocalObjectReference) bool { return r == secret })

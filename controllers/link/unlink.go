@@ -27,7 +27,7 @@ const (
 // any more: one that does makes them again.
 //
 // A ServiceAccount that cannot be changed keeps none of the others from being unlinked; the error names it.
-func Unlink(ctx context.Context, c client.Client, namespaces []string, ours func(credential.Key) bool) (removed int, err error) {
+func Unlink(ctx context.Context, c client.Client, namespaces []string, ours func(credential.Target) bool) (removed int, err error) {
 	var failed []error
 	for _, namespace := range namespaces {
 		n, err := unlinkNamespace(ctx, c, ours, namespace)
@@ -37,7 +37,7 @@ func Unlink(ctx context.Context, c client.Client, namespaces []string, ours func
 	return removed, errors.Join(failed...)
 }
 
-func unlinkNamespace(ctx context.Context, c client.Client, ours func(credential.Key) bool, namespace string) (removed int, err error) {
+func unlinkNamespace(ctx context.Context, c client.Client, ours func(credential.Target) bool, namespace string) (removed int, err error) {
 	var failed []error
 	for next := ""; ; {
 		var list corev1.ServiceAccountList
@@ -59,14 +59,14 @@ func unlinkNamespace(ctx context.Context, c client.Client, ours func(credential.
 }
 
 // unlink removes the links of one ServiceAccount.
-func unlink(ctx context.Context, c client.Client, ours func(credential.Key) bool, sa *corev1.ServiceAccount) (removed int, err error) {
+func unlink(ctx context.Context, c client.Client, ours func(credential.Target) bool, sa *corev1.ServiceAccount) (removed int, err error) {
 	name := client.ObjectKeyFromObject(sa)
 	err = retry.RetryOnConflict(retry.DefaultBackoff, func() error {
-		for _, key := range credential.Linked(sa) {
-			if !ours(key) {
+		for _, t := range credential.Linked(sa) {
+			if !ours(t) {
 				continue
 			}
-			patch := patchFor(key, sa, false)
+			patch := patchFor(t, sa, nil)
 			if patch == nil {
 				continue
 			}

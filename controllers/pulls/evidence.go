@@ -36,7 +36,7 @@ type puller struct {
 // holdingOf is what a publication has for an image.
 func holdingOf(p target.Publication, i diagnosis.Image) diagnosis.Holding {
 	c := p.Credential
-	h := diagnosis.Holding{Credential: c.String(), Secret: c.Name}
+	h := diagnosis.Holding{Credential: c.String(), Secret: c.SecretName()}
 	if accounts := c.Spec.ServiceAccounts; accounts != nil {
 		h.Recovers = accounts.RecoverPods == v1alpha1.RecoverPodsEvict
 	}
@@ -102,7 +102,7 @@ func (e evidence) about(h *diagnosis.Holding) target.Publication {
 func (e evidence) secret(c *credential.Credential) *corev1.Secret {
 	return &corev1.Secret{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
-		ObjectMeta: metav1.ObjectMeta{Namespace: e.pod.namespace, Name: c.Name},
+		ObjectMeta: metav1.ObjectMeta{Namespace: e.pod.namespace, Name: c.SecretName()},
 	}
 }
 

@@ -156,7 +156,7 @@ func (w *world) publish(ns string, change func(*v1alpha1.ClusterCredentialSpec))
 	c, err := credential.Of(o)
 	w.must(err)
 	w.published = &published{namespace: ns, publication: target.Publication{
-		Credential: c, Target: credential.Target{Credential: c.Key, Namespace: ns},
+		Credential: c, Target: c.Target(ns),
 		Records: map[string]pullsecret.Record{"prod": {Name: "prod", Hosts: []string{host("eu-west-1")}, ExpiresAt: w.time.Now().Add(life)}},
 		Failure: func(string) *credential.Failure { return nil },
 	}}

@@ -152,7 +152,7 @@ func related(c *credential.Credential, namespaces []string) runtime.Object {
 	}
 	return &corev1.Secret{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespaces[0], Name: c.Name},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespaces[0], Name: c.SecretName()},
 	}
 }
 

@@ -73,7 +73,7 @@ func entryHolding(name string, life, due time.Duration) *target.Entry {
 }
 
 func (b *bookkeeper) report(namespace string, out target.Outcome) {
-	b.Ledger.Report(b.c, credential.Target{Credential: b.c.Key, Namespace: namespace}, out)
+	b.Ledger.Report(b.c, b.c.Target(namespace), out)
 }
 
 func TestMetricsShowTheFirstTimesThatCome(t *testing.T) {

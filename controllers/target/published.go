@@ -34,7 +34,7 @@ func (r *Reconciler) In(ctx context.Context, namespace string) ([]Publication, e
 	}
 	var all []Publication
 	for _, c := range r.selecting(ctx, ns) {
-		p := Publication{Credential: c, Target: credential.Target{Credential: c.Key, Namespace: namespace}}
+		p := Publication{Credential: c, Target: c.Target(namespace)}
 		p.Failure = func(entry string) *credential.Failure { return r.Outcomes.Failure(p.Target, entry) }
 		secret, err := view.Secret(ctx, r.Cache, p.Target)
 		if err != nil {

@@ -110,6 +110,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, t credential.Target) (reconc
 	case ns == nil:
 		r.forget(t)
 		return reconcile.Result{}, nil
+	case c != nil && t.Name != c.SecretName():
+		return reconcile.Result{}, credential.IgnoreGone(r.release(ctx, t, c))
 	case c == nil || !c.Selects(ns) || r.Excluded.Has(t.Namespace):
 		r.giveUp(c, t)
 		return reconcile.Result{}, credential.IgnoreGone(r.release(ctx, t, c))
@@ -139,12 +141,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, t credential.Target) (reconc
 
 // serve is the straight line: link, observe, decide, obtain, write, report.
 func (r *Reconciler) serve(ctx context.Context, t credential.Target, c *credential.Credential) (Outcome, error) {
-	if f := r.Scope.Refuses(t.Credential); f != nil {
+	if f := r.Scope.Refuses(t); f != nil {
 		return Outcome{Failure: f}, nil
-	}
-	unlinked, err := link.Reconcile(ctx, r.Cache, r.Client, t, c.Links)
-	if err != nil {
-		return Outcome{}, err
 	}
 	secret, err := view.Secret(ctx, r.Cache, t)
 	if err != nil {
@@ -152,6 +150,15 @@ func (r *Reconciler) serve(ctx context.Context, t credential.Target, c *credenti
 	}
 	if r.ahead(t, secret) {
 		return Outcome{Unseen: true}, nil
+	}
+	if secret == nil {
+		if f, err := r.yield(ctx, t, c); f != nil || err != nil {
+			return Outcome{Failure: f}, err
+		}
+	}
+	unlinked, err := link.Reconcile(ctx, r.Cache, r.Client, t, r.wanted(ctx, t, c))
+	if err != nil {
+		return Outcome{}, err
 	}
 	out, err := r.keep(ctx, t, c, observe(secret))
 	if apierrors.IsAlreadyExists(err) {

@@ -70,7 +70,7 @@ func TestJitterOnlyMovesARefreshEarlierAndNeverChanges(t *testing.T) {
 
 func TestOurOwnWriteIsAwaitedForAWhile(t *testing.T) {
 	now := time.Now()
-	target := credential.Target{Credential: credential.Key{Name: "c"}, Namespace: "a"}
+	target := credential.Target{Credential: credential.Key{Name: "c"}, Namespace: "a", Name: "c"}
 	version := func(v string) *metav1.PartialObjectMetadata {
 		return &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{ResourceVersion: v}}
 	}

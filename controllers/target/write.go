@@ -26,7 +26,7 @@ func conflict(c *credential.Credential, o observed) *credential.Failure {
 	owner := metav1.GetControllerOf(o.secret)
 	switch {
 	case owner != nil:
-		f.Message = fmt.Sprintf("Secret %s/%s belongs to %s %s: rename one of the two", o.secret.Namespace, o.secret.Name, owner.Kind, owner.Name)
+		f.Message = fmt.Sprintf("Secret %s/%s belongs to %s %s: create this credential anew with another secretName", o.secret.Namespace, o.secret.Name, owner.Kind, owner.Name)
 	case o.secret.Annotations[v1alpha1.AnnotationAdopt] == "true":
 		return nil
 	default:
@@ -54,7 +54,7 @@ func (r *Reconciler) write(ctx context.Context, t credential.Target, c *credenti
 	}
 	switch {
 	case apierrors.IsNotFound(err): // deleted since it was observed
-		return false, nil, apierrors.NewConflict(corev1.Resource("secrets"), t.Credential.Name, err)
+		return false, nil, apierrors.NewConflict(corev1.Resource("secrets"), t.Name, err)
 	case credential.IsGone(err):
 		return false, nil, err
 	case apierrors.IsInvalid(err), apierrors.IsForbidden(err), apierrors.IsBadRequest(err):
@@ -90,7 +90,7 @@ func rejected(t credential.Target, err error) *credential.Failure {
 // release unlinks the Secret and deletes it, in a namespace that holds the target no longer. The Secret of a credential that is gone
 // is left to the garbage collector.
 func (r *Reconciler) release(ctx context.Context, t credential.Target, c *credential.Credential) error {
-	if _, err := link.Reconcile(ctx, r.Cache, r.Client, t, nil); err != nil {
+	if _, err := link.Reconcile(ctx, r.Cache, r.Client, t, r.wanted(ctx, t, nil)); err != nil {
 		return err
 	}
 	secret, err := view.Secret(ctx, r.Cache, t)

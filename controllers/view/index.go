@@ -51,8 +51,8 @@ func indexSecret(o client.Object) []string {
 
 func indexServiceAccount(o client.Object) []string {
 	var refs []string
-	for _, key := range credential.Linked(o) {
-		refs = append(refs, key.Ref())
+	for _, t := range credential.Linked(o) {
+		refs = append(refs, t.Credential.Ref())
 	}
 	return refs
 }

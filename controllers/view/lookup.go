@@ -2,6 +2,8 @@ package view
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -56,35 +58,46 @@ func Credentials(ctx context.Context, from client.Reader, namespace string) []*c
 
 // Targets returns every target that the credential has or had.
 func Targets(ctx context.Context, from client.Reader, o client.Object) []credential.Target {
-	key := credential.KeyOf(o)
-	if key.Namespace != "" {
-		return []credential.Target{{Credential: key, Namespace: key.Namespace}}
-	}
-	namespaces := map[string]struct{}{}
+	key, found := credential.KeyOf(o), map[credential.Target]struct{}{}
 	if c, err := credential.Of(o); err == nil {
-		list := MetadataList(KindNamespace)
-		List(ctx, from, list)
-		for i := range list.Items {
-			if c.Selects(&list.Items[i]) {
-				namespaces[list.Items[i].Name] = struct{}{}
+		for _, namespace := range selected(ctx, from, c) {
+			found[c.Target(namespace)] = struct{}{}
+		}
+	}
+	inNamespace := client.InNamespace(key.Namespace)
+	secrets := MetadataList(KindSecret)
+	List(ctx, from, secrets, inNamespace, client.MatchingFields{IndexCredential: key.Ref()})
+	for i := range secrets.Items {
+		if t, ok := credential.TargetOf(&secrets.Items[i]); ok {
+			found[t] = struct{}{}
+		}
+	}
+	accounts := &corev1.ServiceAccountList{}
+	List(ctx, from, accounts, inNamespace, client.MatchingFields{IndexCredential: key.Ref()})
+	for i := range accounts.Items {
+		for _, t := range credential.Linked(&accounts.Items[i]) {
+			if t.Credential == key {
+				found[t] = struct{}{}
 			}
 		}
 	}
-	secrets := MetadataList(KindSecret)
-	List(ctx, from, secrets, client.MatchingFields{IndexCredential: key.Ref()})
-	for i := range secrets.Items {
-		namespaces[secrets.Items[i].Namespace] = struct{}{}
+	return slices.Collect(maps.Keys(found))
+}
+
+// selected are the namespaces that the credential is for, whether or not they are excluded.
+func selected(ctx context.Context, from client.Reader, c *credential.Credential) []string {
+	if c.Namespace != "" {
+		return []string{c.Namespace}
 	}
-	accounts := &corev1.ServiceAccountList{}
-	List(ctx, from, accounts, client.MatchingFields{IndexCredential: key.Ref()})
-	for i := range accounts.Items {
-		namespaces[accounts.Items[i].Namespace] = struct{}{}
+	var names []string
+	list := MetadataList(KindNamespace)
+	List(ctx, from, list)
+	for i := range list.Items {
+		if c.Selects(&list.Items[i]) {
+			names = append(names, list.Items[i].Name)
+		}
 	}
-	targets := make([]credential.Target, 0, len(namespaces))
-	for namespace := range namespaces {
-		targets = append(targets, credential.Target{Credential: key, Namespace: namespace})
-	}
-	return targets
+	return names
 }
 
 // List reads from a cache, which fails only for what Options does not plan. The result is shared and read-only.

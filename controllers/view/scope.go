@@ -74,8 +74,8 @@ func (s Scope) Credentials() []client.Object {
 // Serves says whether the credential can be read at all: what another controller keeps must not be taken for left behind.
 func (s Scope) Serves(key credential.Key) bool { return !s.Confined() || key.Namespace != "" }
 
-// Keeps says whether the credential's Secrets and links are this controller's to change.
-func (s Scope) Keeps(key credential.Key) bool { return s.Serves(key) && s.Refuses(key) == nil }
+// Keeps says whether the target's Secret and links are this controller's to change.
+func (s Scope) Keeps(t credential.Target) bool { return s.Serves(t.Credential) && s.Refuses(t) == nil }
 
 // EachNamespace are the namespaces to list or watch one by one: all at once, unless the scope is confined.
 func (s Scope) EachNamespace() []string {
@@ -85,12 +85,12 @@ func (s Scope) EachNamespace() []string {
 	return []string{metav1.NamespaceAll}
 }
 
-// Refuses says why the credential cannot be served.
-func (s Scope) Refuses(key credential.Key) *credential.Failure {
-	if !s.named() || s.SecretNames.Has(key.Name) {
+// Refuses says why the target cannot be served.
+func (s Scope) Refuses(t credential.Target) *credential.Failure {
+	if !s.named() || s.SecretNames.Has(t.Name) {
 		return nil
 	}
 	return &credential.Failure{Reason: v1alpha1.ReasonNameNotServed, Terminal: true, Message: fmt.Sprintf(
-		"the administrator lets this controller write only Secrets of the names %s (--secret-names): give the credential one of them, or ask for this one",
+		"the administrator lets this controller write only Secrets of the names %s (--secret-names): create a credential with one of them as its secretName, or ask for this one",
 		strings.Join(sets.List(s.SecretNames), ", "))}
 }

@@ -136,7 +136,7 @@ func TestThePolicyLinksWhatTheControllerWouldLink(t *testing.T) {
 			must(t, admin.Create(t.Context(), sa))
 			for _, c := range credentials {
 				cases++
-				_, err := r.Reconcile(t.Context(), credential.Target{Credential: credential.Key{Name: c.Name}, Namespace: ns.Name})
+				_, err := r.Reconcile(t.Context(), credential.Target{Credential: credential.Key{Name: c.Name}, Namespace: ns.Name, Name: c.Name})
 				must(t, err)
 				after := &corev1.ServiceAccount{}
 				must(t, admin.Get(t.Context(), client.ObjectKeyFromObject(sa), after))
