@@ -35,6 +35,7 @@ fmt: ## Format the Go code.
 .PHONY: vet
 vet: ## Run go vet.
 	$(GO) vet ./...
+	$(GO) vet -tags live ./test/cloud/live/
 
 .PHONY: lint
 lint: ## Run the linters of .golangci.yml, and that of the workflows.

@@ -226,3 +226,16 @@ func dockerConfig(t *testing.T, token providers.Token) []byte {
 	}
 	return raw
 }
+
+func TestARegistrysOwnWordsAreUnderstood(t *testing.T) {
+	for name, says := range map[string]string{"firewall": "the registry's firewall", "unauthorized": "give the identity a role"} {
+		fact := facts.ACRErrors[name]
+		wire := &scripted{next: startAzure(t).Transport(), path: exchangePath, answer: with(fact.Status, fact.Body, "Content-Type", fact.ContentType)}
+		p, err := acr.New(clock.RealClock{}, acr.Options{Transport: wire})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = p.Token(t.Context(), request(v1alpha1.ACR{Registry: host}, serviceAccount(annotations, issuer, new([]string))))
+		checkFailure(t, err, v1alpha1.ReasonAccessDenied, says)
+	}
+}

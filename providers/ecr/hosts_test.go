@@ -6,38 +6,33 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/test/cloud/facts"
 )
 
 func TestHosts(t *testing.T) {
-	for _, c := range []struct {
-		region string
-		spec   v1alpha1.ECR
-		want   string
-	}{
-		{"eu-west-1", v1alpha1.ECR{}, "123456789012.dkr.ecr.eu-west-1.amazonaws.com"},
-		{"us-gov-west-1", v1alpha1.ECR{}, "123456789012.dkr.ecr.us-gov-west-1.amazonaws.com"},
-		{"us-gov-west-1", v1alpha1.ECR{FIPS: true}, "123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com"},
-		{"us-east-1", v1alpha1.ECR{FIPS: true, DualStack: true}, "123456789012.dkr-ecr-fips.us-east-1.on.aws"},
-		{"us-east-1", v1alpha1.ECR{DualStack: true}, "123456789012.dkr-ecr.us-east-1.on.aws"},
-		{"cn-north-1", v1alpha1.ECR{}, "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn"},
-		{"cn-north-1", v1alpha1.ECR{DualStack: true}, "123456789012.dkr-ecr.cn-north-1.on.amazonwebservices.com.cn"},
-		{"eusc-de-east-1", v1alpha1.ECR{}, "123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu"},
-		{"us-iso-east-1", v1alpha1.ECR{}, "123456789012.dkr.ecr.us-iso-east-1.c2s.ic.gov"},
-		{"us-isob-east-1", v1alpha1.ECR{}, "123456789012.dkr.ecr.us-isob-east-1.sc2s.sgov.gov"},
-		{"us-isof-south-1", v1alpha1.ECR{}, "123456789012.dkr.ecr.us-isof-south-1.csp.hci.ic.gov"},
-		{"eu-isoe-west-1", v1alpha1.ECR{}, "123456789012.dkr.ecr.eu-isoe-west-1.cloud.adc-e.uk"},
-	} {
-		c.spec.Accounts = []string{"123456789012"}
-		got, err := hosts(&c.spec, c.region, "")
+	for _, fact := range facts.ECRHosts {
+		spec := &v1alpha1.ECR{FIPS: fact.FIPS, DualStack: fact.DualStack, Accounts: []string{"123456789012"}}
+		got, err := hosts(spec, fact.Region, "")
 		if err != nil {
-			t.Errorf("%s: %v", c.region, err)
+			t.Errorf("%s: %v", fact.Region, err)
 		}
-		if diff := cmp.Diff([]string{c.want}, got); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", c.region, diff)
+		if diff := cmp.Diff([]string{fact.Host}, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", fact.Region, diff)
 		}
 	}
 	if got, err := hosts(&v1alpha1.ECR{Accounts: []string{"123456789012"}, DualStack: true}, "us-iso-east-1", ""); err == nil {
 		t.Errorf("an isolated region has no dual-stack hosts, got %v", got)
+	}
+}
+
+// A partition that is newer than this code has a suffix that ECR itself names.
+func TestTheSuffixIsWhatECRSays(t *testing.T) {
+	got, err := hosts(&v1alpha1.ECR{Accounts: []string{"210987654321"}, FIPS: true}, "xx-north-1", "https://123456789012.dkr.ecr.xx-north-1.amazonaws.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"210987654321.dkr.ecr-fips.xx-north-1.amazonaws.example"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

@@ -1,8 +1,15 @@
 package cloud
 
 import (
+	"encoding/json"
+	"fmt"
+	"io"
 	"net"
+	"net/http"
+	"net/url"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/regcred/regcred/test/cloud/facts"
 )
@@ -74,4 +81,41 @@ func TestAzureHasItsClouds(t *testing.T) {
 			t.Errorf("registries at %s trust %s, want %s", fact.Suffix, got, fact.Authority)
 		}
 	}
+}
+
+func TestARegistryOfAzureSpeaksItsOwnWords(t *testing.T) {
+	azure, err := StartAzure(AzureOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = azure.Close() }()
+	for host, fact := range map[string]facts.Error{"closed.azurecr.io": facts.ACRErrors["firewall"], "open.azurecr.io": facts.ACRErrors["unauthorized"]} {
+		if err := azure.AddRegistry(AzureRegistry{Host: host, Firewall: host == "closed.azurecr.io"}); err != nil {
+			t.Fatal(err)
+		}
+		form := url.Values{"grant_type": {"access_token"}, "service": {host}, "access_token": {"none"}}
+		res, err := (&http.Client{Transport: azure.Transport()}).PostForm("https://"+host+azureExchangePath, form) //nolint:noctx // the server is the test's own
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		var got, want any
+		if err != nil || res.StatusCode != fact.Status || json.Unmarshal(body, &got) != nil || json.Unmarshal([]byte(fact.Body), &want) != nil {
+			t.Fatalf("%s: status %d, %s, %v", host, res.StatusCode, body, err)
+		}
+		if diff := cmp.Diff(codesOf(want), codesOf(got)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", host, diff)
+		}
+	}
+}
+
+// codesOf are the code and message of the first error of a registry's answer.
+func codesOf(answer any) string {
+	errs, _ := answer.(map[string]any)["errors"].([]any)
+	if len(errs) == 0 {
+		return ""
+	}
+	first, _ := errs[0].(map[string]any)
+	return fmt.Sprint(first["code"], ": ", first["message"])
 }
