@@ -24,6 +24,7 @@ func Options(annotations sets.Set[string]) cache.Options {
 	t := &transforms{annotations: annotations}
 	return cache.Options{
 		ReaderFailOnMissingInformer: true,
+		NewInformer:                 newInformer,
 		DefaultTransform:            t.other,
 		ByObject: map[client.Object]cache.ByObject{
 			SecretMetadata(): {
