@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
@@ -258,7 +259,7 @@ func TestATokenIsShownOnlyWhereItBelongs(t *testing.T) {
 	p.lead()
 	secret := p.secret(target)
 	secret.Annotations[pullsecret.AnnotationRegistries] = strings.ReplaceAll(secret.Annotations[pullsecret.AnnotationRegistries], host("eu-west-1"), "evil.example")
-	p.must(p.admin.Update(t.Context(), secret))
+	p.must(p.admin.Update(t.Context(), secret, client.FieldOwner(pullsecret.FieldManager))) // which anybody may say
 	p.fail(p.pod(ns, "app", "evil.example/team/app:v1", names(ns)))
 	p.settle()
 	if len(p.mint.tried) != 0 {

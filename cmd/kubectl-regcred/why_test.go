@@ -76,7 +76,7 @@ func kept(t *testing.T, namespace string, o client.Object, kind string, expiresA
 	token := providers.Token{Logins: []providers.Login{{Username: "AWS", Password: providers.Sensitive(ecrToken(expiresAt)), Hosts: []string{ecrHost}}},
 		IssuedAt: expiresAt.Add(-12 * time.Hour), ExpiresAt: expiresAt}
 	secret, err := pullsecret.Compose(types.NamespacedName{Namespace: namespace, Name: o.GetName()}, pullsecret.Owner{Kind: kind, Name: o.GetName(), UID: o.GetUID()}, nil,
-		[]pullsecret.Entry{{Record: pullsecret.Record{Name: "prod", Hosts: []string{ecrHost}, ExpiresAt: expiresAt, RefreshAt: expiresAt.Add(-6 * time.Hour)}, Auths: pullsecret.AuthsOf(token)}})
+		[]pullsecret.Entry{{Record: pullsecret.NewRecord("prod", "0a1b", token), Auths: pullsecret.AuthsOf(token)}})
 	if err != nil {
 		t.Fatal(err)
 	}

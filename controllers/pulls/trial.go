@@ -7,6 +7,7 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
 	"github.com/regcred/regcred/controllers/diagnosis"
+	"github.com/regcred/regcred/controllers/pullsecret"
 	"github.com/regcred/regcred/providers"
 )
 
@@ -31,7 +32,7 @@ func (r *Reconciler) tryOne(ctx context.Context, p diagnosis.FailedPull, e evide
 	if err != nil {
 		return e.undecided(h, err), next{}
 	}
-	if req.RefusedAt != "" && req.RefusedAt != record.RefusedAt {
+	if req.RefusedAt != "" && pullsecret.Stamp(req.RefusedAt) != record.Refusal {
 		// It was refused before, and the Secret waits for the next.
 		return e.Judge(h, providers.Verdict{Result: providers.LoginRefused, Answer: "as before; " + h.Why("a new one is being minted")}, diagnosis.Replaced), next{}
 	}

@@ -105,7 +105,7 @@ func Compose(name types.NamespacedName, owner Owner, existing *metav1.PartialObj
 	if err != nil {
 		return nil, err
 	}
-	annotation, err := json.Marshal(records)
+	annotation, err := document{Entries: records}.encode()
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +124,7 @@ func Compose(name types.NamespacedName, owner Owner, existing *metav1.PartialObj
 	}
 	secret.OwnerReferences = append(secret.OwnerReferences, owner.reference())
 	metav1.SetMetaDataLabel(&secret.ObjectMeta, v1alpha1.LabelSecret, v1alpha1.LabelSecretTarget)
-	metav1.SetMetaDataAnnotation(&secret.ObjectMeta, AnnotationRegistries, string(annotation))
+	metav1.SetMetaDataAnnotation(&secret.ObjectMeta, AnnotationRegistries, annotation)
 	delete(secret.Annotations, v1alpha1.AnnotationAdopt)
 	return secret, nil
 }

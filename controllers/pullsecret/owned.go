@@ -2,7 +2,6 @@ package pullsecret
 
 import (
 	"encoding/json"
-	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -40,65 +39,98 @@ func Trusted(o Owner, secret *metav1.PartialObjectMetadata) bool {
 	return secret != nil && Ours(o, secret) && Intact(secret)
 }
 
-// Intact says whether the Secret's data is what we wrote last: the API server takes a field from its manager when somebody else
-// changes it, and gives a new one to whoever adds it. So tampering shows without a token being read. Another manager that
-// applies the very same value shares the field and changes nothing.
+// Intact says whether the Secret's data and its records are what we wrote last: the API server takes a field from its manager when
+// somebody else changes it, and gives a new one to whoever adds it. So tampering shows without a token being read. Another manager that
+// applies the very same value shares the field and changes nothing. Whoever writes under our name is not seen here: nothing that concerns
+// others may rest on it.
 func Intact(secret *metav1.PartialObjectMetadata) bool {
-	ours := false
+	content, records := false, false
 	for _, entry := range secret.ManagedFields {
-		owned, err := ownedData(entry)
+		owned, err := ownedBy(entry)
 		if err != nil {
 			return false
 		}
-		for field := range owned {
-			switch {
-			case field == ".": // the map itself, owned by everyone who owns a key of it
-			case field != "f:"+corev1.DockerConfigJsonKey:
+		for field := range owned.Data {
+			if field != "." && field != fieldContent { // "." is the map itself, owned by everyone who owns a key of it
 				return false
-			case entry.Manager == FieldManager:
-				ours = true
 			}
 		}
+		if entry.Manager == FieldManager {
+			_, holdsContent := owned.Data[fieldContent]
+			_, holdsRecords := owned.Metadata.Annotations[fieldRecords]
+			content, records = content || holdsContent, records || holdsRecords
+		}
 	}
-	return ours
+	return content && records
 }
 
+const (
+	fieldContent = "f:" + corev1.DockerConfigJsonKey
+	fieldRecords = "f:" + AnnotationRegistries
+)
+
+// ownership is what of a manager's fields matters here.
+type ownership struct {
+	Data     fieldSet `json:"f:data,omitempty"`
+	Metadata struct {
+		Annotations fieldSet `json:"f:annotations,omitempty"`
+	} `json:"f:metadata,omitzero"`
+}
+
+type fieldSet map[string]struct{}
+
 // intactFields are the managedFields of every Secret in memory that is as we wrote it. They are shared.
-var intactFields = []metav1.ManagedFieldsEntry{{Manager: FieldManager, FieldsV1: metav1.NewFieldsV1(`{"f:data":{"f:.dockerconfigjson":{}}}`)}}
+var intactFields = []metav1.ManagedFieldsEntry{{Manager: FieldManager,
+	FieldsV1: metav1.NewFieldsV1(`{"f:data":{"` + fieldContent + `":{}},"f:metadata":{"f:annotations":{"` + fieldRecords + `":{}}}}`)}}
+
+// maxManagers bounds whose fields of a Secret are held.
+const maxManagers = 16
 
 // Ownership is the part of a Secret's managedFields that Intact looks at, as small as it can be held.
-func Ownership(secret *metav1.PartialObjectMetadata) ([]metav1.ManagedFieldsEntry, error) {
+func Ownership(secret *metav1.PartialObjectMetadata) []metav1.ManagedFieldsEntry {
 	if Intact(secret) {
-		return intactFields, nil
+		return intactFields
 	}
 	var kept []metav1.ManagedFieldsEntry
 	for _, entry := range secret.ManagedFields {
-		owned, err := ownedData(entry)
+		owned, err := ownedBy(entry)
 		if err != nil {
-			return nil, fmt.Errorf("managedFields of Secret %s/%s: %w", secret.Namespace, secret.Name, err)
+			return nil
 		}
-		if len(owned) == 0 {
+		foreign := false
+		for field := range owned.Data {
+			if field != "." && field != fieldContent {
+				delete(owned.Data, field)
+				foreign = true
+			}
+		}
+		if foreign {
+			owned.Data["f:"] = struct{}{} // one stands for all of them, however many a tenant adds
+		}
+		_, records := owned.Metadata.Annotations[fieldRecords]
+		owned.Metadata.Annotations = nil
+		if records {
+			owned.Metadata.Annotations = fieldSet{fieldRecords: {}}
+		}
+		if len(owned.Data) == 0 && !records {
 			continue
 		}
-		raw, err := json.Marshal(map[string]any{"f:data": owned})
+		raw, err := json.Marshal(owned)
 		if err != nil {
-			return nil, err
+			return nil
+		}
+		if len(kept) == maxManagers {
+			return nil // of which nothing is said is not intact
 		}
 		kept = append(kept, metav1.ManagedFieldsEntry{Manager: entry.Manager, FieldsV1: metav1.NewFieldsV1(string(raw))})
 	}
-	return kept, nil
+	return kept
 }
 
-// ownedData returns the fields of the Secret's data that the entry's manager owns.
-func ownedData(entry metav1.ManagedFieldsEntry) (map[string]json.RawMessage, error) {
+// ownedBy returns the fields that an entry's manager owns.
+func ownedBy(entry metav1.ManagedFieldsEntry) (owned ownership, err error) {
 	if entry.FieldsV1 == nil || entry.Subresource != "" {
-		return nil, nil
+		return owned, nil
 	}
-	var fields struct {
-		Data map[string]json.RawMessage `json:"f:data"`
-	}
-	if err := json.Unmarshal(entry.FieldsV1.GetRawBytes(), &fields); err != nil {
-		return nil, err
-	}
-	return fields.Data, nil
+	return owned, json.Unmarshal(entry.FieldsV1.GetRawBytes(), &owned)
 }

@@ -3,51 +3,88 @@
 package pullsecret
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
-	"strings"
+	"errors"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/regcred/regcred/providers"
 )
 
 // AnnotationRegistries on a target holds the record of every entry in it. State lives here, and nowhere else, so that a
 // restart, a lost status or a restored backup costs nothing unless something is due.
 const AnnotationRegistries = "regcred.dev/registries"
 
-// Record is what a target says of one entry.
+// Record is what a target says of one entry. It is the same for all targets of a token.
 type Record struct {
-	Name      string    `json:"name"`
-	Source    string    `json:"source"`
-	Refresh   string    `json:"refreshRequestedAt,omitempty"`
-	RefusedAt string    `json:"refusedAt,omitempty"`
-	Hosts     []string  `json:"hosts"`
-	ExpiresAt time.Time `json:"expiresAt"`
-	RefreshAt time.Time `json:"refreshAt"`
+	Name   string   `json:"name"`
+	Source string   `json:"source"`
+	Hosts  []string `json:"hosts"`
+	// IssuedAt is when the token was minted, RenewableAt when the cloud begins to hand out another, if it repeats this one until then.
+	IssuedAt    time.Time `json:"issuedAt"`
+	RenewableAt time.Time `json:"renewableAt,omitzero"`
+	ExpiresAt   time.Time `json:"expiresAt"`
+	// Refresh and Refusal are the Stamps of the refresh request and of the refusal that the token answers.
+	Refresh string `json:"refresh,omitempty"`
+	Refusal string `json:"refusal,omitempty"`
 	// ID is the token's, if it can be revoked once no target holds it any more.
 	ID       string                 `json:"id,omitempty"`
 	Verified metav1.ConditionStatus `json:"verified,omitempty"`
+
+	// DueAt is when a record of an earlier version is due; it does not say when its token was minted, nor from which source of today.
+	DueAt time.Time `json:"-"`
 }
 
-// Records reads the records of a target; none if they do not read.
-func Records(secret metav1.Object) []Record {
-	var records []Record
-	if json.Unmarshal([]byte(secret.GetAnnotations()[AnnotationRegistries]), &records) != nil {
-		return nil
+// Earlier says whether the record was written by an earlier version.
+func (r Record) Earlier() bool { return !r.DueAt.IsZero() }
+
+// Stamp stands for a value that others choose and that is only compared: 8 bytes of a hash, whatever the length of the value.
+func Stamp(value string) string {
+	if value == "" {
+		return ""
 	}
-	return records
+	sum := sha256.Sum256([]byte(value))
+	return hex.EncodeToString(sum[:8])
 }
 
-// TokenIDs are the IDs of the tokens in a target that can be revoked.
-func TokenIDs(secret metav1.Object) []string {
-	// Most tokens cannot be revoked, and then nothing needs to be parsed.
-	if !strings.Contains(secret.GetAnnotations()[AnnotationRegistries], `"id":`) {
-		return nil
+// NewRecord is the record of a token from a source, for an entry.
+func NewRecord(entry, source string, token providers.Token) Record {
+	r := Record{
+		Name: entry, Source: source, Hosts: token.Hosts(), ID: token.ID, Verified: token.Verified,
+		IssuedAt: token.IssuedAt.UTC().Truncate(time.Second), ExpiresAt: token.ExpiresAt.UTC().Truncate(time.Second),
 	}
-	var ids []string
-	for _, r := range Records(secret) {
-		if r.ID != "" {
-			ids = append(ids, r.ID)
-		}
+	if !token.RenewableAt.IsZero() {
+		r.RenewableAt = token.RenewableAt.UTC().Truncate(time.Second)
 	}
-	return ids
+	return r
+}
+
+// document is the annotation as it is written.
+type document struct {
+	Version int      `json:"version"`
+	Entries []Record `json:"entries"`
+	// Labels and Annotations are the keys that the credential's template has put on the Secret.
+	Labels      []string `json:"labels,omitempty"`
+	Annotations []string `json:"annotations,omitempty"`
+}
+
+const version = 1
+
+// errUnwritable is of records that would not be believed when they are read.
+var errUnwritable = errors.New("the records of the tokens are not what could be read again")
+
+// encode makes the annotation, and refuses to make one that nobody would believe.
+func (d document) encode() (string, error) {
+	d.Version = version
+	raw, err := json.Marshal(d)
+	if err != nil {
+		return "", err
+	}
+	if _, ok := parse(string(raw)); !ok {
+		return "", errUnwritable
+	}
+	return string(raw), nil
 }

@@ -83,7 +83,7 @@ func (b *book) tellWrite(t credential.Target, out target.Outcome, before standin
 func (b *book) tellTokens(out target.Outcome, tell bool) {
 	for _, e := range out.Entries {
 		last, known := b.latest[e.Name]
-		this := mintage{source: e.Record.Source, refresh: e.Record.Refresh, refusedAt: e.Record.RefusedAt}
+		this := mintage{source: e.Record.Source, refresh: e.Record.Refresh, refusal: e.Record.Refusal}
 		if !e.Fresh || known && last.answers(this) && !e.Record.ExpiresAt.After(last.expiresAt) {
 			continue
 		}

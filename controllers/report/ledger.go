@@ -45,13 +45,13 @@ type book struct {
 
 // mintage tells the tokens of an entry apart: two that are made within a second may expire at one time.
 type mintage struct {
-	source, refresh, refusedAt string
-	expiresAt                  time.Time
+	source, refresh, refusal string
+	expiresAt                time.Time
 }
 
 // answers says whether both were made for the same reason.
 func (t mintage) answers(other mintage) bool {
-	return t.source == other.source && t.refresh == other.refresh && t.refusedAt == other.refusedAt
+	return t.source == other.source && t.refresh == other.refresh && t.refusal == other.refusal
 }
 
 // standing is how one target stands.
@@ -128,7 +128,7 @@ func (b *book) stand(out target.Outcome, before standing, now time.Time) standin
 		}
 		s.pending = s.pending || e.Pending()
 		if e.Known && (e.Cause != target.CauseRefused || e.Fresh) { // a token that was refused is none
-			stands.expiresAt, stands.refreshAt, stands.verified = e.Record.ExpiresAt, e.Record.RefreshAt, e.Record.Verified
+			stands.expiresAt, stands.refreshAt, stands.verified = e.Record.ExpiresAt, e.DueAt, e.Record.Verified
 			b.hosts[e.Name] = e.Record.Hosts
 		}
 		s.entries[i] = stands

@@ -68,8 +68,7 @@ func newBookkeeper() *bookkeeper {
 
 // entryHolding is an entry with a token that lives and is due after these times.
 func entryHolding(name string, life, due time.Duration) *target.Entry {
-	return &target.Entry{Name: name, Known: true, Record: pullsecret.Record{
-		Name: name, ExpiresAt: metricsStart.Add(life), RefreshAt: metricsStart.Add(due)}}
+	return &target.Entry{Name: name, Known: true, DueAt: metricsStart.Add(due), Record: pullsecret.Record{Name: name, ExpiresAt: metricsStart.Add(life)}}
 }
 
 func (b *bookkeeper) report(namespace string, out target.Outcome) {
@@ -81,7 +80,7 @@ func TestMetricsShowTheFirstTimesThatCome(t *testing.T) {
 	b.report("a", target.Outcome{Entries: []*target.Entry{entryHolding("prod", 12*time.Hour, 5*time.Hour)}})
 	b.report("b", target.Outcome{Entries: []*target.Entry{entryHolding("prod", 11*time.Hour, 6*time.Hour)}})
 	static := entryHolding("hub", 0, 0)
-	static.Record.ExpiresAt, static.Record.RefreshAt = providers.Never, providers.Never
+	static.Record.ExpiresAt, static.DueAt = providers.Never, providers.Never
 	b.report("b", target.Outcome{Entries: []*target.Entry{entryHolding("prod", 11*time.Hour, 6*time.Hour), static}})
 	// A namespace without a token says nothing of the tokens of others.
 	b.report("conflict", target.Outcome{Failure: &credential.Failure{Reason: v1alpha1.ReasonSecretConflict}})

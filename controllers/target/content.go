@@ -35,7 +35,7 @@ func refuseDuplicateHosts(entries []*Entry) {
 }
 
 // complete finds the bytes of the entries that need no new token, or cannot have one: in memory, or else in the Secret itself.
-func (r *Reconciler) complete(ctx context.Context, c *credential.Credential, o observed, entries []*Entry) error {
+func (r *Reconciler) complete(ctx context.Context, o observed, entries []*Entry) error {
 	var content *pullsecret.Config
 	for _, e := range entries {
 		if e.Fresh || !e.Known {
@@ -44,7 +44,7 @@ func (r *Reconciler) complete(ctx context.Context, c *credential.Credential, o o
 		if e.req != nil && e.Record.Source == e.req.Source() {
 			if token, ok := r.Tokens.Held(*e.req); ok && !token.ExpiresAt.Before(e.Record.ExpiresAt) {
 				refresh := e.Record.Refresh
-				e.take(c, o.secret.Namespace, token)
+				e.take(token)
 				e.Record.Refresh = refresh
 				continue
 			}

@@ -17,6 +17,8 @@ type Entry struct {
 	// Record is what the Secret says of it, or is about to say; Known is whether there is one.
 	Record pullsecret.Record
 	Known  bool
+	// DueAt is when the token of the record is to be renewed.
+	DueAt time.Time
 	// Fresh is whether it has a token that the Secret did not hold yet.
 	Fresh bool
 	// Withheld is whether there is a token that was not written, for want of the others.
@@ -25,6 +27,8 @@ type Entry struct {
 
 	// req is what its token is made from; nil when its identity could not be resolved.
 	req *providers.Request
+	// due is when the token of a record is to be renewed.
+	due func(pullsecret.Record) time.Time
 	// auths is its part of the Secret, when known.
 	auths pullsecret.Auths
 	// pendingSince is when the call began that it waits for.
@@ -34,14 +38,25 @@ type Entry struct {
 }
 
 // take puts a token into the entry.
-func (e *Entry) take(c *credential.Credential, namespace string, token providers.Token) {
+func (e *Entry) take(token providers.Token) {
 	e.auths = pullsecret.AuthsOf(token)
-	e.Known = true
-	e.Record = pullsecret.Record{
-		Name: e.Name, Source: e.req.Source(), Refresh: e.req.RefreshRequestedAt, RefusedAt: e.req.RefusedAt, Hosts: token.Hosts(),
-		ExpiresAt: token.ExpiresAt, RefreshAt: refreshAt(c, namespace, token).Truncate(time.Second),
-		ID: token.ID, Verified: token.Verified,
+	record := pullsecret.NewRecord(e.Name, e.req.Source(), token)
+	record.Refresh, record.Refusal = pullsecret.Stamp(e.req.RefreshRequestedAt), pullsecret.Stamp(e.req.RefusedAt)
+	e.set(record)
+}
+
+func (e *Entry) set(record pullsecret.Record) {
+	e.Record, e.Known, e.DueAt = record, true, e.due(record)
+}
+
+// hold goes by what the Secret says of the entry.
+func (e *Entry) hold(o observed) {
+	record, known := o.Records[e.Name]
+	if known {
+		e.set(record)
+		return
 	}
+	e.Record, e.Known, e.DueAt = record, false, time.Time{}
 }
 
 func (e *Entry) fail(err error) {
@@ -59,7 +74,7 @@ func (e *Entry) Pending() bool { return !e.pendingSince.IsZero() }
 func withdraw(o observed, entries []*Entry) {
 	for _, e := range entries {
 		if e.Fresh {
-			e.Record, e.Known = o.records[e.Name]
+			e.hold(o)
 			e.Fresh, e.Withheld = false, true
 		}
 	}
@@ -120,10 +135,10 @@ func (e *Entry) next(now time.Time) time.Duration {
 		return credential.RetryAfter
 	case e.Withheld:
 		return pendingGrace
-	case e.Record.RefreshAt.Equal(providers.Never):
+	case e.DueAt.Equal(providers.Never):
 		return 0
 	default:
-		return max(e.Record.RefreshAt.Sub(now), soon)
+		return max(e.DueAt.Sub(now), soon)
 	}
 }
 

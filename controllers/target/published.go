@@ -40,9 +40,7 @@ func (r *Reconciler) In(ctx context.Context, namespace string) ([]Publication, e
 		if err != nil {
 			return nil, err
 		}
-		if pullsecret.Trusted(ownerOf(c), secret) {
-			p.Records = observe(secret).records
-		}
+		p.Records = r.observe(c, secret).Records
 		all = append(all, p)
 	}
 	return all, nil

@@ -160,13 +160,13 @@ func (r *Reconciler) serve(ctx context.Context, t credential.Target, c *credenti
 	if err != nil {
 		return Outcome{}, err
 	}
-	out, err := r.keep(ctx, t, c, observe(secret))
+	out, err := r.keep(ctx, t, c, r.observe(c, secret))
 	if apierrors.IsAlreadyExists(err) {
 		// A Secret of that name is not in the cache: it is foreign, or has lost our label.
 		if secret, err = view.Secret(ctx, r.Live, t); err != nil {
 			return Outcome{}, err
 		}
-		out, err = r.keep(ctx, t, c, observe(secret))
+		out, err = r.keep(ctx, t, c, r.observe(c, secret))
 	}
 	if apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err) {
 		// The Secret has changed since it was observed; the event of that change brings us back, too.
@@ -184,9 +184,6 @@ func (r *Reconciler) keep(ctx context.Context, t credential.Target, c *credentia
 		return Outcome{Failure: f}, nil
 	}
 	why := staleSecret(c, o)
-	if !pullsecret.Trusted(ownerOf(c), o.secret) {
-		o.records = nil
-	}
 	out := Outcome{Entries: r.obtain(ctx, t, c, o)}
 	if why == "" && !anyFresh(out.Entries) {
 		return out, nil
@@ -195,7 +192,7 @@ func (r *Reconciler) keep(ctx context.Context, t credential.Target, c *credentia
 		withdraw(o, out.Entries)
 		return out, nil
 	}
-	if err := r.complete(ctx, c, o, out.Entries); err != nil {
+	if err := r.complete(ctx, o, out.Entries); err != nil {
 		return out, err
 	}
 	if !anyAuth(out.Entries) {
@@ -223,9 +220,9 @@ func (r *Reconciler) obtain(ctx context.Context, t credential.Target, c *credent
 	now := r.Clock.Now()
 	entries := make([]*Entry, len(c.Spec.Registries))
 	for i, spec := range c.Spec.Registries {
-		e := &Entry{Name: spec.Name}
+		e := &Entry{Name: spec.Name, due: func(record pullsecret.Record) time.Time { return dueAt(c, t.Namespace, spec, record) }}
 		entries[i] = e
-		e.Record, e.Known = o.records[spec.Name]
+		e.hold(o)
 		req, err := r.request(ctx, c, spec)
 		e.recheckIn = r.recheckIn(c, spec)
 		if err != nil {
@@ -233,8 +230,12 @@ func (r *Reconciler) obtain(ctx context.Context, t credential.Target, c *credent
 			continue
 		}
 		e.req = &req
-		if e.Cause = staleEntry(o, req, now); e.Cause != "" {
-			r.refresh(t, c, e, now)
+		if e.Record.Earlier() {
+			// It counts as made from what the source is now, until it is due.
+			e.Record.Source = req.Source()
+		}
+		if e.Cause = staleEntry(e, req, now); e.Cause != "" {
+			r.refresh(t, e, now)
 		}
 	}
 	refuseDuplicateHosts(entries)
@@ -242,7 +243,7 @@ func (r *Reconciler) obtain(ctx context.Context, t credential.Target, c *credent
 }
 
 // refresh asks for a token of a stale entry. A token that lives, but is due itself, only stands in for the next.
-func (r *Reconciler) refresh(t credential.Target, c *credential.Credential, e *Entry, now time.Time) {
+func (r *Reconciler) refresh(t credential.Target, e *Entry, now time.Time) {
 	var newerThan time.Time
 	if e.Cause == CauseDue {
 		newerThan = e.Record.ExpiresAt
@@ -250,27 +251,27 @@ func (r *Reconciler) refresh(t credential.Target, c *credential.Credential, e *E
 	urgency := priority(e.Record.ExpiresAt, now)
 	wake := func() { r.Wake(t, urgency) }
 	token, err := r.Tokens.Token(*e.req, newerThan, wake)
-	if err == nil && !now.Before(refreshAt(c, t.Namespace, token)) {
+	if err == nil && !now.Before(e.due(pullsecret.NewRecord(e.Name, "", token))) {
 		token, err = r.Tokens.Token(*e.req, token.ExpiresAt, wake)
 	}
 	if err != nil {
 		e.fail(err)
-		r.standIn(t, c, e)
+		r.standIn(e)
 		return
 	}
-	e.take(c, t.Namespace, token)
+	e.take(token)
 	e.Fresh = true
 }
 
 // standIn publishes what is in memory, if it is better than what the Secret holds, when the token that was asked for is not to be
 // had: a Secret that was deleted or edited does not wait for a refresh request that fails. The request stays open.
-func (r *Reconciler) standIn(t credential.Target, c *credential.Credential, e *Entry) {
+func (r *Reconciler) standIn(e *Entry) {
 	token, ok := r.Tokens.Held(*e.req)
 	if !ok || e.Known && !token.ExpiresAt.After(e.Record.ExpiresAt) {
 		return
 	}
 	answered := e.Record.Refresh
-	e.take(c, t.Namespace, token)
+	e.take(token)
 	e.Record.Refresh, e.Fresh = answered, true
 }
 

@@ -96,7 +96,7 @@ func (s *superseded) settle(id string, err error, now time.Time) {
 // supersede notes the tokens that the entries replaced.
 func (r *Reconciler) supersede(o observed, entries []*Entry) {
 	for _, e := range entries {
-		if old := o.records[e.Name].ID; old != "" && old != e.Record.ID {
+		if old := o.Records[e.Name].ID; old != "" && old != e.Record.ID {
 			r.superseded.add(old)
 		}
 	}

@@ -1,8 +1,6 @@
 package target
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,19 +13,15 @@ import (
 
 // observed is a target as the cache shows it. The zero value is a Secret that is not there.
 type observed struct {
-	secret  *metav1.PartialObjectMetadata
-	records map[string]pullsecret.Record
+	secret *metav1.PartialObjectMetadata
+	pullsecret.Contents
 }
 
-func observe(secret *metav1.PartialObjectMetadata) observed {
+// observe reads what a Secret says of itself, if it can be believed.
+func (r *Reconciler) observe(c *credential.Credential, secret *metav1.PartialObjectMetadata) observed {
 	o := observed{secret: secret}
-	if secret == nil {
-		return o
-	}
-	records := pullsecret.Records(secret)
-	o.records = make(map[string]pullsecret.Record, len(records))
-	for _, r := range records {
-		o.records[r.Name] = r
+	if pullsecret.Trusted(ownerOf(c), secret) {
+		o.Contents = pullsecret.Read(secret, r.Clock.Now())
 	}
 	return o
 }
@@ -63,7 +57,7 @@ var secretChecks = []struct {
 	}},
 	{CauseOwnerChanged, func(c *credential.Credential, o observed) bool { return !metav1.IsControlledBy(o.secret, c.Object) }},
 	{CauseEntryRemoved, func(c *credential.Credential, o observed) bool {
-		for name := range o.records {
+		for name := range o.Records {
 			if c.Entry(name) == nil {
 				return true
 			}
@@ -75,21 +69,19 @@ var secretChecks = []struct {
 // entryChecks are the reasons to ask for a new token of an entry. The first that applies is given.
 var entryChecks = []struct {
 	cause   Cause
-	applies func(r pullsecret.Record, known bool, req providers.Request, now time.Time) bool
+	applies func(e *Entry, req providers.Request, now time.Time) bool
 }{
-	{CauseNew, func(_ pullsecret.Record, known bool, _ providers.Request, _ time.Time) bool { return !known }},
-	{CauseSourceChanged, func(r pullsecret.Record, _ bool, req providers.Request, _ time.Time) bool {
-		return r.Source != req.Source()
+	{CauseNew, func(e *Entry, _ providers.Request, _ time.Time) bool { return !e.Known }},
+	{CauseSourceChanged, func(e *Entry, req providers.Request, _ time.Time) bool {
+		return e.Record.Source != req.Source()
 	}},
-	{CauseRefreshRequested, func(r pullsecret.Record, _ bool, req providers.Request, _ time.Time) bool {
-		return req.RefreshRequestedAt != "" && r.Refresh != req.RefreshRequestedAt
+	{CauseRefreshRequested, func(e *Entry, req providers.Request, _ time.Time) bool {
+		return req.RefreshRequestedAt != "" && e.Record.Refresh != pullsecret.Stamp(req.RefreshRequestedAt)
 	}},
-	{CauseRefused, func(r pullsecret.Record, _ bool, req providers.Request, _ time.Time) bool {
-		return req.RefusedAt != "" && r.RefusedAt != req.RefusedAt
+	{CauseRefused, func(e *Entry, req providers.Request, _ time.Time) bool {
+		return req.RefusedAt != "" && e.Record.Refusal != pullsecret.Stamp(req.RefusedAt)
 	}},
-	{CauseDue, func(r pullsecret.Record, _ bool, _ providers.Request, now time.Time) bool {
-		return !now.Before(r.RefreshAt)
-	}},
+	{CauseDue, func(e *Entry, _ providers.Request, now time.Time) bool { return !now.Before(e.DueAt) }},
 }
 
 func staleSecret(c *credential.Credential, o observed) Cause {
@@ -101,39 +93,11 @@ func staleSecret(c *credential.Credential, o observed) Cause {
 	return ""
 }
 
-func staleEntry(o observed, req providers.Request, now time.Time) Cause {
-	r, known := o.records[req.Registry.Name]
+func staleEntry(e *Entry, req providers.Request, now time.Time) Cause {
 	for _, check := range entryChecks {
-		if check.applies(r, known, req, now) {
+		if check.applies(e, req, now) {
 			return check.cause
 		}
 	}
 	return ""
-}
-
-// jitterShare is the part of a token's life over which the refreshes of its targets are spread. It only moves them earlier.
-const jitterShare = 10
-
-// refreshAt is when this target is due for a new token. The jitter is a hash of the credential and the namespace, so a restart
-// changes nothing and a test knows it. It moves a refresh earlier, except where the cloud would only repeat the token.
-func refreshAt(c *credential.Credential, namespace string, token providers.Token) time.Time {
-	name, due := string(c.Object.GetUID())+"/"+namespace, token.RefreshAt()
-	switch {
-	case token.ExpiresAt.Equal(providers.Never):
-		return providers.Never
-	case due.Equal(token.RenewableAt):
-		return due.Add(spread(name, token.ExpiresAt.Sub(due)/jitterShare))
-	}
-	earlier := due.Add(-spread(name, token.ExpiresAt.Sub(token.IssuedAt)/jitterShare))
-	if earlier.Before(token.RenewableAt) {
-		return token.RenewableAt
-	}
-	return earlier
-}
-
-// spread maps a name to the same fraction of any window.
-func spread(name string, window time.Duration) time.Duration {
-	sum := sha256.Sum256([]byte(name))
-	fraction := float64(binary.BigEndian.Uint32(sum[:])) / (1 << 32)
-	return time.Duration(fraction * float64(window))
 }

@@ -17,53 +17,26 @@ import (
 func TestStaleEntry(t *testing.T) {
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	req := providers.Request{Registry: v1alpha1.Registry{Name: "prod", ECR: &v1alpha1.ECR{Region: "eu-west-1"}}, RefreshRequestedAt: "r1"}
-	fresh := pullsecret.Record{Name: "prod", Source: req.Source(), Refresh: "r1", RefreshAt: now.Add(time.Second), ExpiresAt: now.Add(time.Hour)}
-	with := func(change func(*pullsecret.Record)) observed {
-		r := fresh
-		change(&r)
-		return observed{records: map[string]pullsecret.Record{"prod": r}}
+	with := func(change func(*Entry)) *Entry {
+		e := &Entry{Name: "prod", Known: true, DueAt: now.Add(time.Second), Record: pullsecret.Record{
+			Name: "prod", Source: req.Source(), Refresh: pullsecret.Stamp("r1"), ExpiresAt: now.Add(time.Hour)}}
+		change(e)
+		return e
 	}
 	for name, c := range map[string]struct {
-		observed observed
-		want     Cause
+		entry *Entry
+		want  Cause
 	}{
-		"fresh":             {with(func(*pullsecret.Record) {}), ""},
-		"no record":         {observed{}, CauseNew},
-		"another's record":  {observed{records: map[string]pullsecret.Record{"other": fresh}}, CauseNew},
-		"another source":    {with(func(r *pullsecret.Record) { r.Source = "x" }), CauseSourceChanged},
-		"another refresh":   {with(func(r *pullsecret.Record) { r.Refresh = "r0" }), CauseRefreshRequested},
-		"due this moment":   {with(func(r *pullsecret.Record) { r.RefreshAt = now }), CauseDue},
-		"due for long":      {with(func(r *pullsecret.Record) { r.RefreshAt = now.Add(-time.Hour) }), CauseDue},
-		"source before due": {with(func(r *pullsecret.Record) { r.Source, r.RefreshAt = "x", now }), CauseSourceChanged},
+		"fresh":             {with(func(*Entry) {}), ""},
+		"no record":         {&Entry{Name: "prod"}, CauseNew},
+		"another source":    {with(func(e *Entry) { e.Record.Source = "x" }), CauseSourceChanged},
+		"another refresh":   {with(func(e *Entry) { e.Record.Refresh = "r0" }), CauseRefreshRequested},
+		"due this moment":   {with(func(e *Entry) { e.DueAt = now }), CauseDue},
+		"due for long":      {with(func(e *Entry) { e.DueAt = now.Add(-time.Hour) }), CauseDue},
+		"source before due": {with(func(e *Entry) { e.Record.Source, e.DueAt = "x", now }), CauseSourceChanged},
 	} {
-		if got := staleEntry(c.observed, req, now); got != c.want {
+		if got := staleEntry(c.entry, req, now); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
-		}
-	}
-}
-
-func TestJitterOnlyMovesARefreshEarlierAndNeverChanges(t *testing.T) {
-	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
-	c := &credential.Credential{Object: &v1alpha1.ClusterRegistryCredential{ObjectMeta: metav1.ObjectMeta{UID: "uid"}}}
-	for _, life := range []time.Duration{time.Minute, time.Hour, 12 * time.Hour} {
-		token := providers.Token{IssuedAt: now, ExpiresAt: now.Add(life)}
-		tenths := map[time.Duration]int{}
-		for i := range 1000 {
-			namespace := "team-" + string(rune('a'+i%26)) + time.Duration(i).String()
-			at := refreshAt(c, namespace, token)
-			if at != refreshAt(c, namespace, token) {
-				t.Fatal("the jitter is random")
-			}
-			early := now.Add(life / 2).Sub(at)
-			if early < 0 || early > life/jitterShare {
-				t.Fatalf("life %s: refreshed %s before half of it", life, early)
-			}
-			tenths[early*10/(life/jitterShare+1)]++
-		}
-		for tenth := range time.Duration(10) {
-			if tenths[tenth] < 50 || tenths[tenth] > 200 {
-				t.Errorf("life %s: %d of 1000 refreshes fall into tenth %d of the window", life, tenths[tenth], tenth)
-			}
 		}
 	}
 }

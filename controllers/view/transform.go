@@ -40,11 +40,7 @@ func (t *transforms) secret(o any) (any, error) {
 	if !ok {
 		return o, nil
 	}
-	owned, err := pullsecret.Ownership(m)
-	if err != nil {
-		return nil, err
-	}
-	m.ManagedFields = owned
+	m.ManagedFields = pullsecret.Ownership(m)
 	delete(m.Annotations, corev1.LastAppliedConfigAnnotation)
 	t.share(&m.ObjectMeta)
 	return m, nil

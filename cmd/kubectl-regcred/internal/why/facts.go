@@ -2,7 +2,6 @@ package why
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -127,10 +126,6 @@ func (s *secret) record(c *cluster.Credential, entry string) (pullsecret.Record,
 	if s.presence != cluster.Present || !pullsecret.Trusted(owner, s.metadata) {
 		return pullsecret.Record{}, false
 	}
-	records := pullsecret.Records(s.metadata)
-	at := slices.IndexFunc(records, func(r pullsecret.Record) bool { return r.Name == entry })
-	if at < 0 {
-		return pullsecret.Record{}, false
-	}
-	return records[at], true
+	record, known := pullsecret.Read(s.metadata, time.Now()).Records[entry]
+	return record, known
 }

@@ -1,0 +1,64 @@
+package pullsecret
+
+import (
+	"fmt"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+func managed(manager, fields string) metav1.ManagedFieldsEntry {
+	return metav1.ManagedFieldsEntry{Manager: manager, Operation: metav1.ManagedFieldsOperationUpdate, FieldsType: "FieldsV1", FieldsV1: metav1.NewFieldsV1(fields)}
+}
+
+const (
+	written  = `{"f:data":{".":{},"f:.dockerconfigjson":{}},"f:metadata":{"f:annotations":{".":{},"f:regcred.dev/registries":{}}},"f:type":{}}`
+	content  = `{"f:data":{"f:.dockerconfigjson":{}}}`
+	recorded = `{"f:metadata":{"f:annotations":{"f:regcred.dev/registries":{}}}}`
+)
+
+func TestTamperingShowsInManagedFieldsBeforeAndAfterTheyAreHeld(t *testing.T) {
+	var many []metav1.ManagedFieldsEntry
+	for i := range 100 {
+		many = append(many, managed(fmt.Sprint(i), content))
+	}
+	for name, c := range map[string]struct {
+		fields []metav1.ManagedFieldsEntry
+		want   bool
+	}{
+		"as written":                          {[]metav1.ManagedFieldsEntry{managed("regcred", written)}, true},
+		"written by create and by update":     {[]metav1.ManagedFieldsEntry{managed("regcred", content), managed("regcred", recorded)}, true},
+		"labels of others":                    {[]metav1.ManagedFieldsEntry{managed("regcred", written), managed("kubectl", `{"f:metadata":{"f:labels":{"f:a":{}}}}`)}, true},
+		"the same bytes applied by others":    {[]metav1.ManagedFieldsEntry{managed("regcred", written), managed("argocd", content)}, true},
+		"no fields at all":                    {nil, false},
+		"data taken over":                     {[]metav1.ManagedFieldsEntry{managed("regcred", recorded), managed("kubectl-edit", content)}, false},
+		"the record taken over":               {[]metav1.ManagedFieldsEntry{managed("regcred", content), managed("kubectl-annotate", recorded)}, false},
+		"a key added":                         {[]metav1.ManagedFieldsEntry{managed("regcred", written), managed("kubectl", `{"f:data":{"f:x":{}}}`)}, false},
+		"our key removed":                     {[]metav1.ManagedFieldsEntry{managed("regcred", `{"f:data":{".":{}}}`), managed("regcred", recorded)}, false},
+		"another manager with a similar name": {[]metav1.ManagedFieldsEntry{managed("regcred2", written)}, false},
+		"unreadable":                          {[]metav1.ManagedFieldsEntry{managed("regcred", written), managed("x", `{`)}, false},
+		"a status of ours":                    {[]metav1.ManagedFieldsEntry{{Manager: "regcred", Subresource: "status", FieldsV1: metav1.NewFieldsV1(written)}}, false},
+		"more managers than are held":         {append(many, managed("kubectl", `{"f:data":{"f:x":{}}}`)), false},
+	} {
+		m := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{ManagedFields: c.fields}}
+		if got := Intact(m); got != c.want {
+			t.Errorf("%s: intact is %t, want %t", name, got, c.want)
+		}
+		m.ManagedFields = Ownership(m)
+		if got := Intact(m); got != c.want {
+			t.Errorf("%s: intact is %t when it is held, want %t", name, got, c.want)
+		}
+		if len(m.ManagedFields) > maxManagers {
+			t.Errorf("%s: the fields of %d managers are held", name, len(m.ManagedFields))
+		}
+	}
+}
+
+func TestOfTheFieldsOfOthersOneStandsForAll(t *testing.T) {
+	m := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{
+		managed("a", `{"f:data":{"f:x":{},"f:y":{},"f:.dockerconfigjson":{}},"f:metadata":{"f:annotations":{"f:a":{},"f:b":{}}}}`)}}}
+	held := Ownership(m)
+	if got := string(held[0].FieldsV1.GetRawBytes()); len(held) != 1 || got != `{"f:data":{"f:":{},"f:.dockerconfigjson":{}}}` {
+		t.Errorf("held: %s", got)
+	}
+}

@@ -1,0 +1,230 @@
+package pullsecret
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"regexp"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/lru"
+
+	"github.com/regcred/regcred/providers"
+)
+
+// The bounds of an annotation. Nothing that a provider brings comes near them, but for its total size.
+const (
+	maxAnnotation = 64 << 10
+	maxEntries    = 64
+	maxHosts      = 1024
+	maxHost       = 253
+	maxID         = 512
+	maxKeys       = 64
+	maxKey        = 317 // of a label: a prefix of 253, a slash and a name of 63
+	// maxSkew is how far ahead of our clock the one may have been that a record was written by.
+	maxSkew = time.Minute
+)
+
+var (
+	hostPattern   = regexp.MustCompile(`^[0-9A-Za-z.:/_*?\[\]-]+$`)
+	namePattern   = regexp.MustCompile(`^[0-9a-z]([0-9a-z.-]{0,61}[0-9a-z])?$`)
+	sourcePattern = regexp.MustCompile(`^[0-9a-f]{1,64}$`)
+	stampPattern  = regexp.MustCompile(`^([0-9a-f]{16})?$`)
+	// printable is plain ASCII without quotes or blanks.
+	printable = regexp.MustCompile(`^[!#-&(-;=?-~]*$`)
+)
+
+// Contents is what a Secret says of itself, as far as it can be believed.
+type Contents struct {
+	// Records are by entry.
+	Records map[string]Record
+	// Labels and Annotations are the keys that a template has put there.
+	Labels, Annotations []string
+}
+
+// Read reads what a Secret says of itself. Whether it is ours must be asked before. An annotation of which anything is not as we write
+// it, or whose times make no sense now, says nothing.
+func Read(secret metav1.Object, now time.Time) Contents {
+	text := secret.GetAnnotations()[AnnotationRegistries]
+	contents, ok := parsed.of(text)
+	if !ok {
+		return Contents{}
+	}
+	for _, r := range contents.Records {
+		if r.IssuedAt.After(now.Add(maxSkew)) {
+			return Contents{}
+		}
+		if r.Earlier() {
+			return Contents{Records: dated(contents.Records, now)}
+		}
+	}
+	return contents
+}
+
+// dated gives records of an earlier version a time at which their tokens may have been minted.
+func dated(records map[string]Record, now time.Time) map[string]Record {
+	all := make(map[string]Record, len(records))
+	for name, r := range records {
+		r.IssuedAt = now.UTC().Truncate(time.Second)
+		for _, before := range []time.Time{r.DueAt.Add(-r.ExpiresAt.Sub(r.DueAt)), r.ExpiresAt.Add(-time.Second)} {
+			if before.Before(r.IssuedAt) {
+				r.IssuedAt = before.UTC().Truncate(time.Second)
+			}
+		}
+		all[name] = r
+	}
+	return all
+}
+
+// TokenIDs are the IDs of the tokens in a target that can be revoked.
+func TokenIDs(secret metav1.Object) []string {
+	text := secret.GetAnnotations()[AnnotationRegistries]
+	// Most tokens cannot be revoked, and then nothing needs to be parsed.
+	if len(text) > maxAnnotation || !strings.Contains(text, `"id":`) {
+		return nil
+	}
+	contents, _ := parsed.of(text)
+	var ids []string
+	for _, r := range contents.Records {
+		if r.ID != "" {
+			ids = append(ids, r.ID)
+		}
+	}
+	return ids
+}
+
+// parse reads an annotation; it takes all of it or nothing.
+func parse(text string) (Contents, bool) {
+	if len(text) > maxAnnotation {
+		return Contents{}, false
+	}
+	if strings.HasPrefix(text, "[") {
+		return parseEarlier(text)
+	}
+	var d document
+	if !decode(text, &d) || d.Version != version || len(d.Entries) > maxEntries || !keys(d.Labels) || !keys(d.Annotations) {
+		return Contents{}, false
+	}
+	return collect(d.Entries, d.Labels, d.Annotations)
+}
+
+// parseEarlier reads the annotation of the versions that wrote a list, with the time of the refresh instead of that of the mint.
+func parseEarlier(text string) (Contents, bool) {
+	var list []struct {
+		Name      string                 `json:"name"`
+		Source    string                 `json:"source"`
+		Refresh   string                 `json:"refreshRequestedAt"`
+		RefusedAt string                 `json:"refusedAt"`
+		Hosts     []string               `json:"hosts"`
+		ExpiresAt time.Time              `json:"expiresAt"`
+		RefreshAt time.Time              `json:"refreshAt"`
+		ID        string                 `json:"id"`
+		Verified  metav1.ConditionStatus `json:"verified"`
+	}
+	if !decode(text, &list) || len(list) > maxEntries {
+		return Contents{}, false
+	}
+	records := make([]Record, len(list))
+	for i, e := range list {
+		if e.RefreshAt.IsZero() || e.RefreshAt.After(e.ExpiresAt) {
+			return Contents{}, false
+		}
+		records[i] = Record{
+			Name: e.Name, Source: e.Source, Hosts: e.Hosts, ExpiresAt: e.ExpiresAt, Refresh: Stamp(e.Refresh), Refusal: Stamp(e.RefusedAt),
+			ID: e.ID, Verified: e.Verified, DueAt: e.RefreshAt,
+		}
+	}
+	return collect(records, nil, nil)
+}
+
+func decode(text string, into any) bool {
+	d := json.NewDecoder(bytes.NewReader([]byte(text)))
+	d.DisallowUnknownFields()
+	if d.Decode(into) != nil {
+		return false
+	}
+	_, err := d.Token()
+	return err == io.EOF
+}
+
+func collect(records []Record, labels, annotations []string) (Contents, bool) {
+	contents := Contents{Records: make(map[string]Record, len(records)), Labels: labels, Annotations: annotations}
+	for _, r := range records {
+		if _, twice := contents.Records[r.Name]; twice || !r.valid() {
+			return Contents{}, false
+		}
+		contents.Records[r.Name] = r
+	}
+	return contents, true
+}
+
+func keys(keys []string) bool {
+	if len(keys) > maxKeys {
+		return false
+	}
+	for _, key := range keys {
+		if key == "" || len(key) > maxKey || !printable.MatchString(key) {
+			return false
+		}
+	}
+	return true
+}
+
+func (r Record) valid() bool {
+	switch {
+	case !namePattern.MatchString(r.Name), !sourcePattern.MatchString(r.Source), !stampPattern.MatchString(r.Refresh), !stampPattern.MatchString(r.Refusal),
+		len(r.ID) > maxID, !printable.MatchString(r.ID):
+		return false
+	case r.Verified != "" && r.Verified != metav1.ConditionTrue && r.Verified != metav1.ConditionUnknown:
+		return false
+	}
+	return r.hostsValid() && r.timesValid()
+}
+
+func (r Record) hostsValid() bool {
+	if len(r.Hosts) == 0 || len(r.Hosts) > maxHosts {
+		return false
+	}
+	for _, host := range r.Hosts {
+		if len(host) > maxHost || !hostPattern.MatchString(host) {
+			return false
+		}
+	}
+	return true
+}
+
+// timesValid says whether the times are in their order: minted, renewable, expired.
+func (r Record) timesValid() bool {
+	if r.ExpiresAt.IsZero() || r.ExpiresAt.After(providers.Never) {
+		return false
+	}
+	if r.Earlier() {
+		return r.IssuedAt.IsZero()
+	}
+	if r.IssuedAt.IsZero() || !r.IssuedAt.Before(r.ExpiresAt) {
+		return false
+	}
+	return r.RenewableAt.IsZero() || !r.RenewableAt.Before(r.IssuedAt) && !r.RenewableAt.After(r.ExpiresAt)
+}
+
+// parsed remembers what annotations were parsed to: thousands of targets of a token have one and the same.
+var parsed = &memo{texts: lru.New(512)}
+
+// maxRemembered is the longest annotation that is remembered, so that no more than a megabyte is.
+const maxRemembered = 2 << 10
+
+type memo struct{ texts *lru.Cache }
+
+// of parses a text, or knows what it says. The result is shared and read-only.
+func (m *memo) of(text string) (Contents, bool) {
+	if known, ok := m.texts.Get(text); ok {
+		return known.(Contents), true
+	}
+	contents, ok := parse(text)
+	if ok && len(text) <= maxRemembered {
+		m.texts.Add(text, contents)
+	}
+	return contents, ok
+}
