@@ -22,7 +22,7 @@ import (
 
 // The names in config/samples, and those that the demo adds.
 const (
-	shared     = "regcred"       // the ClusterRegistryCredential, and its Secrets
+	shared     = "registry-pull" // the ClusterRegistryCredential, and its Secrets
 	own        = "team-a-images" // the RegistryCredential, and its Secret
 	team       = "team-a"
 	foreign    = "hub-login" // what somebody else had linked before
