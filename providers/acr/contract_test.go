@@ -38,6 +38,7 @@ func TestContract(t *testing.T) {
 				Request:  c.request,
 				Host:     host,
 				OwnQuota: c.ownQuota,
+				Pages:    []string{"acr.md"},
 				Canary:   cloud.CanaryEntra,
 			}.Run(t)
 		})

@@ -13,6 +13,7 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/providertest"
 	"github.com/regcred/regcred/test/cloud"
 )
 
@@ -91,6 +92,7 @@ func ellipticCertificate(t *testing.T) string {
 // checkFailure proves the reason and the words of an error, and that it shows no secret and can be read.
 func checkFailure(t *testing.T, err error, wantReason string, says ...string) {
 	t.Helper()
+	providertest.Documented(t, err, "acr.md")
 	if reason(err) != wantReason {
 		t.Fatalf("got %s (%v), want %s", reason(err), err, wantReason)
 	}

@@ -25,6 +25,7 @@ func TestContractOfTheExchange(t *testing.T) {
 		},
 		Request:  request(v1alpha1.Artifactory{URL: "https://acme.jfrog.io", Hosts: everyForm, ProviderName: "cluster"}, serviceAccount(t, nil)),
 		Host:     "acme.jfrog.io",
+		Pages:    []string{"artifactory.md"},
 		Audience: "https://acme.jfrog.io",
 		Canary:   cloud.Canary,
 	}.Run(t)
@@ -45,6 +46,7 @@ func TestContractOfAnAdministratorsToken(t *testing.T) {
 		},
 		Request: request(v1alpha1.Artifactory{URL: "https://acme.jfrog.io", Hosts: everyForm, Username: "puller"}, secret(&password)),
 		Host:    "acme.jfrog.io",
+		Pages:   []string{"artifactory.md"},
 		Canary:  cloud.Canary,
 	}.Run(t)
 }

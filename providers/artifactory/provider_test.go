@@ -15,6 +15,7 @@ import (
 	"github.com/regcred/regcred/providers"
 	"github.com/regcred/regcred/providers/artifactory"
 	"github.com/regcred/regcred/providers/internal/awsauth"
+	"github.com/regcred/regcred/providers/providertest"
 	"github.com/regcred/regcred/test/cloud"
 )
 
@@ -278,6 +279,9 @@ func TestTheErrorOfTheIdentityIsKept(t *testing.T) {
 // wantError compares the reason of an error and parts of its text, and that the text shows no secret.
 func wantError(t *testing.T, err error, reason string, says ...string) {
 	t.Helper()
+	if reason != v1alpha1.ReasonIdentityNotFound { // which is Kubernetes' own
+		providertest.Documented(t, err, "artifactory.md", "ecr.md")
+	}
 	known, ok := errors.AsType[*providers.Error](err)
 	if !ok || known.Reason != reason {
 		t.Fatalf("got %v, want %s", err, reason)

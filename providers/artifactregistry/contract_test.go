@@ -30,6 +30,7 @@ func TestContract(t *testing.T) {
 		}, serviceAccount(nil, new([]string))),
 		Host:     "sts.googleapis.com and iamcredentials.googleapis.com",
 		OwnQuota: true,
+		Pages:    []string{"artifactregistry.md"},
 		Canary:   cloud.CanaryGoogle,
 	}.Run(t)
 }

@@ -138,6 +138,9 @@ func reason(err error) string {
 // wantFailure compares the reason and looks for words in the message, and for what must not be in it.
 func wantFailure(t *testing.T, err error, want string, says ...string) {
 	t.Helper()
+	if want != v1alpha1.ReasonVerificationFailed { // which is another's
+		providertest.Documented(t, err, "artifactregistry.md")
+	}
 	if reason(err) != want {
 		t.Fatalf("got %s (%v), want %s", reason(err), err, want)
 	}

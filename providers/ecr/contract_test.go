@@ -25,6 +25,7 @@ func TestContract(t *testing.T) {
 		Request:          request(v1alpha1.ECR{Region: "eu-west-1", Accounts: []string{cloud.DefaultAccount}}, providers.Identity{}),
 		AsServiceAccount: request(v1alpha1.ECR{Region: "eu-west-1"}, serviceAccount(t, map[string]string{"eks.amazonaws.com/role-arn": pullRole}, new([]string))),
 		Host:             "127.0.0.1",
+		Pages:            []string{"ecr.md"},
 		Canary:           cloud.Canary,
 	}.Run(t)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
 	"github.com/regcred/regcred/providers/ecr"
+	"github.com/regcred/regcred/providers/providertest"
 	"github.com/regcred/regcred/test/cloud"
 )
 
@@ -214,6 +215,7 @@ func TestBadIdentitiesAreExplained(t *testing.T) {
 			if reason(err) != c.reason {
 				t.Fatalf("got %s (%v), want %s", reason(err), err, c.reason)
 			}
+			providertest.Documented(t, err, "ecr.md")
 			for _, words := range c.says {
 				if !strings.Contains(err.Error(), words) {
 					t.Errorf("%q does not say %q", err, words)

@@ -24,6 +24,7 @@ func TestContract(t *testing.T) {
 		},
 		Request: request(v1alpha1.ECRPublic{}, providers.Identity{}),
 		Host:    "127.0.0.1",
+		Pages:   []string{"ecrpublic.md", "ecr.md"},
 		Canary:  cloud.CanaryECRPublic,
 	}.Run(t)
 }

@@ -20,6 +20,7 @@ func TestContract(t *testing.T) {
 		},
 		Request: ecrRequest(plugins.ECR, providers.Identity{}),
 		Host:    plugins.ECR,
+		Pages:   []string{"plugin.md"},
 		Canary:  cloud.Canary,
 		Opaque:  true,
 	}.Run(t)

@@ -139,7 +139,7 @@ func TestTheKubeletsECRPluginActsForAServiceAccount(t *testing.T) {
 	}
 
 	id.ServiceAccount.Annotations = nil
-	if _, err := p.Token(t.Context(), ecrRequest(tenants, id)); reason(err) != v1alpha1.ReasonIdentityInvalid || !strings.Contains(err.Error(), roleKey) {
+	if _, err := p.Token(t.Context(), ecrRequest(tenants, id)); reason(t, err) != v1alpha1.ReasonIdentityInvalid || !strings.Contains(err.Error(), roleKey) {
 		t.Errorf("without the annotation: %v", err)
 	}
 	if len(aws.Tokens()) != 1 {

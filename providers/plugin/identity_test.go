@@ -98,8 +98,8 @@ func TestIdentitiesThatDoNotFitAreExplained(t *testing.T) {
 		p := configure(t, kubeletconfig.CredentialProvider{TokenAttributes: c.attributes},
 			answering(answer(`"auth":{"*.registry.io":{"username":"u","password":"p"}}`)))
 		_, err := p.Token(t.Context(), request("a.registry.io/app", c.identity))
-		if reason(err) != c.reason || err != nil && c.reason == "" {
-			t.Errorf("%s: got %s (%v), want %q", name, reason(err), err, c.reason)
+		if reason(t, err) != c.reason || err != nil && c.reason == "" {
+			t.Errorf("%s: got %s (%v), want %q", name, reason(t, err), err, c.reason)
 			continue
 		}
 		for _, words := range c.says {
@@ -116,7 +116,7 @@ func TestAClusterThatGivesNoTokenIsHeard(t *testing.T) {
 		return "", providers.Errorf(v1alpha1.ReasonIdentityNotFound, "it is gone")
 	}
 	p := configure(t, kubeletconfig.CredentialProvider{TokenAttributes: attributes("ServiceAccount", false)}, answering(""))
-	if _, err := p.Token(t.Context(), request("a.registry.io/app", id)); reason(err) != v1alpha1.ReasonIdentityNotFound {
+	if _, err := p.Token(t.Context(), request("a.registry.io/app", id)); reason(t, err) != v1alpha1.ReasonIdentityNotFound {
 		t.Errorf("got %v", err)
 	}
 }
@@ -140,7 +140,7 @@ func TestCacheType(t *testing.T) {
 		got, err := p.Token(t.Context(), request("a.registry.io/app", puller(t, token, nil)))
 		switch {
 		case c.want == 0:
-			if reason(err) != v1alpha1.ReasonInvalidResponse || !strings.Contains(err.Error(), "cacheType Token") {
+			if reason(t, err) != v1alpha1.ReasonInvalidResponse || !strings.Contains(err.Error(), "cacheType Token") {
 				t.Errorf("%s: got %v", name, err)
 			}
 		case err != nil:

@@ -21,6 +21,7 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/providertest"
 	"github.com/regcred/regcred/test/cloud"
 )
 
@@ -72,11 +73,17 @@ func request(image string, id providers.Identity, hosts ...v1alpha1.Host) provid
 	}
 }
 
-func reason(err error) string {
-	if known, ok := errors.AsType[*providers.Error](err); ok {
-		return known.Reason
+// reason is that of an error, which must have a row on the provider's page.
+func reason(t *testing.T, err error) string {
+	t.Helper()
+	known, ok := errors.AsType[*providers.Error](err)
+	if !ok {
+		return ""
 	}
-	return ""
+	if known.Reason != v1alpha1.ReasonIdentityNotFound { // which is Kubernetes' own
+		providertest.Documented(t, err, "plugin.md")
+	}
+	return known.Reason
 }
 
 func TestThePluginIsToldWhatTheKubeletWouldTellIt(t *testing.T) {
@@ -180,8 +187,8 @@ func TestHostsAreThoseThatTheAnswerCovers(t *testing.T) {
 			p := configure(t, kubeletconfig.CredentialProvider{}, answering(answer(`"auth":`+c.auth)))
 			token, err := p.Token(t.Context(), request(c.image, providers.Identity{}, c.hosts...))
 			if c.says != "" {
-				if reason(err) != v1alpha1.ReasonInvalidResponse || !strings.Contains(err.Error(), c.says) {
-					t.Errorf("got %s: %v, want InvalidResponse that says %q", reason(err), err, c.says)
+				if reason(t, err) != v1alpha1.ReasonInvalidResponse || !strings.Contains(err.Error(), c.says) {
+					t.Errorf("got %s: %v, want InvalidResponse that says %q", reason(t, err), err, c.says)
 				}
 				return
 			}
@@ -254,7 +261,7 @@ func TestExpiry(t *testing.T) {
 			token, err := p.Token(t.Context(), request("a.registry.io/app", providers.Identity{}, hosts...))
 			switch {
 			case c.want == 0:
-				if reason(err) != v1alpha1.ReasonInvalidResponse || !strings.Contains(err.Error(), "a Secret keeps them") {
+				if reason(t, err) != v1alpha1.ReasonInvalidResponse || !strings.Contains(err.Error(), "a Secret keeps them") {
 					t.Errorf("got %v", err)
 				}
 			case err != nil:
@@ -321,7 +328,7 @@ func TestFailuresAreExplained(t *testing.T) {
 			_, err := p.Token(t.Context(), req)
 			known, ok := errors.AsType[*providers.Error](err)
 			if !ok || known.Reason != c.reason || known.Terminal != c.terminal {
-				t.Fatalf("got %s (%v), want %s, terminal: %t", reason(err), err, c.reason, c.terminal)
+				t.Fatalf("got %s (%v), want %s, terminal: %t", reason(t, err), err, c.reason, c.terminal)
 			}
 			for _, words := range c.says {
 				if !strings.Contains(err.Error(), words) {
@@ -351,7 +358,7 @@ func TestWhatCannotBeExecutedIsExplained(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := p.Token(t.Context(), request("a.registry.io/app", providers.Identity{}))
-		if reason(err) != v1alpha1.ReasonUnavailable || !strings.Contains(err.Error(), c.says) {
+		if reason(t, err) != v1alpha1.ReasonUnavailable || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
@@ -368,7 +375,7 @@ func TestAPluginThatHangsIsExplained(t *testing.T) {
 	}()
 	running := s.accept(t)
 	cancel()
-	if err := <-done; reason(err) != v1alpha1.ReasonUnavailable || !strings.Contains(err.Error(), "did not answer in time and was ended") {
+	if err := <-done; reason(t, err) != v1alpha1.ReasonUnavailable || !strings.Contains(err.Error(), "did not answer in time and was ended") {
 		t.Errorf("got %v", err)
 	}
 	running.ended(t)

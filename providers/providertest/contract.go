@@ -43,6 +43,8 @@ type Contract struct {
 	Audience string
 	// OwnQuota is whether the cloud counts the calls of each caller apart, so that one too many concerns no other.
 	OwnQuota bool
+	// Pages are those of docs/providers that explain the provider's errors.
+	Pages []string
 	// Canary starts every secret of the emulator.
 	Canary string
 	// Offline is whether the provider asks nobody. Then no cloud can fail it, and the suite only pulls.
@@ -178,6 +180,7 @@ func (c Contract) fails(t *testing.T, fault Fault, reason string) {
 	if fault == Throttled && !c.Opaque && failure.RetryAfter != 7*time.Second {
 		t.Errorf("Retry-After of 7s was read as %s", failure.RetryAfter)
 	}
+	Documented(t, err, c.Pages...)
 	if calls := cloud.Calls(); fault != Denied && calls > 1 {
 		t.Errorf("%d calls were made; repetition is the Broker's part", calls)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/providers/providertest"
 	"github.com/regcred/regcred/test/cloud"
 )
 
@@ -93,6 +94,7 @@ func TestBadSourcesAreExplainedWithoutBeingShown(t *testing.T) {
 			if reason(err) != want {
 				t.Fatalf("got %s (%v), want %s", reason(err), err, want)
 			}
+			providertest.Documented(t, err, "static.md")
 			if want == v1alpha1.ReasonIdentityInvalid {
 				c.says = append(c.says, "Secret team-a/source")
 			}
