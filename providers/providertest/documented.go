@@ -37,7 +37,7 @@ func Documented(t *testing.T, err error, names ...string) {
 		_, table, _ := strings.Cut(string(raw), "\n## Errors\n")
 		for line := range strings.Lines(table) {
 			match := row.FindStringSubmatch(strings.TrimSpace(line))
-			if match != nil && match[1] == failure.Reason && describes(match[2], failure.Error()) {
+			if len(match) == 4 && match[1] == failure.Reason && describes(match[2], failure.Error()) {
 				return
 			}
 		}

@@ -57,7 +57,7 @@ func faultIn(text string, lines bool) string {
 		return "has a NUL character, as text in UTF-16 does: save it as UTF-8"
 	case !lines && strings.ContainsAny(text, "\r\n"):
 		return "has more than one line: write it in one"
-	case strings.ContainsFunc(text, func(r rune) bool { return isControl(r) && !(lines && (r == '\n' || r == '\r' || r == '\t')) }):
+	case strings.ContainsFunc(text, func(r rune) bool { return isControl(r) && (!lines || !strings.ContainsRune("\n\r\t", r)) }):
 		return "has a control character: remove it"
 	default:
 		return ""
