@@ -225,6 +225,8 @@ func TestBadValuesAreRefusedWithTheCure(t *testing.T) {
 		{"metrics.sercure=false", "additional properties 'sercure' not allowed"},
 		{"policies.tokenAudiences={https://kubernetes.default.svc}", "/policies/tokenAudiences/0"},
 		{"policies.tokenAudiences={it's}", "/policies/tokenAudiences/0"},
+		{"diagnosePulls=false,recoverPods=true", "/recoverPods"},
+		{"artifactory.audiences.http://acme=a", "/artifactory/audiences"},
 		{"watchNamespaces={Team}", "/watchNamespaces/0"},
 		{"credentials[0].name=a", "/credentials/0"},
 		{"credentials[0].name=a,credentials[0].spec.namespaceSelector.matchLabels.a=b,credentials[0].spec.registries[0].name=c,credentials[0].spec.registries[0].ecr.regoin=d", "additional properties 'regoin' not allowed"},

@@ -49,6 +49,11 @@ var (
 	}
 )
 
+// undiagnosed is served, without what failed pulls are diagnosed by.
+func undiagnosed() []string {
+	return slices.DeleteFunc(slices.Clone(served), func(r string) bool { return slices.Contains([]string{"get pods", "list events", "watch events"}, r) })
+}
+
 func TestTheControllerHasTheRightsOfItsModeAndNoOthers(t *testing.T) {
 	// What Kubernetes gives to every ServiceAccount, such as to ask for its own rights.
 	everybody := rightsOf(t, "system:serviceaccount:default:default", "")
@@ -64,6 +69,7 @@ func TestTheControllerHasTheRightsOfItsModeAndNoOthers(t *testing.T) {
 		{"rights-cluster", nil, slices.Concat(clusterScoped, everySecret, served, metrics), nil},
 		{"rights-plain-metrics", []string{"metrics.secure=false"}, slices.Concat(clusterScoped, everySecret, served), nil},
 		{"rights-recovery", []string{"recoverPods=true"}, slices.Concat(clusterScoped, everySecret, served, metrics, evict), nil},
+		{"rights-no-diagnosis", []string{"diagnosePulls=false"}, slices.Concat(clusterScoped, everySecret, undiagnosed(), metrics), nil},
 		{"rights-secrets", []string{"secretNames={regcred}"}, slices.Concat(clusterScoped, oneSecret, served, metrics), nil},
 		{"rights-namespaces", []string{"watchNamespaces={rights-watched}", "metrics.secure=false"}, nil, slices.Concat(everySecret, served)},
 		{"rights-both", []string{"watchNamespaces={rights-watched}", "metrics.secure=false", "secretNames={regcred}"}, nil, slices.Concat(oneSecret, served)},

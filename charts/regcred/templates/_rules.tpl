@@ -14,17 +14,26 @@ The documents of a copied file, as the list "documents".
 
 {{/*
 The controller's rules for a mode, from the generated ones: "rules"; with "namespaced", without what is cluster-scoped; with "names", rules
-for Secrets by resourceNames; without "evict", without the eviction of pods. A creation has no name yet when RBAC looks at it: the policy regcred-secrets bounds it.
+for Secrets by resourceNames; without "diagnose", without what failed pulls are diagnosed by, and without "evict", without the eviction of
+pods. A creation has no name yet when RBAC looks at it: the policy regcred-secrets bounds it.
 */}}
 {{- define "regcred.rules" -}}
 {{- $rules := list }}
 {{- $names := .names }}
-{{- $namespaced := .namespaced }}
-{{- $evict := .evict }}
+{{- $without := list }}
+{{- if .namespaced }}
+{{- $without = list "namespaces" "clusterregistrycredentials" "clusterregistrycredentials/status" }}
+{{- end }}
+{{- if not .evict }}
+{{- $without = append $without "pods/eviction" }}
+{{- end }}
+{{- $diagnose := .diagnose }}
 {{- range .rules }}
 {{- $resources := list }}
+{{- /* The events of the core group are read to diagnose; those of events.k8s.io are written. */ -}}
+{{- $diagnosis := ternary (list) (list "events" "pods") (or $diagnose (not (has "" .apiGroups))) }}
 {{- range .resources }}
-{{- if not (or (and $namespaced (or (eq . "namespaces") (hasPrefix "clusterregistrycredentials" .))) (and (eq . "pods/eviction") (not $evict))) }}
+{{- if not (has . (concat $without $diagnosis)) }}
 {{- $resources = append $resources . }}
 {{- end }}
 {{- end }}
