@@ -4,6 +4,7 @@ SHELL := bash
 
 GO ?= go
 TOOL := $(GO) tool -modfile=tools/go.mod
+DOCS_TOOL := $(GO) tool -modfile=tools/docs/go.mod
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 IMAGE ?= ghcr.io/regcred/regcred
 PUSH ?=
@@ -19,7 +20,7 @@ help: ## Show the targets.
 	@sed -nE 's/^([a-z0-9]+):.* ## (.*)/  make \1\t\2/p' "$(firstword $(MAKEFILE_LIST))" | expand -t 16
 
 .PHONY: generate
-generate: ## Generate deep copies, CRDs, RBAC rules, audiences of the token policy, docs/metrics.md, and what the charts hold of them.
+generate: ## Generate deep copies, CRDs, RBAC rules, the token policy, docs/metrics.md, docs/reference, figures, and what the charts hold.
 	$(TOOL) controller-gen object paths=./api/...
 	$(TOOL) controller-gen crd:generateEmbeddedObjectMeta=false paths=./api/... output:crd:artifacts:config=config/crd
 	$(TOOL) controller-gen rbac:roleName=regcred paths=./controllers/... output:rbac:artifacts:config=config/rbac
@@ -27,6 +28,11 @@ generate: ## Generate deep copies, CRDs, RBAC rules, audiences of the token poli
 	$(GO) test ./cmd/regcred -run '^TestTheTokenPolicyAllowsWhatProvidersAskFor$$' -update
 	$(GO) run ./test/metricsdoc config/monitoring/prometheusrule.yaml docs/metrics.md
 	charts/generate
+	for figure in flow trust; do \
+		$(DOCS_TOOL) d2 --theme=0 --dark-theme=200 --omit-version --pad=20 docs/figures/$$figure.d2 docs/figures/$$figure.svg; \
+	done
+	$(DOCS_TOOL) crd-ref-docs --source-path=api/v1alpha1 --config=docs/reference/config.yaml --renderer=markdown --output-path=docs/reference/api.md
+	sed -i -E 's/<([a-z]+)>/\&lt;\1\&gt;/g' docs/reference/api.md
 
 .PHONY: fmt
 fmt: ## Format the Go code.
@@ -102,8 +108,14 @@ bench: build ## Measure Regcred, and every provider, over 1,000 namespaces.
 	assets=$(ASSETS); $(GO) build -o bin/bench ./test/bench; \
 	KUBEBUILDER_ASSETS="$$assets" exec bin/bench
 
+.PHONY: record
+record: ## Write the demo's output anew, of which README.md shows a part.
+	$(MAKE) --no-print-directory demo > test/demo/recorded.txt
+
 .PHONY: nightly
-nightly: build ## What takes too long for every change: the chart in every order, and the measurements.
+nightly: build ## What takes too long for every change: the demo's record, the chart in every order, and the measurements.
+	$(MAKE) --no-print-directory demo > bin/demo.txt
+	assets=$(ASSETS); KUBEBUILDER_ASSETS="$$assets" $(GO) test ./test/docs -run TheRecord -args -demo-output "$(CURDIR)/bin/demo.txt"
 	$(MAKE) --no-print-directory chart
 	$(MAKE) --no-print-directory bench
 

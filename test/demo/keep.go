@@ -26,9 +26,9 @@ func (d *demo) keepRunning(ctx context.Context) {
 	fmt.Fprintf(d.out, `
   Try:    kubectl create namespace mine && kubectl label namespace mine %s=true
           kubectl get secret,serviceaccount -n mine -o yaml
-          kubectl delete secret regcred -n shop
+          kubectl delete secret registry-pull -n shop
           kubectl get cregcred -o wide --watch
-          kubectl events --for clusterregistrycredential/regcred
+          kubectl events --for clusterregistrycredential/registry-pull
   Watch:  calls to the cloud and changes of Secrets are shown below
           tail -f %s
           curl -s %s | grep ^regcred
