@@ -196,11 +196,9 @@ func TestAForeignSecretIsNeverTouchedWithoutConsent(t *testing.T) {
 			result := w.run(target)
 			got := w.secret(target)
 			if c.adopted {
-				if got.UID != c.secret.UID || len(tokens(t, got)) != 1 || !metav1.IsControlledBy(got, w.credential(ns)) {
-					t.Error("the Secret was not adopted in place")
-				}
-				if _, still := got.Annotations[v1alpha1.AnnotationAdopt]; still {
-					t.Error("the consent outlives its use")
+				if got.UID != c.secret.UID || len(tokens(t, got)) != 1 || len(got.OwnerReferences) > 0 ||
+					got.Annotations[v1alpha1.AnnotationKeptBy] != target.Credential.Ref() || got.Annotations[v1alpha1.AnnotationAdopt] != "true" {
+					t.Errorf("the Secret was not adopted in place: %v %v", got.OwnerReferences, got.Annotations)
 				}
 				return
 			}
@@ -524,5 +522,88 @@ func TestTheAmbientIdentityIsLentOnlyIfAllowed(t *testing.T) {
 	}
 	if !stalled {
 		t.Error("only a change of the spec can help, and Stalled does not say so")
+	}
+}
+
+func TestWhatWasLentIsGivenBack(t *testing.T) {
+	for name, end := range map[string]func(w *world, ns string){
+		"the credential goes": func(w *world, ns string) {
+			w.must(w.admin.Delete(w.Context(), w.credential(ns)))
+		},
+		"the credential went while nobody ran": func(w *world, ns string) {
+			w.must(w.admin.Delete(w.Context(), w.credential(ns)))
+			w.restart()
+		},
+		"the namespace is selected no longer": func(w *world, ns string) {
+			w.change(ns, func(c *v1alpha1.ClusterRegistryCredential) {
+				c.Spec.NamespaceSelector.MatchLabels = map[string]v1alpha1.LabelValue{"team": "other"}
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, ns := newWorld(t)
+			lent := &corev1.Secret{
+				ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: ns, Labels: map[string]string{"theirs": "x"}, Annotations: map[string]string{v1alpha1.AnnotationAdopt: "true", "theirs": "y"}},
+				Type:       corev1.SecretTypeDockerConfigJson, Data: map[string][]byte{corev1.DockerConfigJsonKey: []byte(`{"auths":{}}`)},
+			}
+			w.must(w.admin.Create(t.Context(), lent))
+			target := w.apply(ns, nil, registry("prod", "eu-west-1"))
+			due := w.run(target).RequeueAfter
+			w.step(due)
+			w.run(target) // a rotation, too, keeps the Secret without an owner
+			before := w.secret(target)
+			if found, ok := credential.TargetOf(before); !ok || found != target {
+				t.Fatalf("an event of the Secret is of %v", found)
+			}
+			end(w, ns)
+			w.run(target)
+			after := w.secret(target)
+			if after.UID != lent.UID || string(after.Data[corev1.DockerConfigJsonKey]) != string(before.Data[corev1.DockerConfigJsonKey]) {
+				t.Error("the Secret was not left as it was")
+			}
+			if diff := cmp.Diff(map[string]string{"theirs": "x"}, after.Labels); diff != "" {
+				t.Errorf("labels (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(map[string]string{v1alpha1.AnnotationAdopt: "true", "theirs": "y"}, after.Annotations); diff != "" {
+				t.Errorf("annotations (-want +got):\n%s", diff)
+			}
+			if got := w.links(ns, "default"); len(got) > 0 {
+				t.Errorf("still linked to %v", got)
+			}
+		})
+	}
+}
+
+func TestARetainedSecretOutlivesItsCredential(t *testing.T) {
+	w, ns := newWorld(t)
+	retain := func(policy v1alpha1.DeletionPolicy) func(*v1alpha1.ClusterRegistryCredential) {
+		return func(c *v1alpha1.ClusterRegistryCredential) { c.Spec.DeletionPolicy = policy }
+	}
+	target := w.apply(ns, nil, registry("prod", "eu-west-1"))
+	w.run(target)
+	uid, calls := w.secret(target).UID, w.mint.count()
+	w.change(ns, retain(v1alpha1.DeletionPolicyRetain))
+	w.run(target)
+	if s := w.secret(target); len(s.OwnerReferences) > 0 || s.Annotations[v1alpha1.AnnotationKeptBy] != target.Credential.Ref() || s.Annotations[v1alpha1.AnnotationRetain] != "true" {
+		t.Errorf("not retained: %v %v", s.OwnerReferences, s.Annotations)
+	}
+	w.change(ns, retain(v1alpha1.DeletionPolicyDelete))
+	w.run(target)
+	if s := w.secret(target); !metav1.IsControlledBy(s, w.credential(ns)) || s.Annotations[v1alpha1.AnnotationKeptBy] != "" || s.Annotations[v1alpha1.AnnotationRetain] != "" {
+		t.Errorf("still retained: %v %v", s.OwnerReferences, s.Annotations)
+	}
+	w.change(ns, retain(v1alpha1.DeletionPolicyRetain))
+	w.run(target)
+	w.must(w.admin.Delete(t.Context(), w.credential(ns)))
+	before := w.secret(target)
+	w.run(target)
+	if after := w.secret(target); after.ResourceVersion != before.ResourceVersion || after.UID != uid {
+		t.Error("the retained Secret was touched")
+	}
+	if diff := cmp.Diff([]string{ns}, w.links(ns, "default")); diff != "" {
+		t.Errorf("links (-want +got):\n%s", diff)
+	}
+	if got := w.mint.count(); got != calls {
+		t.Errorf("%d calls for changes of the policy", got-calls)
 	}
 }

@@ -8,13 +8,20 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 )
 
-// TargetOf returns the target that a Secret is, as its owner reference says.
+// TargetOf returns the target that a Secret is, as its owner reference says, or else what it is kept by.
 func TargetOf(secret metav1.Object) (Target, bool) {
-	owner := metav1.GetControllerOf(secret)
-	if owner == nil || owner.APIVersion != v1alpha1.GroupVersion.String() {
+	ref := secret.GetAnnotations()[v1alpha1.AnnotationKeptBy]
+	if owner := metav1.GetControllerOf(secret); owner != nil {
+		if owner.APIVersion != v1alpha1.GroupVersion.String() {
+			return Target{}, false
+		}
+		ref = owner.Kind + "/" + owner.Name
+	}
+	kind, name, _ := strings.Cut(ref, "/")
+	if name == "" || kind != v1alpha1.KindRegistryCredential && kind != v1alpha1.KindClusterRegistryCredential {
 		return Target{}, false
 	}
-	return Target{KeyFromRef(owner.Kind+"/"+owner.Name, secret.GetNamespace()), secret.GetNamespace(), secret.GetName()}, true
+	return Target{KeyFromRef(ref, secret.GetNamespace()), secret.GetNamespace(), secret.GetName()}, true
 }
 
 // Linked are the targets whose links are recorded on a ServiceAccount.

@@ -122,9 +122,25 @@ func Compose(name types.NamespacedName, owner Owner, existing *metav1.PartialObj
 			return o.Controller != nil && *o.Controller
 		})
 	}
-	secret.OwnerReferences = append(secret.OwnerReferences, owner.reference())
+	delete(secret.Annotations, v1alpha1.AnnotationKeptBy)
+	delete(secret.Annotations, v1alpha1.AnnotationRetain)
+	if owner.keeps(object(existing)) {
+		metav1.SetMetaDataAnnotation(&secret.ObjectMeta, v1alpha1.AnnotationKeptBy, owner.ref())
+	} else {
+		secret.OwnerReferences = append(secret.OwnerReferences, owner.reference())
+	}
+	if owner.Retain {
+		metav1.SetMetaDataAnnotation(&secret.ObjectMeta, v1alpha1.AnnotationRetain, "true")
+	}
 	metav1.SetMetaDataLabel(&secret.ObjectMeta, v1alpha1.LabelSecret, v1alpha1.LabelSecretTarget)
 	metav1.SetMetaDataAnnotation(&secret.ObjectMeta, AnnotationRegistries, annotation)
-	delete(secret.Annotations, v1alpha1.AnnotationAdopt)
 	return secret, nil
+}
+
+// object is nil for nil.
+func object(secret *metav1.PartialObjectMetadata) metav1.Object {
+	if secret == nil {
+		return nil
+	}
+	return secret
 }

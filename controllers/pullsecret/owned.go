@@ -17,21 +17,69 @@ const FieldManager = "regcred"
 type Owner struct {
 	Kind, Name string
 	UID        types.UID
+	// Retain says that the Secret is to outlive the credential.
+	Retain bool
 }
+
+func (o Owner) ref() string { return o.Kind + "/" + o.Name }
 
 // reference makes the garbage collector delete the Secret with its credential.
 func (o Owner) reference() metav1.OwnerReference {
 	return metav1.OwnerReference{APIVersion: v1alpha1.GroupVersion.String(), Kind: o.Kind, Name: o.Name, UID: o.UID, Controller: new(true)}
 }
 
-// Ours says whether the Secret was made for this credential. The UID is not asked for: a credential restored from a backup finds
-// its Secrets again. A Secret without any owner is ours if it is as we wrote it.
+// keeps says whether the Secret is kept without an owner reference: garbage collection acts on those while nobody watches, and what was
+// lent, or is to be retained, is not ours to delete. What was kept so once stays so.
+func (o Owner) keeps(secret metav1.Object) bool {
+	if o.Retain {
+		return true
+	}
+	if secret == nil || metav1.GetControllerOf(secret) != nil {
+		return false
+	}
+	annotations := secret.GetAnnotations()
+	return annotations[v1alpha1.AnnotationAdopt] == "true" || annotations[v1alpha1.AnnotationKeptBy] != "" && annotations[v1alpha1.AnnotationRetain] != "true"
+}
+
+// Held says whether the Secret is held by its owner as it is to be.
+func Held(o Owner, secret *metav1.PartialObjectMetadata) bool {
+	owner := metav1.GetControllerOf(secret)
+	if !o.keeps(secret) {
+		return owner != nil && owner.UID == o.UID && secret.Annotations[v1alpha1.AnnotationKeptBy] == ""
+	}
+	return owner == nil && secret.Annotations[v1alpha1.AnnotationKeptBy] == o.ref() && (secret.Annotations[v1alpha1.AnnotationRetain] == "true") == o.Retain
+}
+
+// Kept says whether the Secret is held without an owner reference, and so is given back, and not deleted.
+func Kept(secret metav1.Object) bool {
+	return metav1.GetControllerOf(secret) == nil && secret.GetAnnotations()[v1alpha1.AnnotationKeptBy] != ""
+}
+
+// Retained says whether the Secret and its links outlive its credential.
+func Retained(secret metav1.Object) bool {
+	return Kept(secret) && secret.GetAnnotations()[v1alpha1.AnnotationRetain] == "true"
+}
+
+// GiveBack is the merge patch that takes off a kept Secret what makes it ours, and nothing else.
+func GiveBack(secret metav1.Object) ([]byte, error) {
+	return json.Marshal(map[string]any{"metadata": map[string]any{
+		"uid": secret.GetUID(), "resourceVersion": secret.GetResourceVersion(),
+		"labels":      map[string]any{v1alpha1.LabelSecret: nil},
+		"annotations": map[string]any{v1alpha1.AnnotationKeptBy: nil, v1alpha1.AnnotationRetain: nil, AnnotationRegistries: nil},
+	}})
+}
+
+// Ours says whether the Secret was made for this credential, or handed over to it. The UID is not asked for: a credential restored from a
+// backup finds its Secrets again. A Secret without any owner is ours if it is as we wrote it.
 func Ours(o Owner, secret *metav1.PartialObjectMetadata) bool {
 	owner := metav1.GetControllerOf(secret)
-	if owner == nil {
-		return secret.Labels[v1alpha1.LabelSecret] == v1alpha1.LabelSecretTarget && Intact(secret)
+	if owner != nil {
+		return owner.Kind == o.Kind && owner.Name == o.Name && owner.APIVersion == v1alpha1.GroupVersion.String()
 	}
-	return owner.Kind == o.Kind && owner.Name == o.Name && owner.APIVersion == v1alpha1.GroupVersion.String()
+	if keptBy := secret.Annotations[v1alpha1.AnnotationKeptBy]; keptBy != "" {
+		return keptBy == o.ref()
+	}
+	return secret.Labels[v1alpha1.LabelSecret] == v1alpha1.LabelSecretTarget && Intact(secret)
 }
 
 // Trusted says whether the Secret's records and content are what we wrote.

@@ -71,7 +71,7 @@ func (r *Reconciler) readBack(ctx context.Context, secret *metav1.PartialObjectM
 }
 
 func ownerOf(c *credential.Credential) pullsecret.Owner {
-	return pullsecret.Owner{Kind: c.Kind(), Name: c.Name, UID: c.Object.GetUID()}
+	return pullsecret.Owner{Kind: c.Kind(), Name: c.Name, UID: c.Object.GetUID(), Retain: c.Spec.DeletionPolicy == v1alpha1.DeletionPolicyRetain}
 }
 
 func compose(t credential.Target, c *credential.Credential, existing *metav1.PartialObjectMetadata, entries []*Entry) (*corev1.Secret, error) {

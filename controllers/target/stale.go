@@ -55,7 +55,7 @@ var secretChecks = []struct {
 	{CauseRelabelled, func(_ *credential.Credential, o observed) bool {
 		return o.secret.Labels[v1alpha1.LabelSecret] != v1alpha1.LabelSecretTarget
 	}},
-	{CauseOwnerChanged, func(c *credential.Credential, o observed) bool { return !metav1.IsControlledBy(o.secret, c.Object) }},
+	{CauseOwnerChanged, func(c *credential.Credential, o observed) bool { return !pullsecret.Held(ownerOf(c), o.secret) }},
 	{CauseEntryRemoved, func(c *credential.Credential, o observed) bool {
 		for name := range o.Records {
 			if c.Entry(name) == nil {

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
@@ -24,7 +25,10 @@ func conflict(c *credential.Credential, o observed) *credential.Failure {
 	}
 	f := &credential.Failure{Reason: v1alpha1.ReasonSecretConflict, RetryAfter: credential.RetryAfter}
 	owner := metav1.GetControllerOf(o.secret)
+	keeper, kept := credential.TargetOf(o.secret)
 	switch {
+	case owner == nil && kept:
+		f.Message = fmt.Sprintf("Secret %s/%s is kept by %s: create this credential anew with another secretName", o.secret.Namespace, o.secret.Name, keeper.Credential)
 	case owner != nil:
 		f.Message = fmt.Sprintf("Secret %s/%s belongs to %s %s: create this credential anew with another secretName", o.secret.Namespace, o.secret.Name, owner.Kind, owner.Name)
 	case o.secret.Annotations[v1alpha1.AnnotationAdopt] == "true":
@@ -87,19 +91,46 @@ func rejected(t credential.Target, err error) *credential.Failure {
 	return f
 }
 
-// release unlinks the Secret and deletes it, in a namespace that holds the target no longer. The Secret of a credential that is gone
-// is left to the garbage collector.
+// release unlinks the Secret and deletes it, or gives it back to whoever lent it, in a namespace that holds the target no longer. The Secret of
+// a credential that is gone is left to the garbage collector; what is to outlive its credential stays with its links.
 func (r *Reconciler) release(ctx context.Context, t credential.Target, c *credential.Credential) error {
+	secret, err := view.Secret(ctx, r.Cache, t)
+	if err != nil {
+		return err
+	}
+	if c == nil && secret != nil && pullsecret.Retained(secret) && keptFor(t, secret) {
+		return nil
+	}
 	if _, err := link.Reconcile(ctx, r.Cache, r.Client, t, r.wanted(ctx, t, nil)); err != nil {
 		return err
 	}
-	secret, err := view.Secret(ctx, r.Cache, t)
-	if err != nil || secret == nil || c == nil || !metav1.IsControlledBy(secret, c.Object) {
-		return err
-	}
-	err = r.Client.Delete(ctx, secret, client.Preconditions{UID: &secret.UID, ResourceVersion: &secret.ResourceVersion})
-	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+	switch {
+	case secret == nil:
 		return nil
+	case pullsecret.Kept(secret) && keptFor(t, secret):
+		err = r.giveBack(ctx, t, secret)
+	case c != nil && metav1.IsControlledBy(secret, c.Object):
+		err = r.Client.Delete(ctx, secret, client.Preconditions{UID: &secret.UID, ResourceVersion: &secret.ResourceVersion})
+	}
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return nil // its event brings the target back
 	}
 	return err
+}
+
+// keptFor says whether the Secret is that of the target.
+func keptFor(t credential.Target, secret metav1.Object) bool {
+	of, ok := credential.TargetOf(secret)
+	return ok && of == t
+}
+
+// giveBack takes off a Secret what makes it ours.
+func (r *Reconciler) giveBack(ctx context.Context, t credential.Target, secret *metav1.PartialObjectMetadata) error {
+	patch, err := pullsecret.GiveBack(secret)
+	if err != nil {
+		return err
+	}
+	target := view.SecretMetadata()
+	target.Namespace, target.Name = t.Namespace, t.Name
+	return r.Client.Patch(ctx, target, client.RawPatch(types.MergePatchType, patch))
 }
