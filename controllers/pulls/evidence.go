@@ -38,7 +38,7 @@ func holdingOf(p target.Publication, i diagnosis.Image) diagnosis.Holding {
 	c := p.Credential
 	h := diagnosis.Holding{Credential: c.String(), Secret: c.SecretName()}
 	if accounts := c.Spec.ServiceAccounts; accounts != nil {
-		h.Recovers = accounts.RecoverPods == v1alpha1.RecoverPodsEvict
+		h.Recovers = accounts.RecoverPods == v1alpha1.RecoverPodsEvict && !c.Spec.Suspend
 	}
 	for n := range c.Spec.Registries {
 		entry := &c.Spec.Registries[n]

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
 	"github.com/regcred/regcred/controllers/pullsecret"
 	"github.com/regcred/regcred/providers"
@@ -35,6 +36,10 @@ type Entry struct {
 	pendingSince time.Time
 	// recheckIn is when an identity that is not watched must be looked at again.
 	recheckIn time.Duration
+}
+
+func newEntry(c *credential.Credential, t credential.Target, spec v1alpha1.Registry) *Entry {
+	return &Entry{Name: spec.Name, due: func(record pullsecret.Record) time.Time { return dueAt(c, t.Namespace, spec, record) }}
 }
 
 // take puts a token into the entry.

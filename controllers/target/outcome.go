@@ -17,6 +17,8 @@ type Outcome struct {
 	Failure *credential.Failure
 	// Wrote is why the Secret was written; "" when it was not.
 	Wrote Cause
+	// Suspended means that nothing was done, nor will be by time.
+	Suspended bool
 	// Unseen means that the cache does not show our own last write yet, so that nothing can be said.
 	Unseen bool
 }
@@ -35,6 +37,9 @@ type Outcomes interface {
 func (o Outcome) result(now time.Time) reconcile.Result {
 	if o.Unseen {
 		return reconcile.Result{RequeueAfter: expectFor}
+	}
+	if o.Suspended {
+		return reconcile.Result{}
 	}
 	if o.Failure != nil {
 		return reconcile.Result{RequeueAfter: o.Failure.RetryAfter}

@@ -76,6 +76,8 @@ type Reconciler struct {
 	// selected are the credentials of namespaces, as they were lately.
 	selected   *expiring.Map[string, []*credential.Credential]
 	superseded superseded
+	// inspected are the Secrets of suspended credentials that are not in the cache, as they were found.
+	inspected *expiring.Map[credential.Target, inspection]
 }
 
 const (
@@ -83,6 +85,8 @@ const (
 	expectFor = 5 * time.Second
 	// writtenAtOnce bounds our own writes that the cache may not show yet.
 	writtenAtOnce = 1 << 16
+	// inspectedFor is how long a Secret may be there before it is noticed that a suspended credential would meet it.
+	inspectedFor = 30 * time.Minute
 	// identitiesAtOnce bounds the identities that are remembered.
 	identitiesAtOnce = 4096
 )
@@ -93,6 +97,7 @@ func New(c Config) *Reconciler {
 		Config:     c,
 		identities: expiring.New[client.ObjectKey, identityVersion](c.Clock, unwatchedSecret, identitiesAtOnce),
 		written:    expiring.New[credential.Target, string](c.Clock, expectFor, writtenAtOnce),
+		inspected:  expiring.New[credential.Target, inspection](c.Clock, inspectedFor, writtenAtOnce),
 		selected:   expiring.New[string, []*credential.Credential](c.Clock, time.Second, namespacesAtOnce),
 	}
 }
@@ -112,6 +117,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, t credential.Target) (reconc
 		return reconcile.Result{}, nil
 	case c != nil && t.Name != c.SecretName():
 		return reconcile.Result{}, credential.IgnoreGone(r.release(ctx, t, c))
+	case c != nil && c.Spec.Suspend && !c.Selects(ns):
+		r.forget(t)
+		return reconcile.Result{}, nil
 	case c == nil || !c.Selects(ns) || r.Excluded.Has(t.Namespace):
 		r.giveUp(c, t)
 		return reconcile.Result{}, credential.IgnoreGone(r.release(ctx, t, c))
@@ -143,6 +151,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, t credential.Target) (reconc
 func (r *Reconciler) serve(ctx context.Context, t credential.Target, c *credential.Credential) (Outcome, error) {
 	if f := r.Scope.Refuses(t); f != nil {
 		return Outcome{Failure: f}, nil
+	}
+	if c.Spec.Suspend {
+		return r.inspect(ctx, t, c)
 	}
 	secret, err := view.Secret(ctx, r.Cache, t)
 	if err != nil {
@@ -220,7 +231,7 @@ func (r *Reconciler) obtain(ctx context.Context, t credential.Target, c *credent
 	now := r.Clock.Now()
 	entries := make([]*Entry, len(c.Spec.Registries))
 	for i, spec := range c.Spec.Registries {
-		e := &Entry{Name: spec.Name, due: func(record pullsecret.Record) time.Time { return dueAt(c, t.Namespace, spec, record) }}
+		e := newEntry(c, t, spec)
 		entries[i] = e
 		e.hold(o)
 		req, err := r.request(ctx, c, spec)

@@ -1,0 +1,55 @@
+package target
+
+import (
+	"context"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/view"
+)
+
+// inspection is what was found where a suspended credential's Secret is not in the cache.
+type inspection struct {
+	generation int64
+	found      *metav1.PartialObjectMetadata
+}
+
+// inspect says how a target of a suspended credential stands, by its records: nothing is minted, written, linked or removed.
+func (r *Reconciler) inspect(ctx context.Context, t credential.Target, c *credential.Credential) (Outcome, error) {
+	secret, err := view.Secret(ctx, r.Cache, t)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if secret == nil {
+		if f, err := r.yield(ctx, t, c); f != nil || err != nil {
+			return Outcome{Failure: f, Suspended: true}, err
+		}
+		if secret, err = r.unseen(ctx, t, c); err != nil {
+			return Outcome{}, err
+		}
+	}
+	o := r.observe(c, secret)
+	if f := conflict(c, o); f != nil {
+		return Outcome{Failure: f, Suspended: true}, nil
+	}
+	out := Outcome{Entries: make([]*Entry, len(c.Spec.Registries)), Suspended: true}
+	for i, spec := range c.Spec.Registries {
+		out.Entries[i] = newEntry(c, t, spec)
+		out.Entries[i].hold(o)
+	}
+	return out, nil
+}
+
+// unseen reads a Secret that is not in the cache: one request for each target and generation of the spec, so that thousands cost nothing
+// while they are suspended.
+func (r *Reconciler) unseen(ctx context.Context, t credential.Target, c *credential.Credential) (*metav1.PartialObjectMetadata, error) {
+	if last, ok := r.inspected.Get(t); ok && last.generation == c.Object.GetGeneration() {
+		return last.found, nil
+	}
+	found, err := view.Secret(ctx, r.Live, t)
+	if err == nil {
+		r.inspected.Put(t, inspection{c.Object.GetGeneration(), found})
+	}
+	return found, err
+}
