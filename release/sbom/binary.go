@@ -7,11 +7,13 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
+	"path"
 	"runtime/debug"
 )
 
 // binary is what a file says of itself.
 type binary struct {
+	name      string // such as regcred
 	platform  string // such as linux/amd64
 	goVersion string
 	main      string
@@ -19,17 +21,17 @@ type binary struct {
 	sha256    string
 }
 
-func readBinary(path string) (binary, error) {
-	raw, err := os.ReadFile(path) //nolint:gosec // whoever makes the release names its binaries
+func readBinary(file string) (binary, error) {
+	raw, err := os.ReadFile(file) //nolint:gosec // whoever makes the release names its binaries
 	if err != nil {
 		return binary{}, err
 	}
 	info, err := buildinfo.Read(bytes.NewReader(raw))
 	if err != nil {
-		return binary{}, fmt.Errorf("%s: %w", path, err)
+		return binary{}, fmt.Errorf("%s: %w", file, err)
 	}
 	sum := sha256.Sum256(raw)
-	b := binary{goVersion: info.GoVersion, main: info.Main.Path, sha256: hex.EncodeToString(sum[:])}
+	b := binary{name: path.Base(info.Path), goVersion: info.GoVersion, main: info.Main.Path, sha256: hex.EncodeToString(sum[:])}
 	settings := map[string]string{}
 	for _, s := range info.Settings {
 		settings[s.Key] = s.Value

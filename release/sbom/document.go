@@ -27,7 +27,7 @@ func document(version string, created time.Time, binaries []binary, licences map
 		SPDXVersion:    spdx.Version,
 		DataLicense:    spdx.DataLicense,
 		SPDXIdentifier: "DOCUMENT",
-		DocumentName:   "regcred " + version,
+		DocumentName:   binaries[0].name + " " + version,
 		CreationInfo: &spdx.CreationInfo{
 			Created:  created.Format(time.RFC3339),
 			Creators: []spdx.Creator{{CreatorType: "Organization", Creator: "Regcred"}, {CreatorType: "Tool", Creator: "regcred-release-sbom"}},
@@ -66,10 +66,10 @@ func document(version string, created time.Time, binaries []binary, licences map
 
 func (b binary) spdxPackage(id spdx.ElementID, version, licence string) *spdx.Package {
 	return &spdx.Package{
-		PackageName:               "regcred",
+		PackageName:               b.name,
 		PackageSPDXIdentifier:     id,
 		PackageVersion:            version,
-		PackageFileName:           "regcred",
+		PackageFileName:           b.name,
 		PackageSummary:            "the binary for " + b.platform,
 		PackageSupplier:           &spdx.Supplier{SupplierType: "Organization", Supplier: "Regcred"},
 		PackageDownloadLocation:   repository + "/releases/tag/" + url.PathEscape(version),
