@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -69,7 +68,7 @@ func (p *failedPulls) lead() {
 	queue := p.queue
 	p.r = pulls.New(pulls.Config{
 		Published: p.Reconciler, Trials: p.Tokens.(telling), Cache: p.Cache, Live: p.Live, Client: p.Client, Clock: p.time,
-		Events: p.recorder, PodEvents: p.recorder, Failures: pulls.NewFailures(prometheus.NewRegistry()),
+		Events: p.recorder, PodEvents: p.recorder, Counters: p.ledger.Ledger,
 		Wake: func(f diagnosis.FailedPull) { queue <- f },
 	})
 }

@@ -53,6 +53,8 @@ type Options struct {
 	Clock clock.PassiveClock
 	// Metrics is where metrics are registered.
 	Metrics prometheus.Registerer
+	// Version is what metrics show.
+	Version string
 	// Namespace is the controller's own; identities of ClusterRegistryCredentials are read there.
 	Namespace string
 	// Excluded namespaces never hold a target.
@@ -75,7 +77,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		return err
 	}
 	ledger := &report.Ledger{Clock: o.Clock}
-	o.Metrics.MustRegister(&report.Metrics{Ledger: ledger, Clock: o.Clock, Elected: mgr.Elected()})
+	o.Metrics.MustRegister(&report.Metrics{Ledger: ledger, Clock: o.Clock, Version: o.Version, Elected: mgr.Elected()})
 	recorder := mgr.GetEventRecorder("regcred")
 	targets := target.New(target.Config{
 		Cache: o.View, Live: mgr.GetAPIReader(), Client: mgr.GetClient(), Tokens: o.Broker, Clock: o.Clock, Outcomes: ledger,
@@ -93,7 +95,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	}
 	return setupPulls(mgr, o, pulls.New(pulls.Config{
 		Published: targets, Trials: o.Broker, Cache: o.View, Live: mgr.GetAPIReader(), Client: mgr.GetClient(), Clock: o.Clock,
-		Events: recorder, Failures: pulls.NewFailures(o.Metrics),
+		Events: recorder, Counters: ledger,
 	}))
 }
 

@@ -75,7 +75,7 @@ func run(ctx context.Context, o options) error {
 
 	metrics.Registry.MustRegister(tokens)
 	err = controllers.Setup(ctx, mgr, controllers.Options{
-		View: caches, Broker: tokens, Clock: system, Metrics: metrics.Registry,
+		View: caches, Broker: tokens, Clock: system, Metrics: metrics.Registry, Version: version,
 		Namespace: o.namespace, Excluded: excluded, AllowAmbientIdentity: o.allowAmbientIdentity,
 		DiagnosePulls: o.diagnosePulls,
 	})

@@ -28,17 +28,18 @@ func Nobody(metav1.Object) (*credential.Target, error) { return nil, nil }
 // applied and never reordered. A link that we made is recorded on the ServiceAccount; only such a link is ever removed.
 //
 // A ServiceAccount that the API server does not let us change is a failure of the target, not an error.
-func Reconcile(ctx context.Context, from client.Reader, to client.Client, t credential.Target, wanted Wanted) (*credential.Failure, error) {
+func Reconcile(
+	ctx context.Context, from client.Reader, to client.Client, t credential.Target, wanted Wanted,
+) (done Changes, unlinked *credential.Failure, err error) {
 	var accounts corev1.ServiceAccountList
 	if err := from.List(ctx, &accounts, client.InNamespace(t.Namespace), client.UnsafeDisableDeepCopy); err != nil {
-		return nil, err
+		return done, nil, err
 	}
-	var unlinked *credential.Failure
 	for n := range accounts.Items {
 		sa := &accounts.Items[n]
 		by, err := wanted(sa)
 		if err != nil {
-			return nil, err
+			return done, nil, err
 		}
 		if by != nil && credential.Cut(sa) {
 			unlinked = &credential.Failure{Reason: v1alpha1.ReasonLinkFailed, RetryAfter: credential.RetryAfter, Message: "ServiceAccount " +
@@ -54,15 +55,30 @@ func Reconcile(ctx context.Context, from client.Reader, to client.Client, t cred
 		case apierrors.IsNotFound(err), apierrors.IsConflict(err):
 			// The ServiceAccount has changed or gone since the cache saw it; the event of that change brings us back.
 		case credential.IsGone(err):
-			return nil, err
+			return done, nil, err
 		case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
 			unlinked = &credential.Failure{Reason: v1alpha1.ReasonLinkFailed, RetryAfter: credential.RetryAfter, Message: "the API server refuses to change ServiceAccount " +
 				client.ObjectKeyFromObject(sa).String() + ": check the controller's RBAC rules and the admission policies of the namespace"}
 		case err != nil:
-			return nil, err
+			return done, nil, err
+		default:
+			done.Add(patch.change)
 		}
 	}
-	return unlinked, nil
+	return done, unlinked, nil
+}
+
+// Changes counts links by what was done to them.
+type Changes struct {
+	// Made are new ones, Restored those that somebody else had removed, and Removed those that were ours and are wanted no longer.
+	Made, Restored, Removed int
+}
+
+// Add counts further ones.
+func (c *Changes) Add(change Changes) {
+	c.Made += change.Made
+	c.Restored += change.Restored
+	c.Removed += change.Removed
 }
 
 // serviceAccountPatch is a merge patch that says all it touches and the version it was computed from.
@@ -73,6 +89,9 @@ type serviceAccountPatch struct {
 		Annotations     map[string]*string `json:"annotations"`
 	} `json:"metadata"`
 	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitzero"`
+
+	// change is what the patch does to links.
+	change Changes
 }
 
 // send returns the ServiceAccount as it is after the patch.
@@ -99,6 +118,9 @@ func patchFor(t credential.Target, sa *corev1.ServiceAccount, wanted *credential
 	case wanted != nil && *wanted == t && !linked:
 		patch.Metadata.Annotations = map[string]*string{annotation: new(t.LinkRecord())}
 		patch.ImagePullSecrets = append(slices.Clone(sa.ImagePullSecrets), secret)
+		if patch.change.Made = 1; recorded {
+			patch.change = Changes{Restored: 1}
+		}
 	case wanted != nil && *wanted != t && recorded:
 		patch.Metadata.Annotations = map[string]*string{annotation: new(wanted.LinkRecord())}
 	case wanted == nil && recorded:
@@ -106,6 +128,7 @@ func patchFor(t credential.Target, sa *corev1.ServiceAccount, wanted *credential
 		if linked {
 			others := slices.DeleteFunc(slices.Clone(sa.ImagePullSecrets), func(r corev1.LocalObjectReference) bool { return r == secret })
 			patch.ImagePullSecrets = append([]corev1.LocalObjectReference{}, others...)
+			patch.change.Removed = 1
 		}
 	default:
 		return nil

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/controllers/credential"
 	"github.com/regcred/regcred/controllers/diagnosis"
 )
 
@@ -19,7 +20,7 @@ import (
 const evictTimeout = 5 * time.Second
 
 // evict has a pod that came before the link created anew by its owner. A pod without a controller is left alone.
-func (r *Reconciler) evict(ctx context.Context, p diagnosis.FailedPull, l *look, e evidence) (next, error) {
+func (r *Reconciler) evict(ctx context.Context, p diagnosis.FailedPull, l *look, e evidence, key credential.Key) (next, error) {
 	owner, now := e.pod.owner, r.Clock.Now()
 	if owner == nil {
 		return next{}, nil
@@ -42,6 +43,9 @@ func (r *Reconciler) evict(ctx context.Context, p diagnosis.FailedPull, l *look,
 	}
 	evicted, err := r.evictNow(ctx, e.pod)
 	r.evictions.settle(owner.UID, evicted, r.Clock.Now())
+	if evicted {
+		r.Counters.Evicted(key)
+	}
 	return next{}, err
 }
 

@@ -60,6 +60,9 @@ func TestAPodThatCameBeforeTheLinkIsEvicted(t *testing.T) {
 	if told := p.told(); !containsAll(told, "Warning "+v1alpha1.CausePodBeforeLink, "Normal "+v1alpha1.EventEvicted, "so that ReplicaSet app-1 creates it anew") {
 		t.Errorf("told: %s", told)
 	}
+	if p.counted.evictions[ns] != 1 {
+		t.Errorf("evictions that were counted: %v", p.counted.evictions)
+	}
 }
 
 func TestOtherPodsAreNeverEvicted(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
@@ -41,6 +40,14 @@ type Published interface {
 	WakeAll(ctx context.Context, c *credential.Credential)
 }
 
+// Counters are what metrics are made of. report.Ledger implements it.
+type Counters interface {
+	// PullFailed counts a failed pull by its cause, for the credential that it is about; the zero key if none could have prevented it.
+	PullFailed(key credential.Key, cause string)
+	// Evicted counts a pod that was evicted because it came before the credential's link.
+	Evicted(key credential.Key)
+}
+
 // Config is what a Reconciler works with.
 type Config struct {
 	// Published knows the credentials and their Secrets.
@@ -55,8 +62,8 @@ type Config struct {
 	Clock clock.PassiveClock
 	// Events is told of causes, as far as they concern a credential, and PodEvents as far as they concern a pod.
 	Events, PodEvents events.EventRecorder
-	// Failures counts pulls that failed, by cause.
-	Failures *prometheus.CounterVec
+	// Counters counts what is found and done.
+	Counters Counters
 	// Wake brings a failure back.
 	Wake func(diagnosis.FailedPull)
 }
@@ -77,16 +84,6 @@ func New(c Config) *Reconciler {
 		c.PodEvents = podRecorder{c.Client, c.Clock}
 	}
 	return &Reconciler{Config: c, failing: newFailing(), evictions: newEvictions(), startedAt: c.Clock.Now()}
-}
-
-// NewFailures registers the metric of failed pulls.
-func NewFailures(r prometheus.Registerer) *prometheus.CounterVec {
-	failures := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "regcred_pull_failures_total",
-		Help: "Failed pulls of pods in namespaces that hold a Secret of a credential, by cause, and by credential where one is concerned; those of one pod and image at most once a minute.",
-	}, []string{"cause", "kind", "credential_namespace", "credential"})
-	r.MustRegister(failures)
-	return failures
 }
 
 // Take takes an event in if there may be something to do.
@@ -134,7 +131,7 @@ func (r *Reconciler) investigate(ctx context.Context, p diagnosis.FailedPull, l 
 		return next{}, err
 	}
 	if p.Cause != "" {
-		r.Failures.WithLabelValues(p.Cause, "", "", "").Inc()
+		r.Counters.PullFailed(credential.Key{}, p.Cause)
 		return next{}, nil
 	}
 	if n, err := r.observe(ctx, p, l); err != nil || l.pod == nil {
@@ -161,7 +158,7 @@ func (r *Reconciler) investigate(ctx context.Context, p diagnosis.FailedPull, l 
 		r.tell(ctx, e, f)
 	}
 	if f.Evict {
-		return r.evict(ctx, p, l, e)
+		return r.evict(ctx, p, l, e, e.about(f.About).Credential.Key)
 	}
 	return next{}, nil
 }
@@ -190,12 +187,11 @@ func (r *Reconciler) observe(ctx context.Context, p diagnosis.FailedPull, l *loo
 
 // count counts a failed pull, once it is known why.
 func (r *Reconciler) count(e evidence, f diagnosis.Finding) {
-	if f.About == nil {
-		r.Failures.WithLabelValues(f.Cause, "", "", "").Inc()
-		return
+	key := credential.Key{}
+	if f.About != nil {
+		key = e.about(f.About).Credential.Key
 	}
-	key := e.about(f.About).Credential.Key
-	r.Failures.WithLabelValues(f.Cause, key.Kind(), key.Namespace, key.Name).Inc()
+	r.Counters.PullFailed(key, f.Cause)
 }
 
 // tell makes an event on the pod and one on the credential. What is about no credential is the kubelet's to tell.

@@ -71,19 +71,6 @@ func (p *world) settle() {
 	}
 }
 
-func (p *world) counted() map[string]float64 {
-	p.Helper()
-	families, err := p.metrics.Gather()
-	p.must(err)
-	counts := map[string]float64{}
-	for _, family := range families {
-		for _, m := range family.GetMetric() {
-			counts[m.GetLabel()[0].GetValue()] = m.GetCounter().GetValue()
-		}
-	}
-	return counts
-}
-
 func imageIn(region string) string { return host(region) + "/team/app:v1" }
 
 func TestEveryCauseIsToldOfThePodAndOfTheCredential(t *testing.T) {
@@ -160,7 +147,7 @@ func TestEveryCauseIsToldOfThePodAndOfTheCredential(t *testing.T) {
 			if expected == 2 && !strings.Contains(told[1], ns+": pod app: ") {
 				t.Errorf("the credential's event names no pod: %s", told[1])
 			}
-			if diff := cmp.Diff(map[string]float64{cause: 1}, p.counted()); diff != "" {
+			if diff := cmp.Diff(map[string]int{p.published.publication.Credential.Name + " " + cause: 1}, p.counted.failures); diff != "" {
 				t.Errorf("counted (-want +got):\n%s", diff)
 			}
 
@@ -203,7 +190,7 @@ func TestWhatIsNoneOfOursIsLeftAlone(t *testing.T) {
 	if len(p.registry.tried) != 0 {
 		t.Errorf("tried %v", p.registry.tried)
 	}
-	if diff := cmp.Diff(map[string]float64{v1alpha1.CauseUnreachable: 1, v1alpha1.CauseImageNotFound: 1}, p.counted()); diff != "" {
+	if diff := cmp.Diff(map[string]int{" " + v1alpha1.CauseUnreachable: 1, " " + v1alpha1.CauseImageNotFound: 1}, p.counted.failures); diff != "" {
 		t.Errorf("counted (-want +got):\n%s", diff)
 	}
 }

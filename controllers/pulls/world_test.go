@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -52,8 +51,14 @@ type world struct {
 	time      *clocktesting.FakePassiveClock
 	recorder  *events.FakeRecorder
 	queue     chan diagnosis.FailedPull
-	metrics   *prometheus.Registry
+	counted   *counters
 }
+
+// counters keep failures by name of the credential and cause, and evictions by name.
+type counters struct{ failures, evictions map[string]int }
+
+func (c *counters) PullFailed(key credential.Key, cause string) { c.failures[key.Name+" "+cause]++ }
+func (c *counters) Evicted(key credential.Key)                  { c.evictions[key.Name]++ }
 
 // published stands for the targets of one namespace.
 type published struct {
@@ -166,10 +171,10 @@ func (w *world) publish(ns string, change func(*v1alpha1.ClusterCredentialSpec))
 func (w *world) lead() {
 	w.queue = make(chan diagnosis.FailedPull, 2*failingAtOnce)
 	queue := w.queue
-	w.metrics = prometheus.NewRegistry()
+	w.counted = &counters{failures: map[string]int{}, evictions: map[string]int{}}
 	w.Reconciler = New(Config{
 		Published: w.published, Trials: w.registry, Cache: w.admin, Live: w.admin, Client: w.admin, Clock: w.time,
-		Events: w.recorder, PodEvents: w.recorder, Failures: NewFailures(w.metrics),
+		Events: w.recorder, PodEvents: w.recorder, Counters: w.counted,
 		Wake: func(f diagnosis.FailedPull) { queue <- f },
 	})
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/link"
 	"github.com/regcred/regcred/controllers/target"
 )
 
@@ -23,6 +24,8 @@ type Ledger struct {
 
 	mu    sync.Mutex
 	books map[credential.Key]*book
+	// pullFailures counts, by cause, those that no credential could have prevented.
+	pullFailures map[string]int
 }
 
 // book is the part of the Ledger that concerns one credential.
@@ -34,6 +37,10 @@ type book struct {
 	selected int
 	// writes counts why Secrets were written.
 	writes map[target.Cause]int
+	// links counts what was done to links, pullFailures failed pulls by cause, and evictions pods that were evicted.
+	links        link.Changes
+	pullFailures map[string]int
+	evictions    int
 	// hosts are those of the entry's last known token, and latest is the last that was told of, by entry.
 	hosts  map[string][]string
 	latest map[string]mintage
@@ -104,7 +111,10 @@ func (l *Ledger) Report(c *credential.Credential, t credential.Target, out targe
 }
 
 func (l *Ledger) open(key credential.Key, now time.Time) *book {
-	b := &book{opened: now, targets: map[string]standing{}, writes: map[target.Cause]int{}, hosts: map[string][]string{}, latest: map[string]mintage{}}
+	b := &book{
+		opened: now, targets: map[string]standing{}, writes: map[target.Cause]int{}, pullFailures: map[string]int{},
+		hosts: map[string][]string{}, latest: map[string]mintage{},
+	}
 	if l.books == nil {
 		l.books = map[credential.Key]*book{}
 	}
@@ -199,6 +209,44 @@ func (s standing) served() bool {
 		}
 	}
 	return false
+}
+
+// Linked implements target.Outcomes.
+func (l *Ledger) Linked(key credential.Key, done link.Changes) {
+	if done == (link.Changes{}) {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.books[key]
+	if b == nil { // links come before everything else
+		b = l.open(key, l.Clock.Now())
+	}
+	b.links.Add(done)
+}
+
+// PullFailed implements pulls.Counters. The zero key is for a failure that no credential could have prevented.
+func (l *Ledger) PullFailed(key credential.Key, cause string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if key == (credential.Key{}) {
+		if l.pullFailures == nil {
+			l.pullFailures = map[string]int{}
+		}
+		l.pullFailures[cause]++
+	}
+	if b := l.books[key]; b != nil {
+		b.pullFailures[cause]++
+	}
+}
+
+// Evicted implements pulls.Counters.
+func (l *Ledger) Evicted(key credential.Key) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if b := l.books[key]; b != nil {
+		b.evictions++
+	}
 }
 
 // Forget implements target.Outcomes.

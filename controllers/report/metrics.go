@@ -2,13 +2,15 @@ package report
 
 import (
 	"maps"
-	"math"
+	"runtime"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/utils/clock"
 
 	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/link"
 	"github.com/regcred/regcred/controllers/target"
 	"github.com/regcred/regcred/providers"
 )
@@ -18,35 +20,51 @@ import (
 type Metrics struct {
 	Ledger *Ledger
 	Clock  clock.PassiveClock
+	// Version is that of the controller.
+	Version string
 	// Elected is closed when this replica begins to work.
 	Elected <-chan struct{}
 }
 
 var (
-	credentialLabels = []string{"kind", "namespace", "name"}
-	registryLabels   = []string{"kind", "namespace", "name", "registry"}
+	// No label is called namespace or name: scrape configurations set these to the target's.
+	credentialLabels = []string{"kind", "credential_namespace", "credential"}
+	registryLabels   = slices.Concat(credentialLabels, []string{"registry"})
+	reasonLabels     = slices.Concat(credentialLabels, []string{"reason"})
+	causeLabels      = slices.Concat(credentialLabels, []string{"cause"})
+	actionLabels     = slices.Concat(credentialLabels, []string{"action"})
 
+	buildMetric  = prometheus.NewDesc("regcred_build_info", "1, with the version of the controller and of Go as labels.", []string{"version", "go_version"}, nil)
 	activeMetric = prometheus.NewDesc("regcred_active",
 		"1 on the replica that works, 0 on one that waits for its turn.", nil, nil)
 	readyMetric = prometheus.NewDesc("regcred_credential_ready",
 		"1 while pods can pull from every registry of the credential in every namespace that it selects, else 0.", credentialLabels, nil)
 	expiryMetric = prometheus.NewDesc("regcred_token_expiry_timestamp_seconds",
-		"When the first published token of a registry entry expires, over all its namespaces; +Inf for what does not expire, and no series while no namespace has one.", registryLabels, nil)
+		"When the first published token of a registry entry expires, over all its namespaces. No series for what does not expire, and none while no namespace has a token.", registryLabels, nil)
 	refreshMetric = prometheus.NewDesc("regcred_token_refresh_timestamp_seconds",
-		"When the first published token of a registry entry is due to be refreshed, over all its namespaces; +Inf for what is not refreshed by time.", registryLabels, nil)
+		"When the first published token of a registry entry is due to be refreshed, over all its namespaces. No series for what is not refreshed by time.", registryLabels, nil)
 	selectedMetric = prometheus.NewDesc("regcred_targets_selected",
 		"Secrets that a credential has to keep: one in each namespace that it selects.", credentialLabels, nil)
 	currentMetric = prometheus.NewDesc("regcred_targets_current",
 		"Secrets of a credential with which pods can pull from every registry.", credentialLabels, nil)
 	failedMetric = prometheus.NewDesc("regcred_targets_failed",
 		"Secrets of a credential that cannot be brought up to date, by the first reason; pods may still pull while the published token lives. No series for a reason that does not occur.",
-		[]string{"kind", "namespace", "name", "reason"}, nil)
+		reasonLabels, nil)
 	rotationsMetric = prometheus.NewDesc("regcred_rotations_total",
 		"Secrets into which a new token was written, by cause: `Due` at half of the token's life, `SourceChanged` with the entry or its identity, `RefreshRequested` by annotation, `New` for an entry that was added.",
-		[]string{"kind", "namespace", "name", "cause"}, nil)
+		causeLabels, nil)
 	repairsMetric = prometheus.NewDesc("regcred_repairs_total",
 		"Secrets that were restored after somebody else had changed them, by cause: `Deleted`, `Edited`, `Relabelled`, `OwnerChanged`.",
-		[]string{"kind", "namespace", "name", "cause"}, nil)
+		causeLabels, nil)
+
+	linksMetric = prometheus.NewDesc("regcred_links_total",
+		"Changes of ServiceAccounts, by action: `made`, `restored` after somebody else had removed the link, `removed`. Links that the admission policy makes are none of them.",
+		actionLabels, nil)
+	pullFailuresMetric = prometheus.NewDesc("regcred_pull_failures_total",
+		"Failed pulls of pods in namespaces that hold a Secret of a credential, by cause; those of one pod and image at most once a minute. The labels of the credential are empty for causes that no credential could have prevented.",
+		causeLabels, nil)
+	evictionsMetric = prometheus.NewDesc("regcred_evictions_total",
+		"Pods that were evicted because they had been created before their link.", credentialLabels, nil)
 
 	rotationCauses = []target.Cause{target.CauseDue, target.CauseSourceChanged, target.CauseRefreshRequested, target.CauseNew}
 	repairCauses   = []target.Cause{target.CauseDeleted, target.CauseEdited, target.CauseRelabelled, target.CauseOwnerChanged}
@@ -55,7 +73,8 @@ var (
 // Describe implements prometheus.Collector.
 func (m *Metrics) Describe(descriptions chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		activeMetric, readyMetric, expiryMetric, refreshMetric, selectedMetric, currentMetric, failedMetric, rotationsMetric, repairsMetric,
+		buildMetric, activeMetric, readyMetric, expiryMetric, refreshMetric, selectedMetric, currentMetric, failedMetric,
+		rotationsMetric, repairsMetric, linksMetric, pullFailuresMetric, evictionsMetric,
 	} {
 		descriptions <- d
 	}
@@ -66,6 +85,7 @@ func (m *Metrics) Collect(metrics chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
 		metrics <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
 	}
+	gauge(buildMetric, 1, m.Version, runtime.Version())
 	active := 0.
 	select {
 	case <-m.Elected:
@@ -73,27 +93,47 @@ func (m *Metrics) Collect(metrics chan<- prometheus.Metric) {
 	default:
 	}
 	gauge(activeMetric, active)
-	for _, v := range m.Ledger.rows(m.Clock.Now()) {
-		kind, namespace, name := v.key.Kind(), v.key.Namespace, v.key.Name
-		gauge(readyMetric, v.ready(), kind, namespace, name)
-		gauge(selectedMetric, float64(v.selected), kind, namespace, name)
-		gauge(currentMetric, float64(v.current), kind, namespace, name)
-		for reason, count := range v.failed {
-			gauge(failedMetric, float64(count), kind, namespace, name, reason)
-		}
-		for _, e := range v.entries {
-			gauge(expiryMetric, unix(e.expiresAt), kind, namespace, name, e.name)
-			gauge(refreshMetric, unix(e.refreshAt), kind, namespace, name, e.name)
-		}
-		for _, of := range []struct {
-			metric *prometheus.Desc
-			causes []target.Cause
-		}{{rotationsMetric, rotationCauses}, {repairsMetric, repairCauses}} {
-			for _, c := range of.causes {
-				metrics <- prometheus.MustNewConstMetric(of.metric, prometheus.CounterValue, float64(v.writes[c]), kind, namespace, name, string(c))
+	rows, nobodys := m.Ledger.rows(m.Clock.Now())
+	for cause, count := range nobodys {
+		metrics <- prometheus.MustNewConstMetric(pullFailuresMetric, prometheus.CounterValue, float64(count), "", "", "", cause)
+	}
+	for _, r := range rows {
+		r.collect(metrics)
+	}
+}
+
+// collect shows one credential.
+func (v row) collect(metrics chan<- prometheus.Metric) {
+	show := func(d *prometheus.Desc, kind prometheus.ValueType, value float64, more ...string) {
+		labels := append([]string{v.key.Kind(), v.key.Namespace, v.key.Name}, more...)
+		metrics <- prometheus.MustNewConstMetric(d, kind, value, labels...)
+	}
+	show(readyMetric, prometheus.GaugeValue, v.ready())
+	show(selectedMetric, prometheus.GaugeValue, float64(v.selected))
+	show(currentMetric, prometheus.GaugeValue, float64(v.current))
+	for reason, count := range v.failed {
+		show(failedMetric, prometheus.GaugeValue, float64(count), reason)
+	}
+	for _, e := range v.entries {
+		for metric, at := range map[*prometheus.Desc]time.Time{expiryMetric: e.expiresAt, refreshMetric: e.refreshAt} {
+			if !at.Equal(providers.Never) {
+				show(metric, prometheus.GaugeValue, float64(at.Unix()), e.name)
 			}
 		}
 	}
+	for _, c := range rotationCauses {
+		show(rotationsMetric, prometheus.CounterValue, float64(v.writes[c]), string(c))
+	}
+	for _, c := range repairCauses {
+		show(repairsMetric, prometheus.CounterValue, float64(v.writes[c]), string(c))
+	}
+	for action, count := range map[string]int{"made": v.links.Made, "restored": v.links.Restored, "removed": v.links.Removed} {
+		show(linksMetric, prometheus.CounterValue, float64(count), action)
+	}
+	for cause, count := range v.pullFailures {
+		show(pullFailuresMetric, prometheus.CounterValue, float64(count), cause)
+	}
+	show(evictionsMetric, prometheus.CounterValue, float64(v.evictions))
 }
 
 // row is what metrics show of one credential.
@@ -105,6 +145,10 @@ type row struct {
 	// entries are those of which any target holds a token, with the first times that come.
 	entries []entryStanding
 	writes  map[target.Cause]int
+	links   link.Changes
+
+	pullFailures map[string]int
+	evictions    int
 }
 
 func (v row) ready() float64 {
@@ -114,19 +158,22 @@ func (v row) ready() float64 {
 	return 1
 }
 
-// rows looks at every credential.
-func (l *Ledger) rows(now time.Time) []row {
+// rows looks at every credential; nobodys are failed pulls that none of them could have prevented.
+func (l *Ledger) rows(now time.Time) (rows []row, nobodys map[string]int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	rows := make([]row, 0, len(l.books))
+	rows = make([]row, 0, len(l.books))
 	for key, b := range l.books {
-		v := row{key: key, selected: max(b.selected, len(b.targets)), failed: map[string]int{}, writes: maps.Clone(b.writes)}
+		v := row{
+			key: key, selected: max(b.selected, len(b.targets)), failed: map[string]int{},
+			writes: maps.Clone(b.writes), links: b.links, pullFailures: maps.Clone(b.pullFailures), evictions: b.evictions,
+		}
 		for _, t := range b.targets {
 			v.add(t, now)
 		}
 		rows = append(rows, v)
 	}
-	return rows
+	return rows, maps.Clone(l.pullFailures)
 }
 
 func (v *row) add(t standing, now time.Time) {
@@ -170,12 +217,4 @@ func (b *book) count(out target.Outcome, before standing) {
 		return
 	}
 	b.writes[out.Wrote]++
-}
-
-// unix is infinite for never.
-func unix(t time.Time) float64 {
-	if t.Equal(providers.Never) {
-		return math.Inf(1)
-	}
-	return float64(t.Unix())
 }

@@ -2,7 +2,7 @@ package report
 
 import (
 	"fmt"
-	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +14,7 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/link"
 	"github.com/regcred/regcred/controllers/pullsecret"
 	"github.com/regcred/regcred/controllers/target"
 	"github.com/regcred/regcred/providers"
@@ -30,6 +31,9 @@ func scraped(t *testing.T, c prometheus.Collector) map[string]float64 {
 	}
 	values := map[string]float64{}
 	for _, f := range families {
+		if f.GetName() == "regcred_build_info" {
+			continue
+		}
 		for _, m := range f.GetMetric() {
 			var labels []string
 			for _, l := range m.GetLabel() {
@@ -87,14 +91,12 @@ func TestMetricsShowTheFirstTimesThatCome(t *testing.T) {
 	at := func(d time.Duration) float64 { return float64(metricsStart.Add(d).Unix()) }
 	want := map[string]float64{
 		"regcred_active{}": 0,
-		"regcred_token_expiry_timestamp_seconds{ClusterRegistryCredential,c,,prod}":  at(11 * time.Hour),
-		"regcred_token_refresh_timestamp_seconds{ClusterRegistryCredential,c,,prod}": at(5 * time.Hour),
-		"regcred_token_expiry_timestamp_seconds{ClusterRegistryCredential,c,,hub}":   math.Inf(1),
-		"regcred_token_refresh_timestamp_seconds{ClusterRegistryCredential,c,,hub}":  math.Inf(1),
-		"regcred_credential_ready{ClusterRegistryCredential,c,}":                     0,
-		"regcred_targets_selected{ClusterRegistryCredential,c,}":                     3,
-		"regcred_targets_current{ClusterRegistryCredential,c,}":                      2,
-		"regcred_targets_failed{ClusterRegistryCredential,c,,SecretConflict}":        1,
+		"regcred_token_expiry_timestamp_seconds{c,,ClusterRegistryCredential,prod}":  at(11 * time.Hour),
+		"regcred_token_refresh_timestamp_seconds{c,,ClusterRegistryCredential,prod}": at(5 * time.Hour),
+		"regcred_credential_ready{c,,ClusterRegistryCredential}":                     0,
+		"regcred_targets_selected{c,,ClusterRegistryCredential}":                     3,
+		"regcred_targets_current{c,,ClusterRegistryCredential}":                      2,
+		"regcred_targets_failed{c,,ClusterRegistryCredential,SecretConflict}":        1,
 	}
 	if diff := cmp.Diff(want, scraped(t, b)); diff != "" {
 		t.Errorf("want (-), got (+):\n%s", diff)
@@ -106,12 +108,12 @@ func TestATokenThatDiesShowsWithoutAnybodySayingSo(t *testing.T) {
 	failing := entryHolding("prod", time.Hour, 0)
 	failing.Failure = &credential.Failure{Reason: v1alpha1.ReasonUnavailable}
 	b.report("a", target.Outcome{Entries: []*target.Entry{failing}})
-	const ready, current = "regcred_credential_ready{ClusterRegistryCredential,c,}", "regcred_targets_current{ClusterRegistryCredential,c,}"
+	const ready, current = "regcred_credential_ready{c,,ClusterRegistryCredential}", "regcred_targets_current{c,,ClusterRegistryCredential}"
 	before := scraped(t, b)
 	if before[ready] != 1 || before[current] != 1 {
 		t.Errorf("a failed refresh takes the token that lives away: %v", before)
 	}
-	if before["regcred_targets_failed{ClusterRegistryCredential,c,,Unavailable}"] != 1 {
+	if before["regcred_targets_failed{c,,ClusterRegistryCredential,Unavailable}"] != 1 {
 		t.Errorf("the failure is not shown: %v", before)
 	}
 	b.clock.SetTime(metricsStart.Add(time.Hour))
@@ -124,7 +126,7 @@ func TestATargetThatCannotBeWorkedOnIsMissed(t *testing.T) {
 	b := newBookkeeper()
 	b.report("a", target.Outcome{Entries: []*target.Entry{entryHolding("prod", time.Hour, time.Hour)}})
 	b.Ledger.sum(b.c, []string{"a", "unheard"}, b.clock.Now())
-	const selected, ready = "regcred_targets_selected{ClusterRegistryCredential,c,}", "regcred_credential_ready{ClusterRegistryCredential,c,}"
+	const selected, ready = "regcred_targets_selected{c,,ClusterRegistryCredential}", "regcred_credential_ready{c,,ClusterRegistryCredential}"
 	if got := scraped(t, b); got[selected] != 2 || got[ready] != 0 {
 		t.Errorf("a namespace that was never heard of is not missed: %v", got)
 	}
@@ -151,10 +153,10 @@ func TestRotationsAndRepairsAreCountedByCause(t *testing.T) {
 	}
 	got := scraped(t, b)
 	for series, want := range map[string]float64{
-		"regcred_rotations_total{Due,ClusterRegistryCredential,c,}":   2,
-		"regcred_rotations_total{New,ClusterRegistryCredential,c,}":   1,
-		"regcred_repairs_total{Deleted,ClusterRegistryCredential,c,}": 1, // the other time it was issued
-		"regcred_repairs_total{Edited,ClusterRegistryCredential,c,}":  1,
+		"regcred_rotations_total{Due,c,,ClusterRegistryCredential}":   2,
+		"regcred_rotations_total{New,c,,ClusterRegistryCredential}":   1,
+		"regcred_repairs_total{Deleted,c,,ClusterRegistryCredential}": 1, // the other time it was issued
+		"regcred_repairs_total{Edited,c,,ClusterRegistryCredential}":  1,
 	} {
 		if got[series] != want {
 			t.Errorf("%s is %v, want %v", series, got[series], want)
@@ -164,6 +166,57 @@ func TestRotationsAndRepairsAreCountedByCause(t *testing.T) {
 	for series, value := range got {
 		if strings.Contains(series, "_total") {
 			t.Errorf("%s is %v, want nothing", series, value)
+		}
+	}
+}
+
+func TestLinksPullsAndEvictionsAreCountedByCredential(t *testing.T) {
+	b := newBookkeeper()
+	key, other := b.c.Key, credential.Key{Namespace: "team", Name: "gone"}
+	b.Ledger.Linked(key, link.Changes{Made: 2})
+	b.Ledger.Linked(key, link.Changes{Restored: 1, Removed: 3})
+	b.Ledger.PullFailed(key, v1alpha1.CausePullDenied)
+	b.Ledger.PullFailed(other, v1alpha1.CausePullDenied)
+	b.Ledger.PullFailed(credential.Key{}, v1alpha1.CauseUnreachable)
+	b.Ledger.Evicted(key)
+	b.Ledger.Evicted(other)
+	got := scraped(t, b)
+	for series := range got {
+		if !strings.Contains(series, "_total") {
+			delete(got, series)
+		}
+	}
+	if diff := cmp.Diff(map[string]float64{
+		"regcred_links_total{made,c,,ClusterRegistryCredential}":               2,
+		"regcred_links_total{restored,c,,ClusterRegistryCredential}":           1,
+		"regcred_links_total{removed,c,,ClusterRegistryCredential}":            3,
+		"regcred_pull_failures_total{PullDenied,c,,ClusterRegistryCredential}": 1,
+		"regcred_pull_failures_total{Unreachable,,,}":                          1,
+		"regcred_evictions_total{c,,ClusterRegistryCredential}":                1,
+	}, got); diff != "" {
+		t.Errorf("want (-), got (+):\n%s", diff)
+	}
+}
+
+// TestLabelsAreNoScrapesOwn: Prometheus and its operator set these themselves, and rename or overwrite ours.
+func TestLabelsAreNoScrapesOwn(t *testing.T) {
+	registry := prometheus.NewPedanticRegistry()
+	b := newBookkeeper()
+	b.Version = "v1.2.3"
+	b.report("a", target.Outcome{Failure: &credential.Failure{Reason: v1alpha1.ReasonSecretConflict}, Entries: []*target.Entry{entryHolding("prod", time.Hour, time.Hour)}})
+	registry.MustRegister(b)
+	families, err := registry.Gather()
+	if err != nil || len(families) < 10 {
+		t.Fatalf("%d metrics: %v", len(families), err)
+	}
+	for _, f := range families {
+		for _, l := range f.GetMetric()[0].GetLabel() {
+			if slices.Contains([]string{"namespace", "name", "pod", "container", "service", "job", "instance", "endpoint", "cluster", "node"}, l.GetName()) {
+				t.Errorf("%s has a label %s", f.GetName(), l.GetName())
+			}
+			if l.GetName() == "version" && l.GetValue() != "v1.2.3" {
+				t.Errorf("version %s", l.GetValue())
+			}
 		}
 	}
 }

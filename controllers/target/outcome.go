@@ -8,6 +8,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/link"
 )
 
 // Outcome is how a target stands after a reconcile.
@@ -25,6 +26,8 @@ type Outcome struct {
 
 // Outcomes takes the outcome of every reconcile. What it knows of a target it may say, and nothing is decided from it.
 type Outcomes interface {
+	// Linked takes what was done to links of a credential.
+	Linked(key credential.Key, done link.Changes)
 	// Report takes the outcome of a target of a credential.
 	Report(c *credential.Credential, t credential.Target, out Outcome)
 	// Forget drops a target that is served no longer.

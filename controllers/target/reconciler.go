@@ -167,7 +167,8 @@ func (r *Reconciler) serve(ctx context.Context, t credential.Target, c *credenti
 			return Outcome{Failure: f}, err
 		}
 	}
-	unlinked, err := link.Reconcile(ctx, r.Cache, r.Client, t, r.wanted(ctx, t, c))
+	linked, unlinked, err := link.Reconcile(ctx, r.Cache, r.Client, t, r.wanted(ctx, t, c))
+	r.Outcomes.Linked(t.Credential, linked)
 	if err != nil {
 		return Outcome{}, err
 	}

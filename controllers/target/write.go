@@ -101,7 +101,11 @@ func (r *Reconciler) release(ctx context.Context, t credential.Target, c *creden
 	if c == nil && secret != nil && pullsecret.Retained(secret) && keptFor(t, secret) {
 		return nil
 	}
-	if _, err := link.Reconcile(ctx, r.Cache, r.Client, t, r.wanted(ctx, t, nil)); err != nil {
+	linked, _, err := link.Reconcile(ctx, r.Cache, r.Client, t, r.wanted(ctx, t, nil))
+	if c != nil {
+		r.Outcomes.Linked(t.Credential, linked)
+	}
+	if err != nil {
 		return err
 	}
 	switch {

@@ -21,22 +21,24 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/utils/clock"
 
-	"github.com/regcred/regcred/controllers/pulls"
 	"github.com/regcred/regcred/controllers/report"
 	"github.com/regcred/regcred/providers/broker"
 )
 
 // labels says of every label what it holds, and what bounds its values.
 var labels = map[string]string{
-	"cause":     "why a Secret was written, one of those that the metric names; or why a pull failed, one of [these](troubleshooting.md#a-pod-does-not-pull)",
-	"kind":      "`RegistryCredential` or `ClusterRegistryCredential`",
-	"name":      "of the credential, and so of its Secrets",
-	"namespace": "of the credential; empty for a ClusterRegistryCredential",
-	"provider":  "the union member of the entry, such as `ecr`",
-	"reason":    "one of the [reasons of a failure](registrycredential.md#ready)",
-	"registry":  "name of the entry in `spec.registries`; 16 at most",
-	"result":    "of a [trial](registrycredential.md#specregistriesverify); one of those that the metric names",
-	"state":     "of a circuit breaker; one of those that the metric names",
+	"cause":                "why a Secret was written, one of those that the metric names; or why a pull failed, one of [these](troubleshooting.md#a-pod-does-not-pull)",
+	"kind":                 "`RegistryCredential` or `ClusterRegistryCredential`",
+	"action":               "what was done to a link, one of those that the metric names",
+	"credential":           "name of the credential",
+	"credential_namespace": "namespace of the credential; empty for a ClusterRegistryCredential",
+	"go_version":           "of the controller",
+	"version":              "of the controller",
+	"provider":             "the union member of the entry, such as `ecr`",
+	"reason":               "one of the [reasons of a failure](registrycredential.md#ready)",
+	"registry":             "name of the entry in `spec.registries`; 16 at most",
+	"result":               "of a [trial](registrycredential.md#specregistriesverify); one of those that the metric names",
+	"state":                "of a circuit breaker; one of those that the metric names",
 }
 
 //go:embed metrics.md.tmpl
@@ -132,7 +134,6 @@ func alertsIn(path string) ([]alert, error) {
 func all() ([]metric, error) {
 	own := &described{}
 	broker.NewMetrics(own, clock.RealClock{})
-	pulls.NewFailures(own)
 	own.MustRegister(broker.New(context.Background(), clock.RealClock{}, nil), &report.Metrics{})
 	var metrics []metric
 	for _, d := range own.descriptions {

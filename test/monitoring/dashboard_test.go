@@ -6,13 +6,15 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // dashboard is the part of Grafana's model that we look at.
 type dashboard struct {
-	UID           *string `json:"uid"`
-	ID            *int    `json:"id"`
-	SchemaVersion int     `json:"schemaVersion"`
+	UID           string `json:"uid"`
+	ID            *int   `json:"id"`
+	SchemaVersion int    `json:"schemaVersion"`
 	Templating    struct {
 		List []struct {
 			Name       string      `json:"name"`
@@ -42,6 +44,9 @@ type panel struct {
 		Expr       string      `json:"expr"`
 		Datasource *datasource `json:"datasource"`
 	} `json:"targets"`
+	Links []struct {
+		URL string `json:"url"`
+	} `json:"links"`
 	FieldConfig struct {
 		Defaults struct {
 			Thresholds struct {
@@ -65,8 +70,9 @@ func board(t *testing.T) dashboard {
 
 func TestTheDashboardFitsEveryGrafana(t *testing.T) {
 	d := board(t)
-	if d.UID != nil || d.ID != nil {
-		t.Error("the dashboard has an identity of its own: two of them could not be imported")
+	// By its uid a newer one replaces it, and alerts can link to it; the id is the Grafana's own.
+	if d.UID != "regcred" || d.ID != nil {
+		t.Errorf("the dashboard has the uid %q and the id %v", d.UID, d.ID)
 	}
 	// Grafana 12.1 and newer; older ones ignore what they do not know.
 	if d.SchemaVersion < 42 {
@@ -83,7 +89,7 @@ func TestTheDashboardFitsEveryGrafana(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, uid := range regexp.MustCompile(`"uid": "([^"]*)"`).FindAllStringSubmatch(string(raw), -1) {
-		if uid[1] != "${datasource}" {
+		if uid[1] != "${datasource}" && uid[1] != d.UID {
 			t.Errorf("it holds the uid %s of somebody's Grafana", uid[1])
 		}
 	}
@@ -93,6 +99,37 @@ func wantVariable(t *testing.T, where string, d *datasource) {
 	t.Helper()
 	if d == nil || d.UID != "${datasource}" || d.Type != "prometheus" {
 		t.Errorf("%s: data source %+v, want the variable", where, d)
+	}
+}
+
+// TestPanelsLeadToRunbooks: for each alert there is one that shows what it is about, and no link is dead.
+func TestPanelsLeadToRunbooks(t *testing.T) {
+	linked := map[string]bool{}
+	for _, p := range board(t).Panels {
+		for _, l := range p.Links {
+			linked[l.URL] = true
+		}
+	}
+	wanted := map[string]bool{}
+	for _, r := range rules(t).alerts() {
+		wanted[r.Annotations["runbook_url"]] = true
+	}
+	if diff := cmp.Diff(wanted, linked); diff != "" {
+		t.Errorf("runbooks (-) and links of panels (+):\n%s", diff)
+	}
+}
+
+// TestEveryQueryAsksForOneCluster, or for those that are chosen.
+func TestEveryQueryAsksForOneCluster(t *testing.T) {
+	metric := regexp.MustCompile(`\b(?:regcred_\w+|ALERTS|workqueue_depth|process_\w+|rest_client_\w+|controller_runtime_\w+)(\{cluster=~"\$cluster")?`)
+	for _, p := range board(t).Panels {
+		for _, target := range p.Targets {
+			for _, found := range metric.FindAllStringSubmatch(target.Expr, -1) {
+				if found[1] == "" {
+					t.Errorf("%s: %s asks all clusters", p.Title, found[0])
+				}
+			}
+		}
 	}
 }
 

@@ -101,38 +101,69 @@ func (w *world) credential(name, region string, namespaces int, change func(*v1a
 	w.create(c)
 }
 
-// fight edits the Secret again and again, until the returned function is called.
-func (w *world) fight(namespace, name string) (stop func()) {
+// linkEverybody links all ServiceAccounts to a credential.
+func (w *world) linkEverybody(name string) {
+	w.Helper()
+	c := &v1alpha1.ClusterRegistryCredential{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	if err := w.Client.Patch(w.Context(), c, client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"serviceAccounts":{"selector":{}}}}`))); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// again does something again and again, until the returned function is called.
+func (w *world) again(do func(ctx context.Context, n int)) (stop func()) {
 	ctx, cancel := context.WithCancel(w.Context())
-	var fighter sync.WaitGroup
-	fighter.Go(func() {
-		for tick := time.NewTicker(interval); ; {
+	var doer sync.WaitGroup
+	doer.Go(func() {
+		tick := time.NewTicker(interval)
+		defer tick.Stop()
+		for n := 0; ; n++ {
 			select {
 			case <-ctx.Done():
-				tick.Stop()
 				return
 			case <-tick.C:
-				s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
-				_ = w.Client.Patch(ctx, s, client.RawPatch("application/merge-patch+json", []byte(`{"data":{".dockerconfigjson":"e30="}}`)))
+				do(ctx, n)
 			}
 		}
 	})
 	return func() {
 		cancel()
-		fighter.Wait()
+		doer.Wait()
 	}
+}
+
+// edit changes an object of somebody else's.
+func (w *world) edit(ctx context.Context, o client.Object, patch string) {
+	_ = w.Client.Patch(ctx, o, client.RawPatch("application/merge-patch+json", []byte(patch)))
+}
+
+// failPull has the kubelet say that a new pod cannot pull from a registry that no credential covers.
+func (w *world) failPull(ctx context.Context, namespace string, n int) {
+	const image = "uncovered.example/app:v1"
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("app-%d", n)}}
+	pod.Spec.Containers = []corev1.Container{{Name: "app", Image: image}}
+	if w.Client.Create(ctx, pod) != nil {
+		return // the test ends
+	}
+	_ = w.Client.Create(ctx, &corev1.Event{
+		ObjectMeta:     metav1.ObjectMeta{Namespace: namespace, GenerateName: pod.Name + "."},
+		InvolvedObject: corev1.ObjectReference{Kind: "Pod", APIVersion: "v1", Namespace: namespace, Name: pod.Name, UID: pod.UID, FieldPath: "spec.containers{app}"},
+		Reason:         "Failed", Type: corev1.EventTypeWarning, Source: corev1.EventSource{Component: "kubelet", Host: "node-1"},
+		Message:        fmt.Sprintf("Failed to pull image %q: failed to authorize: unexpected status: 401 Unauthorized", image),
+		FirstTimestamp: metav1.Now(), LastTimestamp: metav1.Now(), Count: 1,
+	})
 }
 
 // fired are the alerts that have fired since, and for whom.
 func (w *world) fired(since time.Time) map[string][]string {
 	w.Helper()
-	return w.alerts(fmt.Sprintf(`max by (alertname, name, provider) (max_over_time(ALERTS{alertstate="firing"}[%dms]))`, time.Since(since).Milliseconds()))
+	return w.alerts(fmt.Sprintf(`max by (alertname, credential, provider) (max_over_time(ALERTS{alertstate="firing"}[%dms]))`, time.Since(since).Milliseconds()))
 }
 
 // firing are the alerts of this moment.
 func (w *world) firing() map[string][]string {
 	w.Helper()
-	return w.alerts(`max by (alertname, name, provider) (ALERTS{alertstate="firing"})`)
+	return w.alerts(`max by (alertname, credential, provider) (ALERTS{alertstate="firing"})`)
 }
 
 func (w *world) alerts(expr string) map[string][]string {
@@ -140,7 +171,7 @@ func (w *world) alerts(expr string) map[string][]string {
 	all := map[string][]string{}
 	for _, s := range w.query(expr) {
 		alert := s.labels["alertname"]
-		all[alert] = append(all[alert], s.labels["name"]+s.labels["provider"])
+		all[alert] = append(all[alert], s.labels["credential"]+s.labels["provider"])
 		slices.Sort(all[alert])
 	}
 	return all
@@ -159,9 +190,12 @@ func TestEveryAlertFiresInTheFaultThatItIsForAndEveryPanelHasData(t *testing.T) 
 	w := newWorld(t)
 	w.credential("fine", "eu-west-1", 2, nil)
 	w.credential("fought", "eu-west-2", 1, nil)
+	w.linkEverybody("fought")
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "fought-0", Name: "default"}}
+	w.create(account, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "fine-0", Name: "default"}})
 	w.credential("tried", "eu-west-3", 1, func(r *v1alpha1.Registry) { r.Verify = &v1alpha1.Verify{Repository: "team/app"} })
 	w.until("all credentials are ready", func() (bool, string) {
-		ready := w.query("sum(max by (name) (regcred_credential_ready)) == 3")
+		ready := w.query("sum(max by (credential) (regcred_credential_ready)) == 3")
 		return len(ready) == 1, fmt.Sprint(w.query("regcred_credential_ready"))
 	})
 	w.typesAreAsDocumented()
@@ -188,13 +222,19 @@ func TestEveryAlertFiresInTheFaultThatItIsForAndEveryPanelHasData(t *testing.T) 
 		r.Identity = &v1alpha1.Identity{SecretRef: &v1alpha1.LocalReference{Name: "missing"}}
 	})
 	w.until("the conflict is met", func() (bool, string) {
-		return len(w.query(`regcred_targets_failed{name="conflict"} == 1`)) == 1, fmt.Sprint(w.query("regcred_targets_failed"))
+		return len(w.query(`regcred_targets_failed{credential="conflict"} == 1`)) == 1, fmt.Sprint(w.query("regcred_targets_failed"))
 	})
 	w.AWS.ECR.Set(cloud.Fault{Outage: cloud.OutageServerError})
-	stop := w.fight("fought-0", "fought")
-	w.until("RegcredSecretContended", func() (bool, string) {
-		return fired()["RegcredSecretContended"] != nil, fmt.Sprint(w.query("regcred_repairs_total > 0"))
+	stop := w.again(func(ctx context.Context, n int) {
+		w.edit(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "fought-0", Name: "fought"}}, `{"data":{".dockerconfigjson":"e30="}}`)
+		w.edit(ctx, account, `{"imagePullSecrets":null}`)
+		w.failPull(ctx, "fine-0", n)
 	})
+	for _, alert := range []string{"RegcredSecretContended", "RegcredLinksContended", "RegcredPullsFailing"} {
+		w.until(alert, func() (bool, string) {
+			return fired()[alert] != nil, fmt.Sprint(w.query("regcred_repairs_total > 0 or regcred_links_total > 0 or regcred_pull_failures_total"))
+		})
+	}
 	stop()
 	faults := map[string][]string{
 		"RegcredTokenNotRotating": {"fine", "fought", "tried"},
@@ -203,6 +243,8 @@ func TestEveryAlertFiresInTheFaultThatItIsForAndEveryPanelHasData(t *testing.T) 
 		"RegcredSecretConflict":   {"conflict"},
 		"RegcredTargetsBehind":    {"behind"},
 		"RegcredSecretContended":  {"fought"},
+		"RegcredLinksContended":   {"fought"},
+		"RegcredPullsFailing":     {"fine"},
 	}
 	w.wait("the alerts of the faults", fired, faults)
 	w.everyPanelHasData()
@@ -228,7 +270,7 @@ func TestEveryAlertFiresInTheFaultThatItIsForAndEveryPanelHasData(t *testing.T) 
 }
 
 // variables are what Grafana puts into queries; as many seconds in the place of a rate interval as it takes for four samples.
-var variables = strings.NewReplacer("$__rate_interval", "5s", "$kind", ".*", "$name", ".*")
+var variables = strings.NewReplacer("$__rate_interval", "5s", "$__range", "60s", "$kind", ".*", "$credential", ".*", "$cluster", ".*")
 
 func (w *world) everyPanelHasData() {
 	w.Helper()

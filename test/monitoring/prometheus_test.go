@@ -60,14 +60,14 @@ type prometheus struct {
 	url string
 }
 
-// startPrometheus starts a server that scrapes the controllers as a ServiceMonitor with honorLabels would, and evaluates the rules in a
+// startPrometheus starts a server that scrapes the controllers as a ServiceMonitor would, and evaluates the rules in a
 // hurry. It ends with the test.
 func startPrometheus(t *testing.T, rules ruleFile, metrics ...string) *prometheus {
 	t.Helper()
 	dir := t.TempDir()
 	rules.hurried(t).write(t, filepath.Join(dir, "rules.yaml"))
 	config := fmt.Sprintf("global: {scrape_interval: %[1]s, scrape_timeout: %[1]s, evaluation_interval: %[1]s}\nrule_files: [rules.yaml]\n"+
-		"scrape_configs:\n- job_name: regcred\n  honor_labels: true\n  static_configs:\n", interval)
+		"scrape_configs:\n- job_name: regcred\n  static_configs:\n", interval)
 	for i, m := range metrics {
 		address := strings.TrimSuffix(strings.TrimPrefix(m, "http://"), "/metrics")
 		config += fmt.Sprintf("  - {targets: [%q], labels: {namespace: regcred-system, pod: regcred-%d}}\n", address, i)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/link"
 	"github.com/regcred/regcred/controllers/target"
 	"github.com/regcred/regcred/controllers/view"
 	"github.com/regcred/regcred/providers"
@@ -90,6 +91,7 @@ func (noTokens) RefusedAt(providers.Request) string             { return "" }
 // noOutcomes tells nobody.
 type noOutcomes struct{}
 
+func (noOutcomes) Linked(credential.Key, link.Changes)                              {}
 func (noOutcomes) Report(*credential.Credential, credential.Target, target.Outcome) {}
 func (noOutcomes) Forget(credential.Target)                                         {}
 func (noOutcomes) Failure(credential.Target, string) *credential.Failure            { return nil }

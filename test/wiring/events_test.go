@@ -188,9 +188,9 @@ func TestMetricsSayWhenTokensExpireAndWhatWasCalled(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		`regcred_token_expiry_timestamp_seconds{kind="ClusterRegistryCredential",name="metrics",namespace="",registry="prod"} 1.`,
+		`regcred_token_expiry_timestamp_seconds{credential="metrics",credential_namespace="",kind="ClusterRegistryCredential",registry="prod"} 1.`,
 		`regcred_provider_calls_total{provider="ecr"}`, `regcred_provider_call_duration_seconds_count{provider="ecr"}`,
-		`regcred_targets_current{kind="ClusterRegistryCredential",name="metrics",namespace=""} 1`, "regcred_active 1",
+		`regcred_targets_current{credential="metrics",credential_namespace="",kind="ClusterRegistryCredential"} 1`, "regcred_active 1",
 	} {
 		if !strings.Contains(string(raw), want) {
 			t.Errorf("the metrics lack %s", want)

@@ -1,0 +1,45 @@
+package link
+
+import (
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/controllers/credential"
+)
+
+func TestChangesAreToldApart(t *testing.T) {
+	target := credential.Target{Credential: credential.Key{Name: "c"}, Namespace: "team", Name: "c"}
+	for name, c := range map[string]struct {
+		linked, recorded, wanted bool
+		want                     Changes
+	}{
+		"a new link":                             {wanted: true, want: Changes{Made: 1}},
+		"one that somebody removed":              {recorded: true, wanted: true, want: Changes{Restored: 1}},
+		"one that is wanted no longer":           {linked: true, recorded: true, want: Changes{Removed: 1}},
+		"one that somebody removed, and rightly": {recorded: true},
+		"one that is there":                      {linked: true, recorded: true, wanted: true},
+		"somebody else's":                        {linked: true},
+	} {
+		sa := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Annotations: map[string]string{}}}
+		if c.linked {
+			sa.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "c"}}
+		}
+		if c.recorded {
+			sa.Annotations[v1alpha1.AnnotationLinkPrefix+"c"] = target.LinkRecord()
+		}
+		var got Changes
+		var by *credential.Target
+		if c.wanted {
+			by = &target
+		}
+		if patch := patchFor(target, sa, by); patch != nil {
+			got = patch.change
+		}
+		if got != c.want {
+			t.Errorf("%s: %+v, want %+v", name, got, c.want)
+		}
+	}
+}
