@@ -15,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 )
@@ -121,6 +122,25 @@ func TestTokensGoToVerifiedServersOnly(t *testing.T) {
 		if sent != verified {
 			t.Errorf("%s: %d scrapers send a token, %d verify", filepath.Base(file), sent, verified)
 		}
+	}
+}
+
+// TestTheExamplesOfArtifactHubAreAdmitted: what it shows of the kinds is in annotations of the chart.
+func TestTheExamplesOfArtifactHubAreAdmitted(t *testing.T) {
+	installCRDs(t)
+	raw, err := os.ReadFile(filepath.Join(world.Root, "charts", "regcred", "Chart.yaml"))
+	must(t, err)
+	var chart struct{ Annotations map[string]string }
+	must(t, yaml.Unmarshal(raw, &chart))
+	var examples []map[string]any
+	must(t, yaml.Unmarshal([]byte(chart.Annotations["artifacthub.io/crdsExamples"]), &examples))
+	if len(examples) != 2 {
+		t.Fatalf("%d examples", len(examples))
+	}
+	for _, example := range examples {
+		text, err := yaml.Marshal(example)
+		must(t, err)
+		kubectl(t, string(text), "create", "--dry-run=server", "--validate=strict")
 	}
 }
 
