@@ -77,6 +77,7 @@ type standing struct {
 type entryStanding struct {
 	name                 string
 	expiresAt, refreshAt time.Time
+	issuedAt             time.Time
 	verified             metav1.ConditionStatus
 	failure              *credential.Failure
 }
@@ -139,6 +140,7 @@ func (b *book) stand(out target.Outcome, before standing, now time.Time) standin
 		s.pending = s.pending || e.Pending()
 		if e.Known && (e.Cause != target.CauseRefused || e.Fresh) { // a token that was refused is none
 			stands.expiresAt, stands.refreshAt, stands.verified = e.Record.ExpiresAt, e.DueAt, e.Record.Verified
+			stands.issuedAt = e.Record.IssuedAt
 			b.hosts[e.Name] = e.Record.Hosts
 		}
 		s.entries[i] = stands

@@ -43,6 +43,8 @@ var (
 		"When the first published token of a registry entry expires, over all its namespaces. No series for what does not expire, and none while no namespace has a token.", registryLabels, nil)
 	refreshMetric = prometheus.NewDesc("regcred_token_refresh_timestamp_seconds",
 		"When the first published token of a registry entry is due to be refreshed, over all its namespaces. No series for what is not refreshed by time.", registryLabels, nil)
+	issueMetric = prometheus.NewDesc("regcred_token_issue_timestamp_seconds",
+		"When the newest published token of a registry entry was issued, over all its namespaces: the last success.", registryLabels, nil)
 	selectedMetric = prometheus.NewDesc("regcred_targets_selected",
 		"Secrets that a credential has to keep: one in each namespace that it selects.", credentialLabels, nil)
 	currentMetric = prometheus.NewDesc("regcred_targets_current",
@@ -73,7 +75,7 @@ var (
 // Describe implements prometheus.Collector.
 func (m *Metrics) Describe(descriptions chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		buildMetric, activeMetric, readyMetric, expiryMetric, refreshMetric, selectedMetric, currentMetric, failedMetric,
+		buildMetric, activeMetric, readyMetric, expiryMetric, refreshMetric, issueMetric, selectedMetric, currentMetric, failedMetric,
 		rotationsMetric, repairsMetric, linksMetric, pullFailuresMetric, evictionsMetric,
 	} {
 		descriptions <- d
@@ -120,6 +122,9 @@ func (v row) collect(metrics chan<- prometheus.Metric) {
 				show(metric, prometheus.GaugeValue, float64(at.Unix()), e.name)
 			}
 		}
+		if !e.issuedAt.IsZero() {
+			show(issueMetric, prometheus.GaugeValue, float64(e.issuedAt.Unix()), e.name)
+		}
 	}
 	for _, c := range rotationCauses {
 		show(rotationsMetric, prometheus.CounterValue, float64(v.writes[c]), string(c))
@@ -142,7 +147,7 @@ type row struct {
 	selected, current int
 	// failed counts targets by the first reason of their failure.
 	failed map[string]int
-	// entries are those of which any target holds a token, with the first times that come.
+	// entries are those of which any target holds a token, with the first times that come and the last issue.
 	entries []entryStanding
 	writes  map[target.Cause]int
 	links   link.Changes
@@ -203,6 +208,9 @@ func (v *row) addEntry(e entryStanding) {
 			}
 			if e.refreshAt.Before(known.refreshAt) {
 				known.refreshAt = e.refreshAt
+			}
+			if e.issuedAt.After(known.issuedAt) {
+				known.issuedAt = e.issuedAt
 			}
 			return
 		}

@@ -81,11 +81,12 @@ func (b *bookkeeper) report(namespace string, out target.Outcome) {
 
 func TestMetricsShowTheFirstTimesThatCome(t *testing.T) {
 	b := newBookkeeper()
-	b.report("a", target.Outcome{Entries: []*target.Entry{entryHolding("prod", 12*time.Hour, 5*time.Hour)}})
-	b.report("b", target.Outcome{Entries: []*target.Entry{entryHolding("prod", 11*time.Hour, 6*time.Hour)}})
+	later, earlier := entryHolding("prod", 12*time.Hour, 5*time.Hour), entryHolding("prod", 11*time.Hour, 6*time.Hour)
+	later.Record.IssuedAt, earlier.Record.IssuedAt = metricsStart.Add(-time.Minute), metricsStart.Add(-time.Hour)
+	b.report("a", target.Outcome{Entries: []*target.Entry{later}})
 	static := entryHolding("hub", 0, 0)
 	static.Record.ExpiresAt, static.DueAt = providers.Never, providers.Never
-	b.report("b", target.Outcome{Entries: []*target.Entry{entryHolding("prod", 11*time.Hour, 6*time.Hour), static}})
+	b.report("b", target.Outcome{Entries: []*target.Entry{earlier, static}})
 	// A namespace without a token says nothing of the tokens of others.
 	b.report("conflict", target.Outcome{Failure: &credential.Failure{Reason: v1alpha1.ReasonSecretConflict}})
 	at := func(d time.Duration) float64 { return float64(metricsStart.Add(d).Unix()) }
@@ -93,6 +94,7 @@ func TestMetricsShowTheFirstTimesThatCome(t *testing.T) {
 		"regcred_active{}": 0,
 		"regcred_token_expiry_timestamp_seconds{c,,ClusterRegistryCredential,prod}":  at(11 * time.Hour),
 		"regcred_token_refresh_timestamp_seconds{c,,ClusterRegistryCredential,prod}": at(5 * time.Hour),
+		"regcred_token_issue_timestamp_seconds{c,,ClusterRegistryCredential,prod}":   at(-time.Minute),
 		"regcred_credential_ready{c,,ClusterRegistryCredential}":                     0,
 		"regcred_targets_selected{c,,ClusterRegistryCredential}":                     3,
 		"regcred_targets_current{c,,ClusterRegistryCredential}":                      2,
