@@ -4,11 +4,9 @@ package providertest
 import (
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -238,20 +236,4 @@ func (c Contract) token(t *testing.T, p providers.Provider) providers.Token {
 		t.Fatal(err)
 	}
 	return token
-}
-
-func dockerConfig(t *testing.T, host string, token providers.Token) []byte {
-	t.Helper()
-	var login providers.Login
-	for _, l := range token.Logins {
-		if slices.Contains(l.Hosts, host) {
-			login = l
-		}
-	}
-	auth := base64.StdEncoding.EncodeToString([]byte(login.Username + ":" + login.Password.Reveal()))
-	raw, err := json.Marshal(map[string]any{"auths": map[string]any{host: map[string]string{"auth": auth}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return raw
 }

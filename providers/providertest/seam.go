@@ -2,6 +2,8 @@ package providertest
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"maps"
 	"regexp"
@@ -159,4 +161,20 @@ func nameOf(s providers.Scope) string {
 	return map[providers.Scope]string{
 		providers.ScopeRequest: "the request's", providers.ScopeEndpoint: "the endpoint's", providers.ScopeKubernetes: "Kubernetes'",
 	}[s]
+}
+
+func dockerConfig(t *testing.T, host string, token providers.Token) []byte {
+	t.Helper()
+	var login providers.Login
+	for _, l := range token.Logins {
+		if slices.Contains(l.Hosts, host) {
+			login = l
+		}
+	}
+	auth := base64.StdEncoding.EncodeToString([]byte(login.Username + ":" + login.Password.Reveal()))
+	raw, err := json.Marshal(map[string]any{"auths": map[string]any{host: map[string]string{"auth": auth}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
 }

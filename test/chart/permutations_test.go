@@ -175,6 +175,29 @@ func TestGoIsToldItsMemory(t *testing.T) {
 	}
 }
 
+func TestTheProvidersFlagsAreThoseOfTheValues(t *testing.T) {
+	none := controller(t, "replicas=1").Args
+	var got []string
+	for _, arg := range controller(t, "acr.hostSuffixes={a.example.com,b.example.com},"+
+		"acr.clouds[0].suffix=c.example.com,acr.clouds[0].authority=https://login.example.com,acr.clouds[0].audience=api://x,acr.clouds[0].resource=https://r.example.com,"+
+		"artifactRegistry.universes.s3nsapis\\.fr=s3nsregistry.fr,artifactory.awsPlatforms={https://jfrog.example.com},"+
+		"artifactory.audiences.https://acme\\.jfrog\\.io={jfrog,acme}").Args {
+		if !slices.Contains(none, arg) {
+			got = append(got, arg)
+		}
+	}
+	want := []string{
+		"--acr-host-suffixes=a.example.com,b.example.com",
+		"--azure-clouds=c.example.com=https://login.example.com,api://x,https://r.example.com",
+		"--google-universes=s3nsapis.fr=s3nsregistry.fr",
+		"--artifactory-audiences=https://acme.jfrog.io=jfrog,https://acme.jfrog.io=acme",
+		"--artifactory-aws-platforms=https://jfrog.example.com",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestTheImagesNameIsThatOfTheValues(t *testing.T) {
 	digest := "sha256:" + strings.Repeat("0", 64)
 	for set, want := range map[string]string{

@@ -20,7 +20,7 @@ func TestTheValuesReachThePolicies(t *testing.T) {
 	for _, ns := range []string{"reach", "reach-team", "reach-vault"} {
 		namespace(t, ns, nil)
 	}
-	install(t, "reach", "--skip-crds", "--set", "serviceAccount.name=puller,policies.tokenAudiences={https://acme.jfrog.io},secretNames={regcred},excludedNamespaces={reach-vault,reach}")
+	install(t, "reach", "--skip-crds", "--set", "serviceAccount.name=puller,policies.tokenAudiences={https://acme.jfrog.io},artifactory.audiences.https://acme\\.jfrog\\.io={jfrog},secretNames={regcred},excludedNamespaces={reach-vault,reach}")
 	user := "system:serviceaccount:reach:puller"
 	cfg, _, err := world.AddUser(user, []string{"system:serviceaccounts", "system:serviceaccounts:reach", "system:authenticated"})
 	must(t, err)
@@ -53,6 +53,7 @@ func TestTheValuesReachThePolicies(t *testing.T) {
 		refusal string
 	}{
 		{"an audience of one's own", token("reach-team", "https://acme.jfrog.io"), ""},
+		{"an audience that is bound to a platform", token("reach-team", "jfrog"), ""},
 		{"an audience of AWS", token("reach-team", "sts.amazonaws.com"), ""},
 		{"another", token("reach-team", "https://evil.jfrog.io"), "audience"},
 		{"a ServiceAccount of an excluded namespace", token("reach-vault", "sts.amazonaws.com"), "excluded namespace"},
