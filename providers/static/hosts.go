@@ -17,8 +17,8 @@ const dockerHub = "docker.io"
 // dockerHubKey is what docker.io becomes in a docker config.
 const dockerHubKey = "https://index.docker.io/v1/"
 
-// maxPlace is longer than any image reference (distribution specification: 255 characters, and a host).
-const maxPlace = 512
+// maxPlace is what a record of a Secret holds of a host.
+const maxPlace = 253
 
 // place is where an entry of a docker config is good, as the kubelet understands it (kubernetes pkg/credentialprovider/keyring.go): a
 // host, in which a label may be a glob, and the path that repositories begin with, if any.
