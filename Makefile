@@ -11,6 +11,8 @@ PUSH ?=
 KEEP ?=
 RUN ?=
 CLUSTER ?= kind
+BASE ?= /
+VERSIONS ?= $(VERSION)
 
 # The shell word that makes the control plane's binaries present and names their directory.
 ASSETS = "$$($(GO) run ./test/controlplane/install etcd kube-apiserver kubectl kube-controller-manager)"
@@ -107,6 +109,17 @@ e2e: build ## Pull images with a real kubelet and containerd (root); RUN= select
 bench: build ## Measure Regcred, and every provider, over 1,000 namespaces.
 	assets=$(ASSETS); $(GO) build -o bin/bench ./test/bench; \
 	KUBEBUILDER_ASSETS="$$assets" exec bin/bench
+
+# VERSION and VERSIONS are for the menu, BASE is the path under which the site is served.
+.PHONY: site
+site: ## Build the site into dist/site (needs node and npm); a link that leads nowhere fails.
+	cd site && npm ci --no-audit --no-fund
+	ln -sfn ../site/node_modules docs/node_modules
+	cd site && VERSION="$(VERSION)" BASE="$(BASE)" VERSIONS="$(VERSIONS)" npx vitepress build .
+
+.PHONY: look
+look: ## Look at dist/site in a headless Chromium, as a phone and as a desktop; pictures are in dist/pictures.
+	cd site/look && $(GO) build -o ../../bin/look . && cd ../.. && bin/look
 
 .PHONY: record
 record: ## Write the demo's output anew, of which README.md shows a part.
