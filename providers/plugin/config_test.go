@@ -171,8 +171,8 @@ func TestTheDocumentedConfigurationsAreGood(t *testing.T) {
 	}
 	found := 0
 	for i, block := range strings.Split(string(raw), "```") {
-		config, isYAML := strings.CutPrefix(block, "yaml\n")
-		if i%2 == 0 || !isYAML || !strings.Contains(config, "kind: CredentialProviderConfig") {
+		info, config, _ := strings.Cut(block, "\n")
+		if i%2 == 0 || !strings.HasPrefix(info, "yaml") || !strings.Contains(config, "kind: CredentialProviderConfig") {
 			continue
 		}
 		found++
