@@ -61,6 +61,19 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
+func TestEveryPageIsInTheIndex(t *testing.T) {
+	all := pages(t)
+	listed := map[string]bool{filepath.Join("docs", "README.md"): true}
+	for _, link := range links.FindAllStringSubmatch(all[filepath.Join("docs", "README.md")].text, -1) {
+		listed[filepath.Join("docs", link[1])] = true
+	}
+	for path := range all {
+		if strings.HasPrefix(path, "docs"+string(filepath.Separator)) && !listed[path] {
+			t.Errorf("docs/README.md, which the menu of the site is made of, does not list %s", path)
+		}
+	}
+}
+
 func TestEveryReasonHasAHeading(t *testing.T) {
 	constants := stringConstants(t, "api/v1alpha1/conditions.go")
 	maps.Copy(constants, stringConstants(t, "api/v1alpha1/labels.go"))

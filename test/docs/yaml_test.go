@@ -38,8 +38,7 @@ func (w *world) install(ctx context.Context, values string) error {
 	rendered, err := w.shell(ctx, `
 kubectl create namespace regcred-system >/dev/null 2>&1 || true
 cat > values.yaml
-helm template regcred charts/regcred --namespace regcred-system --values values.yaml --skip-tests --kube-version 1.37.2 \
-  --api-versions admissionregistration.k8s.io/v1/MutatingAdmissionPolicy`, values)
+helm template regcred charts/regcred --namespace regcred-system --values values.yaml --skip-tests --dry-run=server`, values)
 	if err != nil {
 		return err
 	}
@@ -50,7 +49,7 @@ helm template regcred charts/regcred --namespace regcred-system --values values.
 var partsOf = map[string]func() any{
 	"RegistryCredential":        func() any { return &v1alpha1.RegistryCredential{} },
 	"ClusterRegistryCredential": func() any { return &v1alpha1.ClusterRegistryCredential{} },
-	"Registries":                func() any { return &[]v1alpha1.Registry{} },
+	"Spec":                      func() any { return &v1alpha1.CredentialSpec{} },
 	"Pod":                       func() any { return &corev1.Pod{} },
 	"Secret":                    func() any { return &corev1.Secret{} },
 	"ServiceAccount":            func() any { return &corev1.ServiceAccount{} },
