@@ -18,9 +18,14 @@ import (
 	"github.com/regcred/regcred/controllers/pulls"
 	"github.com/regcred/regcred/controllers/pullsecret"
 	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/broker"
 )
 
-func (m *mint) Try(_ context.Context, _ providers.Request, login providers.Login, pull providers.Pull) (providers.Verdict, error) {
+func (m *mint) Pick(providers.Request, providers.Token) (providers.Login, providers.Pull, error) {
+	return providers.Login{}, providers.Pull{}, errRefused
+}
+
+func (m *mint) Try(_ context.Context, login providers.Login, pull providers.Pull) (providers.Verdict, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.tried = append(m.tried, pull.Host+"/"+pull.Repository+":"+pull.Reference)
@@ -67,7 +72,7 @@ func (p *failedPulls) lead() {
 	p.queue = make(chan diagnosis.FailedPull, 100)
 	queue := p.queue
 	p.r = pulls.New(pulls.Config{
-		Published: p.Reconciler, Trials: p.Tokens.(telling), Cache: p.Cache, Live: p.Live, Client: p.Client, Clock: p.time,
+		Published: p.Reconciler, Trials: p.Tokens.(*broker.Broker), Cache: p.Cache, Live: p.Live, Client: p.Client, Clock: p.time,
 		Events: p.recorder, PodEvents: p.recorder, Counters: p.ledger.Ledger,
 		Wake: func(f diagnosis.FailedPull) { queue <- f },
 	})
@@ -193,8 +198,10 @@ func TestARefusedTokenIsReplacedInAllTargetsAndOnceAMinute(t *testing.T) {
 		p.fail(p.pod(ns, fmt.Sprintf("late-%d", time.Now().UnixNano()), westImage, names(ns)))
 		p.settle()
 		for len(p.woken) > 0 {
-			p.run(<-p.woken)
+			<-p.woken
 		}
+		p.run(first)
+		p.run(second)
 	}
 	if got := p.mint.count() - minted; got != 1 {
 		t.Errorf("%d tokens minted in 150 seconds for a token that was refused once, want 1", got)
@@ -216,6 +223,7 @@ func TestARefusedTokenThatCannotBeReplacedIsReported(t *testing.T) {
 	before := tokens(t, p.secret(target))
 	p.mint.refuse(before[host("eu-west-1")])
 	p.mint.breakWest(errRefused)
+	p.step(time.Minute)
 	p.fail(p.pod(ns, "app", westImage, names(ns)))
 	p.settle()
 	p.run(target)

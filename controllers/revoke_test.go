@@ -3,118 +3,69 @@ package controllers
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	clocktesting "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/regcred/regcred/api/v1alpha1"
-	"github.com/regcred/regcred/controllers/credential"
-	"github.com/regcred/regcred/controllers/target"
+	"github.com/regcred/regcred/controllers/pullsecret"
+	"github.com/regcred/regcred/controllers/revoke"
 	"github.com/regcred/regcred/providers"
 )
 
-// revocable is a world with two targets that share tokens that can be revoked; the first is due before the second.
-func revocable(t *testing.T) (w *world, first, second credential.Target, firstDue, secondDue time.Duration) {
-	t.Helper()
+func TestAReplacedTokenIsRetiredAndSoIsThatOfACredentialThatIsGone(t *testing.T) {
 	w, ns := newWorld(t)
 	w.mint.change = func(*providers.Token) {}
-	other := ns + "-b"
-	w.must(w.admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: other, Labels: map[string]string{"team": ns}}}))
-	first = w.apply(ns, nil, registry("prod", "eu-west-1"))
-	second = credential.Target{Credential: first.Credential, Namespace: other, Name: first.Name}
-	firstDue, secondDue = w.run(first).RequeueAfter, w.run(second).RequeueAfter
-	if firstDue > secondDue {
-		return w, second, first, secondDue, firstDue
+	target := w.apply(ns, nil, registry("prod", "eu-west-1"))
+	w.step(w.run(target).RequeueAfter)
+	w.run(target)
+	if got := <-w.retired; got != ns+"-1" {
+		t.Errorf("retired %s, want the token that was replaced", got)
 	}
-	return w, first, second, firstDue, secondDue
-}
-
-func (w *world) revoked() []string {
-	w.mint.mu.Lock()
-	defer w.mint.mu.Unlock()
-	return w.mint.revoked
-}
-
-func TestAReplacedTokenIsRevokedWhenNoTargetHoldsItAnyMore(t *testing.T) {
-	w, first, second, firstDue, secondDue := revocable(t)
-	w.step(firstDue)
-	w.run(first)
-	w.run(first)
-	w.step(time.Minute)
-	w.run(first)
-	if got := w.revoked(); len(got) != 0 {
-		t.Fatalf("%v revoked while a target holds it", got)
-	}
-	w.step(secondDue - firstDue - time.Minute)
-	w.run(second)
-	if after := w.run(second).RequeueAfter; after != time.Minute {
-		t.Errorf("looked at again after %s, want %s: the token may be on its way into a new target", after, time.Minute)
-	}
-	if got := w.revoked(); len(got) != 0 {
-		t.Fatalf("%v revoked at once", got)
-	}
-	w.step(time.Minute)
-	w.run(second)
-	<-w.revocations
-	if diff := cmp.Diff([]string{w.mint.ids + "-1"}, w.revoked()); diff != "" {
-		t.Errorf("revoked (-want +got):\n%s", diff)
-	}
-	w.run(second)
-	w.run(first)
-	if got := w.revoked(); len(got) != 1 {
-		t.Errorf("revoked again: %v", got)
+	w.must(w.admin.Delete(t.Context(), w.credential(ns)))
+	w.run(target)
+	if got := <-w.retired; got != ns+"-2" {
+		t.Errorf("retired %s, want the token whose credential is gone", got)
 	}
 }
 
-func TestATokenThatComesBackIntoATargetIsNotRevoked(t *testing.T) {
-	w, first, second, _, secondDue := revocable(t)
-	w.step(secondDue)
-	old := w.secret(second)
-	w.run(first)
-	w.run(second)
-	w.run(second)
-	// A target got the old token at the last moment; a restored copy stands for it.
-	restored := w.secret(second)
-	restored.Annotations, restored.Data = old.Annotations, old.Data
-	w.must(w.Client.Update(t.Context(), restored))
-	w.step(time.Minute)
-	w.Tokens = silent{w.Tokens}
-	w.run(second)
-	if got := w.revoked(); len(got) != 0 {
-		t.Errorf("%v revoked while a target holds it", got)
+func TestASecretReleasesTheTokensThatItHoldsNoLonger(t *testing.T) {
+	var woken []string
+	r := revoke.New(clocktesting.NewFakePassiveClock(time.Now()))
+	r.Wake = func(id revoke.ID, after time.Duration) {
+		if after > 0 {
+			woken = append(woken, string(id))
+		}
 	}
-}
-
-// silent gives nobody a token.
-type silent struct{ target.Tokens }
-
-func (silent) Token(providers.Request, time.Time, func()) (providers.Token, error) {
-	return providers.Token{}, errRefused
-}
-
-func (silent) Held(providers.Request) (providers.Token, bool) { return providers.Token{}, false }
-
-func TestARevocationThatFailsIsTriedAgainAFewTimes(t *testing.T) {
-	w, first, second, _, secondDue := revocable(t)
-	w.mint.fail["revoke"] = &providers.Error{Reason: v1alpha1.ReasonUnavailable, Err: errors.New("down")}
-	w.step(secondDue)
-	w.run(first)
-	w.run(second)
-	w.run(second)
-	for range 5 {
-		w.step(15 * time.Minute)
-		w.run(second)
-		<-w.revocations
+	holding := func(ids ...string) client.Object {
+		var entries []pullsecret.Entry
+		for _, id := range ids {
+			r.Retired(id)
+			token := providers.Token{ID: id, IssuedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour), Logins: []providers.Login{{Hosts: []string{id + ".example"}}}}
+			entries = append(entries, pullsecret.Entry{Record: pullsecret.NewRecord(id, strings.Repeat("0", 32), token)})
+		}
+		secret, err := pullsecret.Compose(types.NamespacedName{Namespace: "a", Name: "a"}, pullsecret.Owner{}, nil, entries)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return secret
 	}
-	tried := len(w.revoked())
-	w.step(15 * time.Minute)
-	w.run(second)
-	if got := len(w.revoked()); tried != 5 || got != tried {
-		t.Errorf("tried %d times, and %d times in the end, want 5", tried, got)
+	h := releases{r}
+	h.Create(t.Context(), event.CreateEvent{Object: holding("a")}, nil)
+	h.Update(t.Context(), event.UpdateEvent{ObjectOld: holding("a", "b"), ObjectNew: holding("b", "c")}, nil)
+	if want := []string{"a"}; !slices.Equal(woken, want) {
+		t.Errorf("after an update: %v, want %v", woken, want)
+	}
+	h.Delete(t.Context(), event.DeleteEvent{Object: holding("b", "c")}, nil)
+	if want := []string{"a", "b", "c"}; !slices.Equal(woken, want) {
+		t.Errorf("after the deletion: %v, want %v", woken, want)
 	}
 }
 

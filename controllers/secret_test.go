@@ -86,6 +86,7 @@ func TestARefreshThatFailsDoesNotHinderARepair(t *testing.T) {
 	w.run(target)
 	before := w.secret(target)
 	w.mint.breakWest(errRefused)
+	w.step(time.Minute)
 	w.change(ns, func(c *v1alpha1.ClusterRegistryCredential) {
 		c.Annotations = map[string]string{v1alpha1.AnnotationRefreshRequestedAt: "now"}
 	})

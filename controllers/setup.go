@@ -3,6 +3,7 @@ package controllers
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -23,7 +24,9 @@ import (
 
 	"github.com/regcred/regcred/controllers/diagnosis"
 	"github.com/regcred/regcred/controllers/pulls"
+	"github.com/regcred/regcred/controllers/pullsecret"
 	"github.com/regcred/regcred/controllers/report"
+	"github.com/regcred/regcred/controllers/revoke"
 	"github.com/regcred/regcred/controllers/target"
 	"github.com/regcred/regcred/controllers/view"
 
@@ -47,8 +50,10 @@ import (
 type Options struct {
 	// View is what is read.
 	View *view.Caches
-	// Broker mints, remembers and tries tokens.
+	// Broker mints, remembers, tries and revokes tokens.
 	Broker Broker
+	// Revocations is told by the Broker of tokens that are no longer handed out.
+	Revocations *revoke.Reconciler
 	// Clock is the only source of time.
 	Clock clock.PassiveClock
 	// Metrics is where metrics are registered.
@@ -69,6 +74,8 @@ type Options struct {
 type Broker interface {
 	target.Tokens
 	pulls.Trials
+	// Revoke ends a token that it has minted and no longer hands out, and calls done once.
+	Revoke(id string, done func(error))
 }
 
 // Setup runs the controllers in the manager.
@@ -88,6 +95,9 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	}
 	status := &report.StatusReconciler{Cache: o.View, Client: mgr.GetClient(), Clock: o.Clock, Ledger: ledger, Excluded: o.Excluded, Events: recorder}
 	if err := setupStatus(mgr, o, status, ledger); err != nil {
+		return err
+	}
+	if err := setupRevocations(mgr, o); err != nil {
 		return err
 	}
 	if !o.DiagnosePulls {
@@ -137,6 +147,40 @@ func setupStatus(mgr ctrl.Manager, o Options, status *report.StatusReconciler, l
 		WithOptions(controller.TypedOptions[credential.Key]{RateLimiter: rateLimiter[credential.Key]()}).
 		WithLogConstructor(logger(mgr, func(key credential.Key) []any { return []any{"credential", key.String()} })).
 		Complete(status)
+}
+
+// setupRevocations ends tokens that nobody uses any more. Where no token can be revoked it has nothing to do.
+func setupRevocations(mgr ctrl.Manager, o Options) error {
+	woken := &queue[revoke.ID]{}
+	r := o.Revocations
+	r.Revoke = o.Broker.Revoke
+	r.Held = func(ctx context.Context, id revoke.ID) (bool, error) { return view.HoldsToken(ctx, o.View, string(id)) }
+	r.Wake = func(id revoke.ID, after time.Duration) { woken.add(priorityqueue.AddOpts{After: after}, id) }
+	b := builder.TypedControllerManagedBy[revoke.ID](mgr).Named("revoke")
+	for _, c := range o.View.SecretCaches() {
+		b = b.WatchesRawSource(source.TypedKind[client.Object](c, view.SecretMetadata(), releases{r}))
+	}
+	return b.WatchesRawSource(source.TypedFunc[revoke.ID](woken.attach)).
+		WithOptions(controller.TypedOptions[revoke.ID]{RateLimiter: rateLimiter[revoke.ID]()}).
+		WithLogConstructor(logger(mgr, func(id revoke.ID) []any { return []any{"token", string(id)} })).
+		Complete(r)
+}
+
+// releases tells of tokens that a Secret held and holds no longer.
+type releases struct{ of *revoke.Reconciler }
+
+type revocationQueue = workqueue.TypedRateLimitingInterface[revoke.ID]
+
+func (releases) Create(context.Context, event.CreateEvent, revocationQueue)   {}
+func (releases) Generic(context.Context, event.GenericEvent, revocationQueue) {}
+
+func (h releases) Update(_ context.Context, e event.UpdateEvent, _ revocationQueue) {
+	now := pullsecret.TokenIDs(e.ObjectNew)
+	h.of.Released(slices.DeleteFunc(pullsecret.TokenIDs(e.ObjectOld), func(id string) bool { return slices.Contains(now, id) }))
+}
+
+func (h releases) Delete(_ context.Context, e event.DeleteEvent, _ revocationQueue) {
+	h.of.Released(pullsecret.TokenIDs(e.Object))
 }
 
 // investigators is how many failed pulls are looked into at once.

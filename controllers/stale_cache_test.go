@@ -227,6 +227,12 @@ func TestAnUnlabelledIdentitySecretIsLookedAtEveryFiveMinutes(t *testing.T) {
 	keys.Labels = map[string]string{v1alpha1.LabelSecret: v1alpha1.LabelSecretIdentity}
 	w.must(w.admin.Update(t.Context(), keys))
 	w.run(target)
+	if w.mint.count() != 2 {
+		t.Errorf("%d calls, want 2: the content is the same", w.mint.count())
+	}
+	keys.StringData = map[string]string{"key": "3"}
+	w.must(w.admin.Update(t.Context(), keys))
+	w.run(target)
 	if w.mint.count() != 3 {
 		t.Errorf("%d calls, want 3", w.mint.count())
 	}

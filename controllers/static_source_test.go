@@ -18,6 +18,7 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
 	"github.com/regcred/regcred/controllers/pullsecret"
+	"github.com/regcred/regcred/controllers/revoke"
 	"github.com/regcred/regcred/controllers/view"
 	"github.com/regcred/regcred/providers"
 	"github.com/regcred/regcred/providers/broker"
@@ -40,7 +41,7 @@ func newHubWorld(t *testing.T, labels map[string]string) (w *hubWorld, target cr
 	t.Cleanup(func() { _ = hub.Close() })
 	_, err = hub.SeedImage("team/app", "v1")
 	base.must(err)
-	base.Tokens = broker.New(t.Context(), base.time, map[string]providers.Provider{static.Name: static.New(base.time)})
+	base.Tokens = broker.New(t.Context(), broker.Options{Clock: base.time, Providers: map[string]providers.Provider{static.Name: static.New(base.time)}})
 	w = &hubWorld{world: base, hub: hub, source: &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: ns, Labels: labels},
 		Type:       corev1.SecretTypeBasicAuth,
@@ -124,7 +125,7 @@ func (w *hubWorld) start() {
 	caches, err := view.New(mgr, view.Scope{})
 	w.must(err)
 	w.must(Setup(ctx, mgr, Options{
-		View: caches, Broker: w.Tokens.(Broker), Clock: w.time, Metrics: prometheus.NewRegistry(), Namespace: home, Excluded: w.Excluded,
+		View: caches, Broker: w.Tokens.(Broker), Revocations: revoke.New(w.time), Clock: w.time, Metrics: prometheus.NewRegistry(), Namespace: home, Excluded: w.Excluded,
 	}))
 	done := make(chan error, 1)
 	go func() { done <- mgr.Start(ctx) }()

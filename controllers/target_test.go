@@ -181,6 +181,7 @@ func TestARefreshRequestRefreshesOnce(t *testing.T) {
 	target := w.apply(ns, nil, registry("prod", "eu-west-1"))
 	w.run(target)
 	before := tokens(t, w.secret(target))
+	w.step(time.Minute)
 	w.change(ns, func(c *v1alpha1.ClusterRegistryCredential) {
 		c.Annotations = map[string]string{v1alpha1.AnnotationRefreshRequestedAt: "now"}
 	})

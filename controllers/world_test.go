@@ -67,8 +67,6 @@ type mint struct {
 	change func(*providers.Token)
 	// ids starts the IDs of tokens: tests share an API server, and must not hold one another's.
 	ids string
-	// revoked are the IDs of the tokens that were revoked.
-	revoked []string
 	// verdict is the registry's on a login.
 	verdict func(password string) (providers.Verdict, error)
 	// tried are the repositories for which logins were tried.
@@ -108,25 +106,8 @@ func (m *mint) Token(ctx context.Context, req providers.Request) (providers.Toke
 	return token, nil
 }
 
-func (m *mint) Revoke(_ context.Context, _ providers.Request, id string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.revoked = append(m.revoked, id)
-	return m.fail["revoke"]
-}
-
-// telling tells when a revocation has ended.
-type telling struct {
-	*broker.Broker
-	revocations chan<- struct{}
-}
-
-func (b telling) Revoke(id string, done func(error)) {
-	b.Broker.Revoke(id, func(err error) {
-		done(err)
-		b.revocations <- struct{}{}
-	})
-}
+// Annotations are those of ServiceAccounts that the cloud reads.
+func (*mint) Annotations() []string { return []string{"role"} }
 
 // breakWest makes eu-west-1 fail; nil mends it.
 func (m *mint) breakWest(err error) {
@@ -157,8 +138,8 @@ type world struct {
 	mint     *mint
 	recorder *events.FakeRecorder
 	woken    chan credential.Target
-	// revocations says that one has ended.
-	revocations chan struct{}
+	// retired are the IDs of tokens that are no longer handed out.
+	retired chan string
 	// names is what the test's objects are called.
 	names string
 }
@@ -190,10 +171,11 @@ func (w *world) restart() {
 	w.recorder = events.NewFakeRecorder(1000)
 	ours := client.WithFieldOwner(w.admin, pullsecret.FieldManager)
 	w.ledger = &ledger{Ledger: &report.Ledger{Clock: w.time, Changed: func(credential.Key) {}}, pending: map[credential.Target]bool{}}
-	w.revocations = make(chan struct{}, 100)
+	w.retired = make(chan string, 100)
 	w.Reconciler = target.New(target.Config{
 		Cache: labelled{w.admin}, Live: w.admin, Client: ours, Clock: w.time, Namespace: home, Outcomes: w.ledger,
-		Tokens:   telling{broker.New(w.Context(), w.time, map[string]providers.Provider{"ecr": w.mint}), w.revocations},
+		Tokens: broker.New(w.Context(), broker.Options{Clock: w.time, Providers: map[string]providers.Provider{"ecr": w.mint}, Trials: w.mint,
+			Retired: func(id string) { w.retired <- id }}),
 		Excluded: view.Excluded{"kube-system"},
 		Wake:     func(t credential.Target, _ int) { woken <- t },
 	})

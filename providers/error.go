@@ -40,10 +40,12 @@ func Errorf(reason, format string, args ...any) *Error {
 	return &Error{Reason: reason, Err: fmt.Errorf(format, args...)}
 }
 
-// PendingError is returned while a call is under way. The caller is woken when it ends.
+// PendingError is why there is no token yet, without anything having failed.
 type PendingError struct {
-	// Since is when the call began.
+	// Since is since when it is waited for.
 	Since time.Time
+	// RetryAfter is when to ask again, since nobody is woken: it is too early for another token. 0 if the caller is woken.
+	RetryAfter time.Duration
 }
 
 func (*PendingError) Error() string { return "the token is being minted" }

@@ -13,11 +13,11 @@ func request(region string) providers.Request {
 	return providers.Request{Registry: v1alpha1.Registry{Name: "prod", ECR: &v1alpha1.ECR{Region: region}}}
 }
 
-func TestAnyDifferenceInTheRequestMissesTheMemory(t *testing.T) {
+func TestAnyDifferenceInWhatATokenIsMadeFromIsPartOfTheSource(t *testing.T) {
 	base := request("eu-west-1")
 	base.Identity.ServiceAccount = &providers.ServiceAccount{Namespace: "a", Name: "puller", UID: "1", Annotations: map[string]string{"role": "x"}}
 	secret := request("eu-west-1")
-	secret.Identity.Secret = &providers.Secret{Namespace: "a", Name: "keys", UID: "1", ResourceVersion: "7"}
+	secret.Identity.Secret = &providers.Secret{Namespace: "a", Name: "keys", DataHash: "7"}
 	cases := map[string]struct {
 		from   providers.Request
 		change func(*providers.Request)
@@ -25,7 +25,6 @@ func TestAnyDifferenceInTheRequestMissesTheMemory(t *testing.T) {
 		"region":      {base, func(r *providers.Request) { r.Registry.ECR = &v1alpha1.ECR{Region: "eu-west-2"} }},
 		"role":        {base, func(r *providers.Request) { r.Registry.ECR = &v1alpha1.ECR{Region: "eu-west-1", RoleARN: "arn"} }},
 		"external ID": {base, func(r *providers.Request) { r.Registry.ECR = &v1alpha1.ECR{Region: "eu-west-1", ExternalID: "id"} }},
-		"refresh":     {base, func(r *providers.Request) { r.RefreshRequestedAt = "now" }},
 		"no identity": {base, func(r *providers.Request) { r.Identity = providers.Identity{} }},
 		"ServiceAccount UID": {base, func(r *providers.Request) {
 			sa := *r.Identity.ServiceAccount
@@ -42,37 +41,58 @@ func TestAnyDifferenceInTheRequestMissesTheMemory(t *testing.T) {
 			sa.Annotations = map[string]string{"role": "y"}
 			r.Identity.ServiceAccount = &sa
 		}},
-		"Secret version": {secret, func(r *providers.Request) {
+		"Secret content": {secret, func(r *providers.Request) {
 			s := *r.Identity.Secret
-			s.ResourceVersion = "8"
+			s.DataHash = "8"
 			r.Identity.Secret = &s
 		}},
-		"Secret UID": {secret, func(r *providers.Request) {
+		"Secret namespace": {secret, func(r *providers.Request) {
 			s := *r.Identity.Secret
-			s.UID = "2"
+			s.Namespace = "b"
 			r.Identity.Secret = &s
 		}},
+		"trial": {base, func(r *providers.Request) { r.Registry.Verify = &v1alpha1.Verify{Repository: "a"} }},
 	}
 	for name, c := range cases {
 		changed := c.from
 		c.change(&changed)
-		if changed.Key() == c.from.Key() {
-			t.Errorf("%s: the change is not part of the key", name)
-		}
-		if name != "refresh" && changed.Source() == c.from.Source() {
+		if changed.Source() == c.from.Source() {
 			t.Errorf("%s: the change is not part of the source", name)
-		}
-		if name == "refresh" && changed.Source() != c.from.Source() {
-			t.Error("a refresh request changes what a token is made from")
 		}
 	}
 }
 
-func TestEntriesThatDifferInNameAloneShareAToken(t *testing.T) {
-	one, two := request("eu-west-1"), request("eu-west-1")
-	two.Registry.Name = "another"
-	if one.Key() != two.Key() || one.Source() != two.Source() {
-		t.Error("the same request of two credentials would cost two calls")
+func TestWhatChangesNoTokenIsNoPartOfTheSource(t *testing.T) {
+	base := request("eu-west-1")
+	for name, change := range map[string]func(*providers.Request){
+		"name":       func(r *providers.Request) { r.Registry.Name = "another" },
+		"refresh":    func(r *providers.Request) { r.Refresh = "now" },
+		"tenant":     func(r *providers.Request) { r.Tenant = "team" },
+		"urgency":    func(r *providers.Request) { r.Urgency = 7 },
+		"percentage": func(r *providers.Request) { r.Registry.RenewBeforePercentage = 30 },
+		"override":   func(r *providers.Request) { r.Registry.Override = &v1alpha1.Override{} },
+		"seal":       func(r *providers.Request) { *r = r.Sealed() },
+	} {
+		changed := base
+		if change(&changed); changed.Source() != base.Source() {
+			t.Errorf("%s: two calls for one token", name)
+		}
+	}
+}
+
+func TestTheHashOfDataTellsContentsApart(t *testing.T) {
+	seen := map[string]string{}
+	for name, data := range map[string]map[string][]byte{
+		"nothing": {}, "empty": {"a": {}}, "one": {"a": []byte("b")}, "two": {"a": []byte("b"), "c": []byte("d")},
+		"run together": {"a": []byte("b\"c\" 1\nd")}, "another key": {"b": []byte("b")}, "exchanged": {"a": []byte("d"), "c": []byte("b")},
+	} {
+		hash := providers.HashData(data)
+		if other, ok := seen[hash]; ok {
+			t.Errorf("%s and %s are the same", name, other)
+		}
+		if seen[hash] = name; hash != providers.HashData(data) {
+			t.Errorf("%s: not the same twice", name)
+		}
 	}
 }
 

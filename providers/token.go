@@ -19,6 +19,9 @@ type Token struct {
 	RenewableAt time.Time
 	// ID names the token to a Revoker. It is no secret. Empty if the token cannot be revoked.
 	ID string
+	// Copied says that somebody else keeps the logins and that they were only read: to read them again costs no call to a cloud, and brings
+	// the same until the source changes.
+	Copied bool
 	// Verified is how a trial of the token has ended; empty if none was asked for.
 	Verified metav1.ConditionStatus
 }

@@ -1,13 +1,5 @@
 package providers
 
-import "context"
-
-// Tryer is a Provider whose tokens can be tried at their registry, after they were handed out.
-type Tryer interface {
-	// Try shows the login to the registry that it is for. An error says nothing of the login.
-	Try(ctx context.Context, req Request, login Login, pull Pull) (Verdict, error)
-}
-
 // Pull names what a trial asks for: a manifest, as an image reference does.
 type Pull struct {
 	Host, Repository, Reference string

@@ -67,6 +67,8 @@ const (
 	ReasonNotRenewed = "NotRenewed"
 	// ReasonOverrideInvalid: the entry's override cannot be used, so that its provider's token stays in use.
 	ReasonOverrideInvalid = "OverrideInvalid"
+	// ReasonTokenRefused: the registry refuses the login, and only whoever keeps it can replace it.
+	ReasonTokenRefused = "TokenRefused"
 	// ReasonInternal: a fault of Regcred or of the API server.
 	ReasonInternal = "Internal"
 )

@@ -16,8 +16,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/regcred/regcred/controllers"
+	"github.com/regcred/regcred/controllers/revoke"
 	"github.com/regcred/regcred/controllers/view"
-	"github.com/regcred/regcred/providers/broker"
 )
 
 // version is set by the linker.
@@ -62,20 +62,18 @@ func run(ctx context.Context, o options) error {
 	if o.unlink {
 		return unlink(ctx, cfg, scope)
 	}
-	all, annotations, err := newProviders(o.providers, broker.NewMetrics(metrics.Registry, system), system)
+	revocations := revoke.New(system)
+	tokens, err := newBroker(ctx, o.providers, revocations.Retired)
 	if err != nil {
 		return err
 	}
-	scope.Annotations = annotations
+	scope.Annotations = tokens.AllAnnotations()
 	mgr, caches, err := newManager(cfg, o, scope)
 	if err != nil {
 		return err
 	}
-	tokens := broker.New(ctx, system, all)
-
-	metrics.Registry.MustRegister(tokens)
 	err = controllers.Setup(ctx, mgr, controllers.Options{
-		View: caches, Broker: tokens, Clock: system, Metrics: metrics.Registry, Version: version,
+		View: caches, Broker: tokens, Revocations: revocations, Clock: system, Metrics: metrics.Registry, Version: version,
 		Namespace: o.namespace, Excluded: excluded, AllowAmbientIdentity: o.allowAmbientIdentity,
 		DiagnosePulls: o.diagnosePulls,
 	})

@@ -1,11 +1,17 @@
 package main
 
 import (
+	"context"
 	"flag"
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/util/sets"
+	"github.com/go-logr/logr"
 	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/regcred/regcred/providers"
 	"github.com/regcred/regcred/providers/acr"
@@ -28,6 +34,7 @@ type providerOptions struct {
 	artifactoryAWSPlatforms string
 	pluginConfig            string
 	pluginBinDir            string
+	registryRealms          string
 }
 
 func (o *providerOptions) bind(f *flag.FlagSet) {
@@ -44,24 +51,26 @@ func (o *providerOptions) bind(f *flag.FlagSet) {
 	f.StringVar(&o.pluginConfig, "image-credential-provider-config", "",
 		"A CredentialProviderConfig, as of a kubelet, or a directory of them: the plugins that entries may name.")
 	f.StringVar(&o.pluginBinDir, "image-credential-provider-bin-dir", "", "The directory of the plugins' executables.")
+	f.StringVar(&o.registryRealms, "registry-realms", "",
+		"Token endpoints on another host than their registry's that may be shown logins for trials, such as registry.example.com=gitlab.example.com, separated by commas.")
 }
 
-// newProviders puts around every provider what all of them need. It returns the annotations of ServiceAccounts that they read, too.
-func newProviders(o providerOptions, metrics *broker.Metrics, c clock.PassiveClock) (map[string]providers.Provider, sets.Set[string], error) {
-	all, err := implementations(o, c)
+// newBroker returns a Broker over every provider, whose metrics are registered. retired is told of tokens that are no longer handed out.
+func newBroker(ctx context.Context, o providerOptions, retired func(id string)) (*broker.Broker, error) {
+	all, err := implementations(o, system)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	annotations := sets.New[string]()
-	for _, p := range all {
-		if reads, ok := p.(providers.Annotated); ok {
-			annotations.Insert(reads.Annotations()...)
-		}
+	realms, err := verify.ParseRealms(splitList(o.registryRealms))
+	if err != nil {
+		return nil, fmt.Errorf("--registry-realms: %w", err)
 	}
-	for name, p := range all {
-		all[name] = &verify.Verifier{Provider: metrics.Observe(name, p), Observe: metrics.ObserveTrials(name)}
-	}
-	return all, annotations, nil
+	b := broker.New(logr.NewContext(ctx, ctrl.Log.WithName("providers")), broker.Options{
+		Clock: system, Providers: all, Trials: verify.New(nil, realms), Retired: retired,
+		Metrics: broker.NewMetrics(metrics.Registry, slices.Collect(maps.Keys(all))...),
+	})
+	metrics.Registry.MustRegister(b)
+	return b, nil
 }
 
 // implementations is where names meet them.

@@ -201,7 +201,7 @@ type Remedy int
 const (
 	// Replaced: it is minted anew for all who hold it.
 	Replaced Remedy = iota
-	// Restored: it is not what was published; this Secret alone is written anew.
+	// Restored: it is not known as what was minted; this Secret alone is written anew.
 	Restored
 	// Repeated: the provider can only repeat it, so that somebody has to mend its source.
 	Repeated
@@ -223,17 +223,17 @@ func (e Evidence) Judge(h *Holding, verdict providers.Verdict, remedy Remedy) Fi
 			h.Secret, h.identity(), e.Image, verdict.Answer, verdict.Cure)
 	case providers.LoginRefused:
 		f.Cause = v1alpha1.CauseTokenRefused
-		f.Note = fmt.Sprintf("%s refuses the token in Secret %s (%s): %s", e.Image.Host, h.Secret, verdict.Answer, h.remedy(remedy))
+		f.Note = fmt.Sprintf("%s refuses the token in Secret %s (%s): %s", e.Image.Host, h.Secret, verdict.Answer, h.remedy(remedy, verdict.Cure))
 	}
 	return f
 }
 
-func (h *Holding) remedy(r Remedy) string {
+func (h *Holding) remedy(r Remedy, cure string) string {
 	switch r {
 	case Repeated:
-		return "no other can be had until " + h.identity() + " is mended; it is read again when it changes"
+		return cmp.Or(cure, "no other can be had until "+h.identity()+" is mended") + "; it is read again when it changes"
 	case Restored:
-		return "it is not the one that was published, so this Secret is written anew, and the kubelet tries again by itself"
+		return "this Secret is written anew, and the kubelet tries again by itself"
 	default:
 		return "it is replaced, and the kubelet tries again by itself"
 	}

@@ -148,7 +148,7 @@ func TestATrialCompletesTheFinding(t *testing.T) {
 			"the token in Secret a is fresh, but the controller's own identity may not pull " + i.String() + " (HTTP status 403, DENIED): allow it", false},
 		"refused": {&h, refused, Replaced, v1alpha1.CauseTokenRefused, "refuses the token in Secret a (HTTP status 401): it is replaced", false},
 		"refused, and changed": {&h, refused, Restored, v1alpha1.CauseTokenRefused,
-			"refuses the token in Secret a (HTTP status 401): it is not the one that was published, so this Secret is written anew", false},
+			"refuses the token in Secret a (HTTP status 401): this Secret is written anew", false},
 		"refused, and somebody's own": {&static, refused, Repeated, v1alpha1.CauseTokenRefused,
 			"refuses the token in Secret b (HTTP status 401): no other can be had until the identity in Secret robot is mended", false},
 	} {

@@ -8,9 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/lru"
 
-	"github.com/regcred/regcred/controllers/credential"
 	"github.com/regcred/regcred/controllers/diagnosis"
-	"github.com/regcred/regcred/providers/broker"
 )
 
 const (
@@ -34,9 +32,8 @@ type failing struct {
 	mu   sync.Mutex
 	pods *rate.Limiter
 	open map[diagnosis.FailedPull]*look
-	// closed says when a failure was looked into last, told when something was told last, and refreshed when a credential was.
+	// closed says when a failure was looked into last, and told when something was told last.
 	closed, told *lru.Cache
-	refreshed    map[credential.Key]time.Time
 }
 
 // look is a failure that is being looked into.
@@ -58,7 +55,7 @@ type teller struct {
 func newFailing() *failing {
 	return &failing{
 		pods: rate.NewLimiter(podsPerSecond, podBurst), open: map[diagnosis.FailedPull]*look{},
-		closed: lru.New(failingRemembered), told: lru.New(failingRemembered), refreshed: map[credential.Key]time.Time{},
+		closed: lru.New(failingRemembered), told: lru.New(failingRemembered),
 	}
 }
 
@@ -118,22 +115,6 @@ func (f *failing) tell(about any, cause string, now time.Time) bool {
 		return false
 	}
 	f.told.Add(key, now)
-	return true
-}
-
-// refresh says whether a credential may be refreshed for the sake of a pull that fails: once in a minute.
-func (f *failing) refresh(key credential.Key, now time.Time) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for other, at := range f.refreshed {
-		if now.Sub(at) >= broker.RefreshSpacing {
-			delete(f.refreshed, other)
-		}
-	}
-	if _, recently := f.refreshed[key]; recently {
-		return false
-	}
-	f.refreshed[key] = now
 	return true
 }
 

@@ -24,8 +24,13 @@ import (
 type Trials interface {
 	// Try says what a registry makes of a login, or returns a *providers.PendingError and calls wake once when it knows.
 	Try(req providers.Request, login providers.Login, pull providers.Pull, wake func()) (providers.Verdict, error)
-	// Refuse says that the token of the source of req that ends at expiresAt is refused, and whether another is minted because of that.
-	Refuse(req providers.Request, expiresAt time.Time) bool
+	// Refuse says that a registry refuses the login. It returns true if that is the token that was minted from the source of req, of which
+	// everybody is to have another; any other login concerns only the Secret that it is in.
+	Refuse(req providers.Request, login providers.Login) bool
+	// Mend is what only somebody else can do about a refused login; empty if it is replaced.
+	Mend(req providers.Request) string
+	// RefusedUntil is when the token was issued that a registry has refused; the zero time if none was.
+	RefusedUntil(req providers.Request) time.Time
 }
 
 // Published is what targets have brought into a namespace. target.Reconciler implements it.
@@ -36,6 +41,8 @@ type Published interface {
 	Request(ctx context.Context, c *credential.Credential, entry v1alpha1.Registry) (providers.Request, error)
 	// Login is what the Secret holds, under key, for the host that covers says yes to.
 	Login(ctx context.Context, p target.Publication, req providers.Request, key string, covers func(host string) bool) (providers.Login, error)
+	// Condemn has the token of an entry in one Secret replaced.
+	Condemn(p target.Publication, entry string)
 	// WakeAll brings back all targets of a credential.
 	WakeAll(ctx context.Context, c *credential.Credential)
 }

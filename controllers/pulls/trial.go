@@ -7,7 +7,7 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
 	"github.com/regcred/regcred/controllers/diagnosis"
-	"github.com/regcred/regcred/controllers/pullsecret"
+	"github.com/regcred/regcred/controllers/target"
 	"github.com/regcred/regcred/providers"
 )
 
@@ -32,16 +32,18 @@ func (r *Reconciler) tryOne(ctx context.Context, p diagnosis.FailedPull, e evide
 	if err != nil {
 		return e.undecided(h, err), next{}
 	}
-	if req.RefusedAt != "" && pullsecret.Stamp(req.RefusedAt) != record.Refusal {
+	if until := r.Trials.RefusedUntil(req); !until.IsZero() && !record.IssuedAt.After(until) {
 		// It was refused before, and the Secret waits for the next.
-		return e.Judge(h, providers.Verdict{Result: providers.LoginRefused, Answer: "as before; " + h.Why("a new one is being minted")}, diagnosis.Replaced), next{}
+		return e.Judge(h, providers.Verdict{Result: providers.LoginRefused, Answer: "as before; " + h.Why("a new one is being minted"), Cure: r.Trials.Mend(req)}, r.remedy(req)), next{}
 	}
 	login, err := r.Published.Login(ctx, published, req, cover.Key, e.Image.Under)
 	if err != nil {
 		return e.undecided(h, err), next{}
 	}
 	pull := providers.Pull{Host: e.Image.Host, Repository: e.Image.Repository, Reference: e.Image.Reference}
-	verdict, err := r.Trials.Try(req, login, pull, func() { r.Wake(p) })
+	tried := req
+	tried.Tenant = published.Target.Namespace // who causes the trials has them counted
+	verdict, err := r.Trials.Try(tried, login, pull, func() { r.Wake(p) })
 	if _, pending := errors.AsType[*providers.PendingError](err); pending {
 		return diagnosis.Finding{}, next{woken: true}
 	}
@@ -51,10 +53,30 @@ func (r *Reconciler) tryOne(ctx context.Context, p diagnosis.FailedPull, e evide
 	if err != nil {
 		return e.undecided(h, err), next{}
 	}
-	if verdict.Result == providers.LoginRefused && r.failing.refresh(published.Credential.Key, r.Clock.Now()) && r.Trials.Refuse(req, record.ExpiresAt) {
-		r.Published.WakeAll(ctx, published.Credential)
+	remedy := diagnosis.Replaced
+	if verdict.Result == providers.LoginRefused {
+		remedy = r.replace(ctx, published, cover.Entry.Name, req, login)
+		verdict.Cure = r.Trials.Mend(req)
 	}
-	return e.Judge(h, verdict, diagnosis.Replaced), next{}
+	return e.Judge(h, verdict, remedy), next{}
+}
+
+// replace has a refused token replaced: everywhere if it is the one that was minted, or else, as others may have written it, in this Secret.
+func (r *Reconciler) replace(ctx context.Context, p target.Publication, entry string, req providers.Request, login providers.Login) diagnosis.Remedy {
+	if !r.Trials.Refuse(req, login) {
+		r.Published.Condemn(p, entry)
+		return diagnosis.Restored
+	}
+	r.Published.WakeAll(ctx, p.Credential)
+	return r.remedy(req)
+}
+
+// remedy is what happens to a token that is refused wherever it is.
+func (r *Reconciler) remedy(req providers.Request) diagnosis.Remedy {
+	if r.Trials.Mend(req) != "" {
+		return diagnosis.Repeated
+	}
+	return diagnosis.Replaced
 }
 
 func (e evidence) undecided(h *diagnosis.Holding, err error) diagnosis.Finding {

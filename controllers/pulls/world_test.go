@@ -64,8 +64,9 @@ func (c *counters) Evicted(key credential.Key)                  { c.evictions[ke
 type published struct {
 	namespace   string
 	publication target.Publication
-	refusedAt   string
 	woken       int
+	// condemned are the targets of which one entry was.
+	condemned []credential.Target
 }
 
 func (p *published) In(_ context.Context, namespace string) ([]target.Publication, error) {
@@ -76,7 +77,7 @@ func (p *published) In(_ context.Context, namespace string) ([]target.Publicatio
 }
 
 func (p *published) Request(_ context.Context, _ *credential.Credential, entry v1alpha1.Registry) (providers.Request, error) {
-	return providers.Request{Registry: entry, RefusedAt: p.refusedAt}, nil
+	return providers.Request{Registry: entry}, nil
 }
 
 func (p *published) Login(_ context.Context, _ target.Publication, _ providers.Request, key string, covers func(string) bool) (providers.Login, error) {
@@ -84,6 +85,10 @@ func (p *published) Login(_ context.Context, _ target.Publication, _ providers.R
 		return providers.Login{}, fmt.Errorf("asked for the login of %s", key)
 	}
 	return providers.Login{Username: "AWS", Password: "the-token", Hosts: []string{key}}, nil
+}
+
+func (p *published) Condemn(of target.Publication, _ string) {
+	p.condemned = append(p.condemned, of.Target)
 }
 
 func (p *published) WakeAll(context.Context, *credential.Credential) { p.woken++ }
@@ -101,13 +106,18 @@ type registry struct {
 	verdict providers.Verdict
 	err     error
 	known   map[string]bool
-	// tried are the images for which logins were tried, and refusals when tokens were condemned.
-	tried    []string
-	refusals []time.Time
-	clock    *clocktesting.FakePassiveClock
+	// tried are the images for which logins were tried, and tenants in whose name.
+	tried, tenants []string
+	// planted is whether the logins in Secrets are not those that were minted.
+	planted bool
+	// refusedUntil is when the token was issued that was refused, and mend what only somebody else can do about it.
+	refusedUntil time.Time
+	mend         string
+	refusals     int
+	clock        *clocktesting.FakePassiveClock
 }
 
-func (g *registry) Try(_ providers.Request, login providers.Login, pull providers.Pull, wake func()) (providers.Verdict, error) {
+func (g *registry) Try(req providers.Request, login providers.Login, pull providers.Pull, wake func()) (providers.Verdict, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	image := pull.Host + "/" + pull.Repository + ":" + pull.Reference
@@ -116,17 +126,25 @@ func (g *registry) Try(_ providers.Request, login providers.Login, pull provider
 	}
 	if !g.known[image] {
 		g.known[image] = true
-		g.tried = append(g.tried, image)
+		g.tried, g.tenants = append(g.tried, image), append(g.tenants, req.Tenant)
 		go wake()
 		return providers.Verdict{}, &providers.PendingError{Since: g.clock.Now()}
 	}
 	return g.verdict, g.err
 }
 
-func (g *registry) Refuse(providers.Request, time.Time) bool {
-	g.refusals = append(g.refusals, g.clock.Now())
+func (g *registry) Refuse(providers.Request, providers.Login) bool {
+	if g.planted || !g.refusedUntil.IsZero() {
+		return false
+	}
+	g.refusals++
+	g.refusedUntil = g.clock.Now()
 	return true
 }
+
+func (g *registry) RefusedUntil(providers.Request) time.Time { return g.refusedUntil }
+
+func (g *registry) Mend(providers.Request) string { return g.mend }
 
 func (g *registry) verdicts(v providers.Verdict, err error) { g.verdict, g.err = v, err }
 
@@ -162,7 +180,7 @@ func (w *world) publish(ns string, change func(*v1alpha1.ClusterCredentialSpec))
 	w.must(err)
 	w.published = &published{namespace: ns, publication: target.Publication{
 		Credential: c, Target: c.Target(ns),
-		Records: map[string]pullsecret.Record{"prod": {Name: "prod", Hosts: []string{host("eu-west-1")}, ExpiresAt: w.time.Now().Add(life)}},
+		Records: map[string]pullsecret.Record{"prod": {Name: "prod", Hosts: []string{host("eu-west-1")}, IssuedAt: w.time.Now(), ExpiresAt: w.time.Now().Add(life)}},
 		Failure: func(string) *credential.Failure { return nil },
 	}}
 }

@@ -132,7 +132,7 @@ func parseEarlier(text string) (Contents, bool) {
 			return Contents{}, false
 		}
 		records[i] = Record{
-			Name: e.Name, Source: e.Source, Hosts: e.Hosts, ExpiresAt: e.ExpiresAt, Refresh: Stamp(e.Refresh), Refusal: Stamp(e.RefusedAt),
+			Name: e.Name, Source: e.Source, Hosts: e.Hosts, ExpiresAt: e.ExpiresAt, Refresh: Stamp(e.Refresh),
 			ID: e.ID, Verified: e.Verified, DueAt: e.RefreshAt,
 		}
 	}
@@ -174,7 +174,7 @@ func keys(keys []string) bool {
 
 func (r Record) valid() bool {
 	switch {
-	case !namePattern.MatchString(r.Name), !sourcePattern.MatchString(r.Source), !stampPattern.MatchString(r.Refresh), !stampPattern.MatchString(r.Refusal),
+	case !namePattern.MatchString(r.Name), !sourcePattern.MatchString(r.Source), !stampPattern.MatchString(r.Refresh),
 		len(r.ID) > maxID, !printable.MatchString(r.ID):
 		return false
 	case r.Verified != "" && r.Verified != metav1.ConditionTrue && r.Verified != metav1.ConditionUnknown:

@@ -27,7 +27,7 @@ func TestARecordIsReadAsItWasWritten(t *testing.T) {
 		IssuedAt: noon, RenewableAt: noon.Add(time.Hour), ExpiresAt: noon.Add(12 * time.Hour), ID: "t-1", Verified: metav1.ConditionTrue,
 	}
 	record := NewRecord("prod", "0a1b", token)
-	record.Refresh, record.Refusal = Stamp("now"), Stamp(strings.Repeat("x", 1000))
+	record.Refresh = Stamp(strings.Repeat("x", 1000))
 	text, err := document{Entries: []Record{record}, Labels: []string{"example.com/app"}}.encode()
 	if err != nil {
 		t.Fatal(err)

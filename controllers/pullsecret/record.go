@@ -27,9 +27,8 @@ type Record struct {
 	IssuedAt    time.Time `json:"issuedAt"`
 	RenewableAt time.Time `json:"renewableAt,omitzero"`
 	ExpiresAt   time.Time `json:"expiresAt"`
-	// Refresh and Refusal are the Stamps of the refresh request and of the refusal that the token answers.
+	// Refresh is the Stamp of the refresh request that the token answers.
 	Refresh string `json:"refresh,omitempty"`
-	Refusal string `json:"refusal,omitempty"`
 	// ID is the token's, if it can be revoked once no target holds it any more.
 	ID       string                 `json:"id,omitempty"`
 	Verified metav1.ConditionStatus `json:"verified,omitempty"`

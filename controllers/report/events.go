@@ -83,12 +83,11 @@ func (b *book) tellWrite(t credential.Target, out target.Outcome, before standin
 func (b *book) tellTokens(out target.Outcome, tell bool) {
 	for _, e := range out.Entries {
 		last, known := b.latest[e.Name]
-		this := mintage{source: e.Record.Source, refresh: e.Record.Refresh, refusal: e.Record.Refusal}
-		if !e.Fresh || known && last.answers(this) && !e.Record.ExpiresAt.After(last.expiresAt) {
+		this := mintage{source: e.Record.Source, issuedAt: e.Record.IssuedAt}
+		if !e.Fresh || known && last.source == this.source && !this.issuedAt.After(last.issuedAt) {
 			continue
 		}
 		first := !known
-		this.expiresAt = e.Record.ExpiresAt
 		b.latest[e.Name] = this
 		if !tell {
 			continue

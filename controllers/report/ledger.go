@@ -50,15 +50,10 @@ type book struct {
 	writtenAs string
 }
 
-// mintage tells the tokens of an entry apart: two that are made within a second may expire at one time.
+// mintage tells the tokens of an entry apart.
 type mintage struct {
-	source, refresh, refusal string
-	expiresAt                time.Time
-}
-
-// answers says whether both were made for the same reason.
-func (t mintage) answers(other mintage) bool {
-	return t.source == other.source && t.refresh == other.refresh && t.refusal == other.refusal
+	source   string
+	issuedAt time.Time
 }
 
 // standing is how one target stands.

@@ -42,7 +42,7 @@ func (r *Reconciler) complete(ctx context.Context, o observed, entries []*Entry)
 			continue
 		}
 		if e.req != nil && e.Record.Source == e.req.Source() {
-			if token, ok := r.Tokens.Held(*e.req); ok && !token.ExpiresAt.Before(e.Record.ExpiresAt) {
+			if token, ok := r.Tokens.Held(*e.req); ok && !token.IssuedAt.Before(e.Record.IssuedAt) {
 				refresh := e.Record.Refresh
 				e.take(token)
 				e.Record.Refresh = refresh

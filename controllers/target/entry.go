@@ -32,8 +32,9 @@ type Entry struct {
 	due func(pullsecret.Record) time.Time
 	// auths is its part of the Secret, when known.
 	auths pullsecret.Auths
-	// pendingSince is when the call began that it waits for.
+	// pendingSince is since when it waits for a token, and againIn when to ask for it again if nobody says when; 0 if somebody does.
 	pendingSince time.Time
+	againIn      time.Duration
 	// recheckIn is when an identity that is not watched must be looked at again.
 	recheckIn time.Duration
 }
@@ -46,7 +47,7 @@ func newEntry(c *credential.Credential, t credential.Target, spec v1alpha1.Regis
 func (e *Entry) take(token providers.Token) {
 	e.auths = pullsecret.AuthsOf(token)
 	record := pullsecret.NewRecord(e.Name, e.req.Source(), token)
-	record.Refresh, record.Refusal = pullsecret.Stamp(e.req.RefreshRequestedAt), pullsecret.Stamp(e.req.RefusedAt)
+	record.Refresh = e.req.Refresh
 	e.set(record)
 }
 
@@ -66,14 +67,14 @@ func (e *Entry) hold(o observed) {
 
 func (e *Entry) fail(err error) {
 	if pending, ok := errors.AsType[*providers.PendingError](err); ok {
-		e.pendingSince = pending.Since
+		e.pendingSince, e.againIn = pending.Since, pending.RetryAfter
 		return
 	}
 	e.Failure = credential.FailureOf(err)
 }
 
 // Pending says whether a call is under way for it.
-func (e *Entry) Pending() bool { return !e.pendingSince.IsZero() }
+func (e *Entry) Pending() bool { return !e.pendingSince.IsZero() && e.againIn == 0 }
 
 // withdraw undoes what was taken into the entries and not written.
 func withdraw(o observed, entries []*Entry) {
@@ -132,6 +133,8 @@ func (e *Entry) next(now time.Time) time.Duration {
 	switch {
 	case e.Failure != nil:
 		return e.Failure.RetryAfter
+	case e.againIn > 0:
+		return e.againIn
 	case e.Pending():
 		if grace := pendingGrace - now.Sub(e.pendingSince); grace > 0 {
 			return grace

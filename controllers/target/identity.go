@@ -3,7 +3,7 @@ package target
 import (
 	"context"
 	"maps"
-	"strings"
+	"slices"
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -14,6 +14,7 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/pullsecret"
 	"github.com/regcred/regcred/controllers/view"
 	"github.com/regcred/regcred/providers"
 )
@@ -23,6 +24,8 @@ const (
 	unwatchedSecret = 5 * time.Minute
 	// missingSecret is how long such a Secret may be there before it is noticed.
 	missingSecret = 30 * time.Second
+	// contentsFor is how long what stands for the content of a version is remembered.
+	contentsFor = 7 * 24 * time.Hour
 )
 
 // identityVersion is the version of an unlabelled Secret when it was last looked at.
@@ -41,10 +44,7 @@ func (v identityVersion) validFor() time.Duration {
 
 // request resolves the identity of an entry: what it is, for the hash, and how to use it, for the provider.
 func (r *Reconciler) request(ctx context.Context, c *credential.Credential, entry v1alpha1.Registry) (providers.Request, error) {
-	req := providers.Request{
-		Registry:           entry,
-		RefreshRequestedAt: c.Object.GetAnnotations()[v1alpha1.AnnotationRefreshRequestedAt],
-	}
+	req := providers.Request{Registry: entry, Tenant: c.Namespace, Refresh: pullsecret.Stamp(c.Object.GetAnnotations()[v1alpha1.AnnotationRefreshRequestedAt])}
 	namespace := r.identityNamespace(c)
 	var err error
 	switch ref := entry.Identity; {
@@ -52,14 +52,11 @@ func (r *Reconciler) request(ctx context.Context, c *credential.Credential, entr
 		return req, &providers.Error{Reason: v1alpha1.ReasonAmbientIdentityNotAllowed, Terminal: true, Err: errAmbient}
 	case ref == nil:
 	case ref.ServiceAccountRef != nil:
-		req.Identity.ServiceAccount, err = r.serviceAccount(ctx, client.ObjectKey{Namespace: namespace, Name: ref.ServiceAccountRef.Name})
+		req.Identity.ServiceAccount, err = r.serviceAccount(ctx, client.ObjectKey{Namespace: namespace, Name: ref.ServiceAccountRef.Name}, r.Tokens.Annotations(&entry))
 	case ref.SecretRef != nil:
 		req.Identity.Secret, err = r.identitySecret(ctx, client.ObjectKey{Namespace: namespace, Name: ref.SecretRef.Name})
 	}
-	if err == nil {
-		req.RefusedAt = r.Tokens.RefusedAt(req)
-	}
-	return req, err
+	return req.Sealed(), err
 }
 
 // identityNamespace is where identities are. References are names, never namespaces: a RegistryCredential reads its own namespace, a
@@ -74,15 +71,14 @@ func (r *Reconciler) identityNamespace(c *credential.Credential) string {
 var errAmbient = providers.Errorf("", "the entry names no identity, and this controller does not lend its own to a RegistryCredential: "+
 	"set identity, use a ClusterRegistryCredential, or ask the administrator for --allow-ambient-identity")
 
-func (r *Reconciler) serviceAccount(ctx context.Context, key client.ObjectKey) (*providers.ServiceAccount, error) {
+// serviceAccount is an identity with those annotations that its provider reads: any other may change as it likes.
+func (r *Reconciler) serviceAccount(ctx context.Context, key client.ObjectKey, read []string) (*providers.ServiceAccount, error) {
 	sa := &corev1.ServiceAccount{}
 	if err := r.Cache.Get(ctx, key, sa); err != nil {
 		return nil, notFound(err, "ServiceAccount", key)
 	}
 	annotations := maps.Clone(sa.Annotations)
-	maps.DeleteFunc(annotations, func(name, _ string) bool {
-		return strings.HasPrefix(name, v1alpha1.AnnotationLinkPrefix) || name == corev1.LastAppliedConfigAnnotation
-	})
+	maps.DeleteFunc(annotations, func(name, _ string) bool { return !slices.Contains(read, name) })
 	return &providers.ServiceAccount{
 		Namespace: key.Namespace, Name: key.Name, UID: sa.UID, Annotations: annotations,
 		RequestToken: func(ctx context.Context, audience string, lifetime time.Duration) (string, error) {
@@ -126,26 +122,43 @@ func (r *Reconciler) identitySecret(ctx context.Context, key client.ObjectKey) (
 	return &version, nil
 }
 
-// secretVersion costs no request for a Secret with the watch label, and one in five minutes for any other.
+// secretVersion costs no request for a Secret with the watch label whose content is known, and one in five minutes for any other.
 func (r *Reconciler) secretVersion(ctx context.Context, key client.ObjectKey) (providers.Secret, error) {
 	m := view.SecretMetadata()
 	err := r.Cache.Get(ctx, key, m)
 	if !apierrors.IsNotFound(err) {
 		r.identities.Delete(key)
-		return versionOf(m), err
+		if err != nil {
+			return providers.Secret{}, err
+		}
+		if hash, ok := r.contents.Get(contentOf(m)); ok {
+			return providers.Secret{Namespace: key.Namespace, Name: key.Name, DataHash: hash}, nil
+		}
+		return r.readIdentity(ctx, key)
 	}
 	last, ok := r.identities.Get(key)
 	if ok && r.Clock.Since(last.at) < last.validFor() {
 		return last.version, last.err
 	}
-	m = view.SecretMetadata()
-	err = r.Live.Get(ctx, key, m)
-	r.identities.Put(key, identityVersion{at: r.Clock.Now(), version: versionOf(m), err: err})
-	return versionOf(m), err
+	version, err := r.readIdentity(ctx, key)
+	r.identities.Put(key, identityVersion{at: r.Clock.Now(), version: version, err: err})
+	return version, err
 }
 
-func versionOf(m *metav1.PartialObjectMetadata) providers.Secret {
-	return providers.Secret{Namespace: m.Namespace, Name: m.Name, UID: m.UID, ResourceVersion: m.ResourceVersion}
+// readIdentity reads a Secret for what stands for its content. Its metadata may change as they like.
+func (r *Reconciler) readIdentity(ctx context.Context, key client.ObjectKey) (providers.Secret, error) {
+	secret := &corev1.Secret{}
+	if err := r.Live.Get(ctx, key, secret); err != nil {
+		return providers.Secret{}, err
+	}
+	hash := providers.HashData(secret.Data)
+	r.contents.Put(contentOf(secret), hash)
+	return providers.Secret{Namespace: key.Namespace, Name: key.Name, DataHash: hash}, nil
+}
+
+// contentOf names one version of a Secret's content.
+func contentOf(secret client.Object) string {
+	return string(secret.GetUID()) + "/" + secret.GetResourceVersion()
 }
 
 // recheckIn is when an identity that is not watched must be looked at again; 0 for never.

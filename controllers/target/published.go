@@ -3,6 +3,7 @@ package target
 import (
 	"context"
 	"slices"
+	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -72,7 +73,7 @@ func (r *Reconciler) Request(ctx context.Context, c *credential.Credential, entr
 func (r *Reconciler) Login(ctx context.Context, p Publication, req providers.Request, key string, covers func(host string) bool) (providers.Login, error) {
 	record := p.Records[req.Registry.Name]
 	token, ok := r.Tokens.Held(req)
-	if ok && record.Source == req.Source() && token.ExpiresAt.Equal(record.ExpiresAt) {
+	if ok && record.Source == req.Source() && token.IssuedAt.Equal(record.IssuedAt) {
 		for _, l := range token.Logins {
 			if slices.ContainsFunc(l.Hosts, covers) {
 				return l, nil
@@ -100,4 +101,31 @@ func (r *Reconciler) WakeAll(ctx context.Context, c *credential.Credential) {
 	for _, t := range view.Targets(ctx, r.Cache, c.Object) {
 		r.Wake(t, 0)
 	}
+}
+
+const (
+	// condemnedFor and condemnedAtOnce bound the refused tokens of single Secrets that are remembered: by then each has another, or failed.
+	condemnedFor    = time.Hour
+	condemnedAtOnce = 4096
+)
+
+// condemned is the part of one entry in one Secret.
+type condemned struct {
+	target credential.Target
+	entry  string
+}
+
+// Condemn has the token of an entry in one Secret replaced, as a registry has refused it: by the one in memory, or else by a new one.
+func (r *Reconciler) Condemn(p Publication, entry string) {
+	r.condemned.Put(condemned{p.Target, entry}, p.Records[entry].IssuedAt)
+	r.Wake(p.Target, 0)
+}
+
+// refusedUntil is when the token was issued that a registry has refused, to everybody or in this Secret.
+func (r *Reconciler) refusedUntil(t credential.Target, req providers.Request) time.Time {
+	of := r.Tokens.RefusedUntil(req)
+	if here, ok := r.condemned.Get(condemned{t, req.Registry.Name}); ok && here.After(of) {
+		return here
+	}
+	return of
 }

@@ -12,12 +12,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
-	"github.com/regcred/regcred/internal/expiring"
-
+	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
 	"github.com/regcred/regcred/controllers/link"
 	"github.com/regcred/regcred/controllers/pullsecret"
 	"github.com/regcred/regcred/controllers/view"
+	"github.com/regcred/regcred/internal/expiring"
 	"github.com/regcred/regcred/providers"
 )
 
@@ -29,14 +29,17 @@ const (
 
 // Tokens is where tokens come from.
 type Tokens interface {
-	// Token returns a live token that expires later than newerThan, or a *providers.PendingError and calls wake once when there is news.
+	// Token returns a live token that was minted later than newerThan and after the refresh request of req, or a *providers.PendingError,
+	// and calls wake once when there is news.
 	Token(req providers.Request, newerThan time.Time, wake func()) (providers.Token, error)
-	// Held returns the best live token from the source of req that is in memory.
+	// Held returns the live token from the source of req that is in memory.
 	Held(req providers.Request) (providers.Token, bool)
-	// RefusedAt is when a registry refused the token of the source of req; "" if that concerns nobody.
-	RefusedAt(req providers.Request) string
-	// Revoke ends a token that it has minted and no longer hands out, and calls done once.
-	Revoke(id string, done func(error))
+	// RefusedUntil is when the token was issued that a registry has refused; the zero time if none was.
+	RefusedUntil(req providers.Request) time.Time
+	// Keep says which sources a credential names from now on.
+	Keep(owner string, sources []string)
+	// Annotations are the keys of a ServiceAccount's annotations that a token of the entry may depend on.
+	Annotations(entry *v1alpha1.Registry) []string
 }
 
 // Config is what a Reconciler works with.
@@ -73,9 +76,12 @@ type Reconciler struct {
 	identities *expiring.Map[client.ObjectKey, identityVersion]
 	// written are the resource versions of our own last writes, until the cache shows them.
 	written *expiring.Map[credential.Target, string]
+	// contents are hashes of identities' data, by UID and resource version.
+	contents *expiring.Map[string, string]
+	// condemned are the tokens that a registry has refused in one Secret.
+	condemned *expiring.Map[condemned, time.Time]
 	// selected are the credentials of namespaces, as they were lately.
-	selected   *expiring.Map[string, []*credential.Credential]
-	superseded superseded
+	selected *expiring.Map[string, []*credential.Credential]
 	// inspected are the Secrets of suspended credentials that are not in the cache, as they were found.
 	inspected *expiring.Map[credential.Target, inspection]
 }
@@ -98,6 +104,8 @@ func New(c Config) *Reconciler {
 		identities: expiring.New[client.ObjectKey, identityVersion](c.Clock, unwatchedSecret, identitiesAtOnce),
 		written:    expiring.New[credential.Target, string](c.Clock, expectFor, writtenAtOnce),
 		inspected:  expiring.New[credential.Target, inspection](c.Clock, inspectedFor, writtenAtOnce),
+		contents:   expiring.New[string, string](c.Clock, contentsFor, identitiesAtOnce),
+		condemned:  expiring.New[condemned, time.Time](c.Clock, condemnedFor, condemnedAtOnce),
 		selected:   expiring.New[string, []*credential.Credential](c.Clock, time.Second, namespacesAtOnce),
 	}
 }
@@ -107,6 +115,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, t credential.Target) (reconc
 	c, err := credential.Get(ctx, r.Cache, t.Credential)
 	if err != nil {
 		return reconcile.Result{}, err
+	}
+	if c == nil {
+		r.Tokens.Keep(t.Credential.String(), nil)
 	}
 	ns, err := view.Namespace(ctx, r.Cache, t.Namespace)
 	switch {
@@ -124,10 +135,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, t credential.Target) (reconc
 		r.giveUp(c, t)
 		return reconcile.Result{}, credential.IgnoreGone(r.release(ctx, t, c))
 	}
-	revoke, err := r.revoke(ctx, t)
-	if err != nil {
-		return reconcile.Result{}, err
-	}
 	out, err := r.serve(ctx, t, c)
 	switch {
 	case credential.IsGone(err):
@@ -140,11 +147,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, t credential.Target) (reconc
 	}
 	r.Outcomes.Report(c, t, out)
 	logOutcome(ctx, out)
-	result := out.result(r.Clock.Now())
-	if revoke > 0 {
-		result.RequeueAfter = sooner(result.RequeueAfter, revoke)
-	}
-	return result, nil
+	return out.result(r.Clock.Now()), nil
 }
 
 // serve is the straight line: link, observe, decide, obtain, write, report.
@@ -211,12 +214,9 @@ func (r *Reconciler) keep(ctx context.Context, t credential.Target, c *credentia
 		return out, nil
 	}
 	changed, rejection, err := r.write(ctx, t, c, o, out.Entries)
-	switch {
-	case err != nil || rejection != nil:
+	if err != nil || rejection != nil {
 		withdraw(o, out.Entries)
 		out.Failure = rejection
-	default:
-		r.supersede(o, out.Entries)
 	}
 	switch {
 	case changed && why != "":
@@ -231,6 +231,7 @@ func (r *Reconciler) keep(ctx context.Context, t credential.Target, c *credentia
 func (r *Reconciler) obtain(ctx context.Context, t credential.Target, c *credential.Credential, o observed) []*Entry {
 	now := r.Clock.Now()
 	entries := make([]*Entry, len(c.Spec.Registries))
+	sources := make([]string, len(entries))
 	for i, spec := range c.Spec.Registries {
 		e := newEntry(c, t, spec)
 		entries[i] = e
@@ -238,34 +239,42 @@ func (r *Reconciler) obtain(ctx context.Context, t credential.Target, c *credent
 		req, err := r.request(ctx, c, spec)
 		e.recheckIn = r.recheckIn(c, spec)
 		if err != nil {
+			// What it was made from is still what it will be made from, as far as is known.
+			sources[i] = e.Record.Source
 			e.fail(err)
 			continue
 		}
-		e.req = &req
+		e.req, sources[i] = &req, req.Source()
 		if e.Record.Earlier() {
 			// It counts as made from what the source is now, until it is due.
 			e.Record.Source = req.Source()
 		}
-		if e.Cause = staleEntry(e, req, now); e.Cause != "" {
+		if e.Cause = staleEntry(e, wanted{req, r.refusedUntil(t, req), now}); e.Cause != "" {
 			r.refresh(t, e, now)
 		}
 	}
+	r.Tokens.Keep(t.Credential.String(), sources)
 	refuseDuplicateHosts(entries)
 	return entries
 }
 
-// refresh asks for a token of a stale entry. A token that lives, but is due itself, only stands in for the next.
+// refresh asks for a token of a stale entry. A token in memory will do, unless it is due itself: then it only stands in for the next. What a
+// record says of the time of its token counts only where nothing is in memory.
 func (r *Reconciler) refresh(t credential.Target, e *Entry, now time.Time) {
+	req := *e.req
+	req.Urgency = priority(e.Record.ExpiresAt, now)
+	if e.Known && e.Record.Refresh == req.Refresh {
+		req.Refresh = ""
+	}
 	var newerThan time.Time
-	if e.Cause == CauseDue {
-		newerThan = e.Record.ExpiresAt
+	held, ok := r.Tokens.Held(req)
+	switch {
+	case ok && !now.Before(e.due(pullsecret.NewRecord(e.Name, "", held))):
+		newerThan = held.IssuedAt
+	case !ok && (e.Cause == CauseRefused || e.Cause == CauseDue):
+		newerThan = e.Record.IssuedAt
 	}
-	urgency := priority(e.Record.ExpiresAt, now)
-	wake := func() { r.Wake(t, urgency) }
-	token, err := r.Tokens.Token(*e.req, newerThan, wake)
-	if err == nil && !now.Before(e.due(pullsecret.NewRecord(e.Name, "", token))) {
-		token, err = r.Tokens.Token(*e.req, token.ExpiresAt, wake)
-	}
+	token, err := r.Tokens.Token(req, newerThan, func() { r.Wake(t, req.Urgency) })
 	if err != nil {
 		e.fail(err)
 		r.standIn(e)
@@ -273,13 +282,14 @@ func (r *Reconciler) refresh(t credential.Target, e *Entry, now time.Time) {
 	}
 	e.take(token)
 	e.Fresh = true
+	r.condemned.Delete(condemned{t, e.Name})
 }
 
-// standIn publishes what is in memory, if it is better than what the Secret holds, when the token that was asked for is not to be
+// standIn publishes what is in memory, if it is newer than what the Secret holds, when the token that was asked for is not to be
 // had: a Secret that was deleted or edited does not wait for a refresh request that fails. The request stays open.
 func (r *Reconciler) standIn(e *Entry) {
 	token, ok := r.Tokens.Held(*e.req)
-	if !ok || e.Known && !token.ExpiresAt.After(e.Record.ExpiresAt) {
+	if !ok || e.Known && !token.IssuedAt.After(e.Record.IssuedAt) {
 		return
 	}
 	answered := e.Record.Refresh

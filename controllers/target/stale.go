@@ -69,19 +69,23 @@ var secretChecks = []struct {
 // entryChecks are the reasons to ask for a new token of an entry. The first that applies is given.
 var entryChecks = []struct {
 	cause   Cause
-	applies func(e *Entry, req providers.Request, now time.Time) bool
+	applies func(e *Entry, w wanted) bool
 }{
-	{CauseNew, func(e *Entry, _ providers.Request, _ time.Time) bool { return !e.Known }},
-	{CauseSourceChanged, func(e *Entry, req providers.Request, _ time.Time) bool {
-		return e.Record.Source != req.Source()
+	{CauseNew, func(e *Entry, _ wanted) bool { return !e.Known }},
+	{CauseSourceChanged, func(e *Entry, w wanted) bool { return e.Record.Source != w.req.Source() }},
+	{CauseRefreshRequested, func(e *Entry, w wanted) bool { return w.req.Refresh != "" && e.Record.Refresh != w.req.Refresh }},
+	{CauseRefused, func(e *Entry, w wanted) bool {
+		return !w.refusedUntil.IsZero() && !e.Record.IssuedAt.After(w.refusedUntil)
 	}},
-	{CauseRefreshRequested, func(e *Entry, req providers.Request, _ time.Time) bool {
-		return req.RefreshRequestedAt != "" && e.Record.Refresh != pullsecret.Stamp(req.RefreshRequestedAt)
-	}},
-	{CauseRefused, func(e *Entry, req providers.Request, _ time.Time) bool {
-		return req.RefusedAt != "" && e.Record.Refusal != pullsecret.Stamp(req.RefusedAt)
-	}},
-	{CauseDue, func(e *Entry, _ providers.Request, now time.Time) bool { return !now.Before(e.DueAt) }},
+	{CauseDue, func(e *Entry, w wanted) bool { return !w.now.Before(e.DueAt) }},
+}
+
+// wanted is what a record is held against.
+type wanted struct {
+	req providers.Request
+	// refusedUntil is when the token was issued that was refused; the zero time if none was.
+	refusedUntil time.Time
+	now          time.Time
 }
 
 func staleSecret(c *credential.Credential, o observed) Cause {
@@ -93,9 +97,9 @@ func staleSecret(c *credential.Credential, o observed) Cause {
 	return ""
 }
 
-func staleEntry(e *Entry, req providers.Request, now time.Time) Cause {
+func staleEntry(e *Entry, w wanted) Cause {
 	for _, check := range entryChecks {
-		if check.applies(e, req, now) {
+		if check.applies(e, w) {
 			return check.cause
 		}
 	}

@@ -16,10 +16,10 @@ import (
 
 func TestStaleEntry(t *testing.T) {
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
-	req := providers.Request{Registry: v1alpha1.Registry{Name: "prod", ECR: &v1alpha1.ECR{Region: "eu-west-1"}}, RefreshRequestedAt: "r1"}
+	req := providers.Request{Registry: v1alpha1.Registry{Name: "prod", ECR: &v1alpha1.ECR{Region: "eu-west-1"}}, Refresh: "r1"}
 	with := func(change func(*Entry)) *Entry {
 		e := &Entry{Name: "prod", Known: true, DueAt: now.Add(time.Second), Record: pullsecret.Record{
-			Name: "prod", Source: req.Source(), Refresh: pullsecret.Stamp("r1"), ExpiresAt: now.Add(time.Hour)}}
+			Name: "prod", Source: req.Source(), Refresh: "r1", IssuedAt: now.Add(-time.Hour), ExpiresAt: now.Add(time.Hour)}}
 		change(e)
 		return e
 	}
@@ -35,8 +35,13 @@ func TestStaleEntry(t *testing.T) {
 		"due for long":      {with(func(e *Entry) { e.DueAt = now.Add(-time.Hour) }), CauseDue},
 		"source before due": {with(func(e *Entry) { e.Record.Source, e.DueAt = "x", now }), CauseSourceChanged},
 	} {
-		if got := staleEntry(c.entry, req, now); got != c.want {
+		if got := staleEntry(c.entry, wanted{req: req, now: now}); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+	for refused, want := range map[time.Duration]Cause{-2 * time.Hour: "", -time.Hour: CauseRefused, -time.Minute: CauseRefused} {
+		if got := staleEntry(with(func(*Entry) {}), wanted{req, now.Add(refused), now}); got != want {
+			t.Errorf("refused until %s: %q, want %q", refused, got, want)
 		}
 	}
 }

@@ -42,6 +42,13 @@ func (v *Caches) Prepare(ctx context.Context) error {
 	return v.IndexField(ctx, &corev1.ServiceAccount{}, IndexCredential, indexServiceAccount)
 }
 
+// HoldsToken says whether a Secret holds the token of this ID.
+func HoldsToken(ctx context.Context, cache client.Reader, id string) (bool, error) {
+	holders := MetadataList(KindSecret)
+	err := cache.List(ctx, holders, client.MatchingFields{IndexTokenID: id}, client.UnsafeDisableDeepCopy, client.Limit(1))
+	return len(holders.Items) > 0, err
+}
+
 func indexSecret(o client.Object) []string {
 	if t, ok := credential.TargetOf(o); ok {
 		return []string{t.Credential.Ref()}

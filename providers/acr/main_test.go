@@ -86,7 +86,7 @@ func serviceAccount(annotations map[string]string, issuer string, audiences *[]s
 
 func secret(data map[string]string) providers.Identity {
 	return providers.Identity{Secret: &providers.Secret{
-		Namespace: "team-a", Name: "principal", UID: "1", ResourceVersion: "1",
+		Namespace: "team-a", Name: "principal", DataHash: "1",
 		Data: func(context.Context) (map[string][]byte, error) {
 			raw := map[string][]byte{}
 			for k, v := range data {

@@ -80,7 +80,7 @@ func serviceAccount(t *testing.T, audiences *[]string) providers.Identity {
 
 func secret(token *string) providers.Identity {
 	return providers.Identity{Secret: &providers.Secret{
-		Namespace: "team-a", Name: "jfrog", UID: "1", ResourceVersion: "1",
+		Namespace: "team-a", Name: "jfrog", DataHash: "1",
 		Data: func(context.Context) (map[string][]byte, error) {
 			if token == nil {
 				return nil, nil

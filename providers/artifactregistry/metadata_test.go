@@ -37,8 +37,10 @@ func brokered(t *testing.T, b *broker.Broker, req providers.Request, newerThan t
 func TestTheMetadataServersTokenIsRefreshedWhenThereIsANewOne(t *testing.T) {
 	now := clocktesting.NewFakePassiveClock(time.Date(2026, time.November, 1, 12, 0, 0, 0, time.UTC))
 	google := startGoogleAt(t, now.Now)
-	tokens := broker.New(t.Context(), now, map[string]providers.Provider{artifactregistry.Name: newProvider(t, now, google.Transport())})
+	tokens := broker.New(t.Context(), broker.Options{Clock: now,
+		Providers: map[string]providers.Provider{artifactregistry.Name: newProvider(t, now, google.Transport())}})
 	req := request(v1alpha1.ArtifactRegistry{}, providers.Identity{})
+	tokens.Keep("a", []string{req.Source()})
 
 	first, err := brokered(t, tokens, req, time.Time{})
 	if err != nil {
@@ -53,13 +55,13 @@ func TestTheMetadataServersTokenIsRefreshedWhenThereIsANewOne(t *testing.T) {
 	}
 	// What would happen at half of its life, and why it must not: this is what a loop would be made of.
 	now.SetTime(begin.Add(30 * time.Minute))
-	if _, err := brokered(t, tokens, req, first.ExpiresAt); reason(err) != v1alpha1.ReasonNotRenewed {
+	if _, err := brokered(t, tokens, req, first.IssuedAt); reason(err) != v1alpha1.ReasonNotRenewed {
 		t.Errorf("at half of its life another token was to be had: %v", err)
 	}
 
 	google.ResetCalls()
 	now.SetTime(first.RefreshAt())
-	second, err := brokered(t, tokens, req, first.ExpiresAt)
+	second, err := brokered(t, tokens, req, first.IssuedAt)
 	if err != nil {
 		t.Fatalf("when the token was due, no other was to be had: %v", err)
 	}

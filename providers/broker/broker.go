@@ -1,220 +1,227 @@
-// Package broker stands between the providers and those who need tokens: it makes at most one call per distinct request, whoever asks, and
-// remembers what it got.
+// Package broker stands between the providers and those who need tokens: it makes at most one call for a source at a time, whoever asks
+// and however often, and remembers what it got.
 package broker
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/clock"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/internal/expiring"
 	"github.com/regcred/regcred/providers"
 )
 
 const (
-	// callTimeout bounds one provider call with all its round trips.
-	callTimeout = 30 * time.Second
-	minBackoff  = time.Second
-	maxBackoff  = 2 * time.Minute
-	// maxRetryAfter bounds how long a cloud can silence us by a Retry-After header.
-	maxRetryAfter = 15 * time.Minute
-	// terminalRetry is how often an error that only the spec can mend is tried again all the same: never say never.
-	terminalRetry = time.Hour
-	// idle is how long a slot without a live token is remembered after the last request for it.
+	// DefaultBytes is what tokens in memory take together. It is enough for thousands of them; what is beyond costs a call when a Secret has
+	// to be repaired.
+	DefaultBytes = 8 << 20
+	// idle is how long what nobody names and nobody asks for is remembered.
 	idle = 10 * time.Minute
+	// waitersHeld bounds those who wait for one call.
+	waitersHeld = 1 << 16
+	// waiterCrowded is how long one that finds no room there waits.
+	waiterCrowded = 10 * time.Second
 )
 
-// Broker holds live tokens in memory and mints new ones, one call at a time for each distinct request, whoever asks and however
-// often. It never blocks its callers, so a hung cloud delays only those who wait for that cloud.
+// Options are what a Broker works with.
+type Options struct {
+	Clock clock.PassiveClock
+	// Providers are by the name of their union member.
+	Providers map[string]providers.Provider
+	// Trials tries tokens at their registry; nil if none are tried.
+	Trials Trials
+	// Metrics counts calls and trials; nil for none.
+	Metrics *Metrics
+	// Bytes bounds the tokens in memory; 0 is DefaultBytes.
+	Bytes int
+	// Retired is told the IDs of tokens that are no longer handed out; nil for nobody. It may not block.
+	Retired func(id string)
+}
+
+// Broker holds live tokens in memory and mints new ones. It never blocks its callers, so a hung cloud delays only those who wait for that
+// cloud.
 type Broker struct {
-	base      context.Context //nolint:containedctx // calls outlive the reconcile that starts them, and end with the process
-	providers map[string]providers.Provider
-	clock     clock.PassiveClock
+	Options
+	base  context.Context //nolint:containedctx // calls outlive the reconcile that starts them, and end with the process
+	turns *turns
 
-	mu        sync.Mutex
-	slots     map[string]*slot
-	endpoints map[string]*endpoint
-	// held is the live token of each source that expires last, whatever refresh request it answers.
-	held map[string]providers.Token
+	mu     sync.Mutex
+	slots  map[string]*slot
+	owners map[string][]string
+	bytes  *budget
 	// revocable are the live tokens that can be revoked, by their ID.
-	revocable map[string]revocable
-	// refusals are of the sources whose token a registry has refused.
-	refusals map[string]refusal
-	trials   map[[sha256.Size]byte]*trial
-	// trying is how many trials are under way.
-	trying int
+	revocable *expiring.Map[string, revocable]
+	// trials are under way, by what is tried, and trying counts them by tenant; verdicts are of those that have ended.
+	trials   map[trialKey]*trial
+	trying   map[string]int
+	verdicts *expiring.Map[trialKey, verdict]
+	sweptAt  time.Time
 }
 
-// revocable is who can revoke a token.
-type revocable struct {
-	req       providers.Request
-	expiresAt time.Time
-}
-
-// New returns a Broker over the given providers, by the name of their union member. Calls end when ctx does.
-func New(ctx context.Context, c clock.PassiveClock, all map[string]providers.Provider) *Broker {
+// New returns a Broker. Its calls end when ctx does.
+func New(ctx context.Context, o Options) *Broker {
+	if o.Bytes == 0 {
+		o.Bytes = DefaultBytes
+	}
+	if o.Retired == nil {
+		o.Retired = func(string) {}
+	}
 	return &Broker{
-		base: ctx, providers: all, clock: c,
-		slots: map[string]*slot{}, endpoints: map[string]*endpoint{}, held: map[string]providers.Token{}, revocable: map[string]revocable{},
-		refusals: map[string]refusal{}, trials: map[[sha256.Size]byte]*trial{},
+		Options: o, base: ctx, turns: newTurns(ctx, o.Clock),
+		slots: map[string]*slot{}, owners: map[string][]string{}, bytes: newBudget(o.Bytes),
+		revocable: expiring.New[string, revocable](o.Clock, revocableFor, revocableHeld),
+		trials:    map[trialKey]*trial{}, trying: map[string]int{},
+		verdicts: expiring.New[trialKey, verdict](o.Clock, verdictFor, verdictsHeld),
+		sweptAt:  o.Clock.Now(),
 	}
 }
 
-// Token returns a live token that expires later than newerThan; the zero time asks for any live token.
+// Token returns a live token that was minted later than newerThan, and after the refresh request of req was first seen; the zero time and
+// no refresh request ask for any live token.
 //
 // If a call is needed it is started, and Token returns a *PendingError; wake is then called once, when the call has ended. After a
-// failed call Token returns its *Error until the time to try again has come; RetryAfter is what remains until then.
+// failed call Token returns its *Error until the time to try again has come; RetryAfter is what remains until then. When it is too early
+// for another token, the *PendingError says when to ask again, and nobody is woken.
 func (b *Broker) Token(req providers.Request, newerThan time.Time, wake func()) (providers.Token, error) {
 	name, _ := req.Registry.Provider()
-	provider, ok := b.providers[name]
+	provider, ok := b.Providers[name]
 	if !ok {
 		return providers.Token{}, &providers.Error{
 			Reason: v1alpha1.ReasonInvalidRequest, Terminal: true, RetryAfter: terminalRetry,
 			Err: fmt.Errorf("provider %q is not set up in this controller: see its flags, or remove the entry", name),
 		}
 	}
-	key := req.Key()
-	now := b.clock.Now()
-
+	source, now := req.Source(), b.Clock.Now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	s := b.slots[key]
+	b.sweep(now)
+	s := b.slots[source]
 	if s == nil {
-		s = &slot{source: req.Source()}
-		b.slots[key] = s
+		s = &slot{source: source}
+		b.slots[source] = s
 	}
-	s.askedAt = now
-	if s.token.ExpiresAt.After(now) && s.token.ExpiresAt.After(newerThan) {
+	s.askedAt, s.dropped = now, false
+	s.refreshes.see(req.Refresh, now)
+	if s.serves(req.Refresh, newerThan, now) {
+		b.bytes.ask(s)
 		return s.token, nil
 	}
-	if s.failure != nil && now.Before(s.retryAt) {
-		failure := *s.failure
-		failure.RetryAfter = s.retryAt.Sub(now)
-		return providers.Token{}, &failure
+	if failure := s.patience(now); failure != nil {
+		return providers.Token{}, failure
+	}
+	return providers.Token{}, b.await(s, provider, req, wake, now)
+}
+
+// await has a token minted, and the caller woken then. The caller holds the lock.
+func (b *Broker) await(s *slot, provider providers.Provider, req providers.Request, wake func(), now time.Time) error {
+	asker := waiter{req.Tenant, req.Urgency}
+	switch early := s.early(now); {
+	case s.call != nil:
+		b.turns.join(s.call, asker)
+	case early > 0:
+		return &providers.PendingError{Since: s.token.IssuedAt, RetryAfter: early}
+	default:
+		c, err := b.mint(s, provider, req, asker)
+		if err != nil {
+			s.fail(err, now)
+			return s.patience(now)
+		}
+		s.call, s.since = c, now
+	}
+	if len(s.waiting) >= waitersHeld {
+		return &providers.PendingError{Since: s.since, RetryAfter: waiterCrowded}
 	}
 	s.waiting = append(s.waiting, wake)
-	if !s.calling {
-		s.calling, s.since = true, now
-		go b.call(key, s, provider, req, b.endpoint(req.Endpoint()))
-	}
-	return providers.Token{}, &providers.PendingError{Since: s.since}
+	return &providers.PendingError{Since: s.since}
 }
 
-// Held returns the best live token from the source of req that is in memory, without asking anybody for it. It may answer another
-// refresh request than that of req.
+// Held returns the live token from the source of req that is in memory, without asking anybody for it. It may not answer the refresh request
+// of req.
 func (b *Broker) Held(req providers.Request) (providers.Token, bool) {
+	source, now := req.Source(), b.Clock.Now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	token, ok := b.held[req.Source()]
-	return token, ok && token.ExpiresAt.After(b.clock.Now())
-}
-
-// endpoint returns the endpoint of this name. The caller holds the lock.
-func (b *Broker) endpoint(name string) *endpoint {
-	e := b.endpoints[name]
-	if e == nil {
-		e = newEndpoint(name)
-		b.endpoints[name] = e
+	s := b.slots[source]
+	if s == nil || !s.present(now) {
+		return providers.Token{}, false
 	}
-	e.use(b.clock.Now())
-	return e
+	s.askedAt = now
+	b.bytes.ask(s)
+	return s.token, true
 }
 
-func (b *Broker) call(key string, s *slot, provider providers.Provider, req providers.Request, e *endpoint) {
-	token, err := e.do(b.base, b.clock.Now, func() (providers.Token, error) { return b.mint(provider, req) })
-
+// RefusedUntil is when the token was issued that a registry has refused: tokens of the source from then and before are good for nothing. The
+// zero time is none.
+func (b *Broker) RefusedUntil(req providers.Request) time.Time {
+	source := req.Source()
 	b.mu.Lock()
-	now := b.clock.Now()
-	if err == nil {
-		// Whole seconds, as they are written down: a token must not seem newer than its own record.
-		token.IssuedAt, token.ExpiresAt = now, token.ExpiresAt.Truncate(time.Second)
-		err = s.accept(token, now)
+	defer b.mu.Unlock()
+	if s := b.slots[source]; s != nil {
+		return s.refusedUntil
 	}
-	if err == nil {
-		s.failure, s.failures, s.life = nil, 0, token.ExpiresAt.Sub(now)
-		if source := req.Source(); token.ExpiresAt.After(b.held[source].ExpiresAt) {
-			b.held[source] = token
-		}
-		if token.ID != "" {
-			b.revocable[token.ID] = revocable{req, token.ExpiresAt}
-		}
-	} else {
-		s.fail(key, err, now)
-	}
-	s.calling = false
-	waiting := s.waiting
-	s.waiting = nil
-	b.sweep(now)
-	b.mu.Unlock()
-
-	for _, wake := range waiting {
-		wake()
-	}
+	return time.Time{}
 }
 
-// Revoke ends a token that was minted here, as the identity that it was minted with, and calls done when that has ended. What is not known
-// here is left alone, and so is the token that is handed out at present: an ID comes from where others may write, too.
-func (b *Broker) Revoke(id string, done func(error)) {
+// Refuse says that a registry refuses the login. If it is of the token that was minted here from the source of req, that token is handed out
+// no longer, whoever holds it is to ask for another, and Refuse returns true. Any other login concerns only the Secret that it is in: what
+// stands there others may have written.
+func (b *Broker) Refuse(req providers.Request, login providers.Login) bool {
+	source, now := req.Source(), b.Clock.Now()
 	b.mu.Lock()
-	token, known := b.revocable[id]
-	if !known || b.held[token.req.Source()].ID == id {
-		b.mu.Unlock()
-		done(nil)
-		return
+	defer b.mu.Unlock()
+	s := b.slots[source]
+	if s == nil || !s.refuse(req, login, now) {
+		return false
 	}
-	e := b.endpoint(token.req.Endpoint())
-	b.mu.Unlock()
-	name, _ := token.req.Registry.Provider()
-	go func() {
-		_, err := e.do(b.base, b.clock.Now, func() (providers.Token, error) {
-			ctx, cancel := context.WithTimeout(b.base, callTimeout)
-			defer cancel()
-			return providers.Token{}, providers.Revoke(ctx, b.providers[name], token.req, id)
-		})
-		done(err)
-	}()
+	b.bytes.drop(s)
+	s.token.Logins = nil
+	return true
 }
 
-func (b *Broker) mint(provider providers.Provider, req providers.Request) (token providers.Token, err error) {
-	ctx, cancel := context.WithTimeout(b.base, callTimeout)
-	defer cancel()
-	defer func() {
-		if recover() != nil {
-			err = providers.Errorf(v1alpha1.ReasonInternal, "a call to %s panicked; please report this as a bug", req.Endpoint())
-		}
-	}()
-	token, err = provider.Token(ctx, req)
-	if err != nil && ctx.Err() != nil {
-		err = providers.Errorf(v1alpha1.ReasonUnavailable, "no answer within %s: check the endpoint, the proxy and the network policies of the controller", callTimeout)
+// Mend is what only somebody else can do about the refused token of the source; empty if it is not refused, or is replaced.
+func (b *Broker) Mend(req providers.Request) string {
+	source := req.Source()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s := b.slots[source]; s != nil && s.refused() && s.token.Copied {
+		return cureOf(req)
 	}
-	return token, err
+	return ""
 }
 
-// sweep forgets what nobody can need any more.
-func (b *Broker) sweep(now time.Time) {
-	for key, s := range b.slots {
-		if !s.calling && !s.token.ExpiresAt.After(now) && now.Sub(s.askedAt) > idle && now.After(s.retryAt) {
-			delete(b.slots, key)
+// Annotations are the keys of a ServiceAccount's annotations that the provider of the entry reads.
+func (b *Broker) Annotations(entry *v1alpha1.Registry) []string {
+	name, _ := entry.Provider()
+	if p, ok := b.Providers[name].(providers.Annotated); ok {
+		return p.Annotations()
+	}
+	return nil
+}
+
+// AllAnnotations are those that any provider reads.
+func (b *Broker) AllAnnotations() sets.Set[string] {
+	all := sets.New[string]()
+	for _, p := range b.Providers {
+		if reads, ok := p.(providers.Annotated); ok {
+			all.Insert(reads.Annotations()...)
 		}
 	}
-	for name, e := range b.endpoints {
-		if e.idleSince(now.Add(-idle), now) {
-			delete(b.endpoints, name)
-		}
+	return all
+}
+
+// endpointOf names where the call of the request goes: what is limited, and given a rest, as one.
+func endpointOf(p providers.Provider, req providers.Request) string {
+	name, member := req.Registry.Provider()
+	if e, ok := p.(providers.Endpointer); ok {
+		member = e.Endpoint(req)
 	}
-	for id, token := range b.revocable {
-		if !token.expiresAt.After(now) {
-			delete(b.revocable, id)
-		}
+	if member == "" {
+		return name
 	}
-	b.sweepRefusals(now)
-	for source, token := range b.held {
-		if !token.ExpiresAt.After(now) {
-			delete(b.held, source)
-		}
-	}
+	return name + "/" + member
 }

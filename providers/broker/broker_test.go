@@ -3,8 +3,6 @@ package broker_test
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -17,67 +15,13 @@ import (
 	"github.com/regcred/regcred/providers/broker"
 )
 
-// fake mints tokens that live for life, or fails with err, after latency. A negative latency hangs until the caller gives up.
-type fake struct {
-	life    time.Duration
-	latency time.Duration
-	err     error
-	calls   atomic.Int32
-}
-
-func (f *fake) Token(ctx context.Context, _ providers.Request) (providers.Token, error) {
-	n := f.calls.Add(1)
-	wait := f.latency
-	if wait < 0 {
-		wait = 1000 * time.Hour
-	}
-	select {
-	case <-time.After(wait):
-	case <-ctx.Done():
-		return providers.Token{}, ctx.Err()
-	}
-	if f.err != nil {
-		return providers.Token{}, f.err
-	}
-	return providers.Token{
-		Logins: []providers.Login{{
-			Username: "AWS", Password: providers.Sensitive(fmt.Sprintf("token-%d", n)), Hosts: []string{"registry.example"},
-		}},
-		ExpiresAt: time.Now().Add(f.life),
-	}, nil
-}
-
-func newBroker(t *testing.T, p providers.Provider) *broker.Broker {
-	t.Helper()
-	return broker.New(t.Context(), clock.RealClock{}, map[string]providers.Provider{"ecr": p})
-}
-
-func request(region string) providers.Request {
-	return providers.Request{Registry: v1alpha1.Registry{Name: "prod", ECR: &v1alpha1.ECR{Region: region}}}
-}
-
-// pass lets time pass.
-func pass(d time.Duration) { time.Sleep(d) } //nolint:forbidigo // the clock is synctest's
-
-// ask asks until the call that it started has ended.
-func ask(b *broker.Broker, req providers.Request, newerThan time.Time) (providers.Token, error) {
-	woken := make(chan struct{})
-	token, err := b.Token(req, newerThan, func() { close(woken) })
-	if _, pending := errors.AsType[*providers.PendingError](err); !pending {
-		return token, err
-	}
-	<-woken
-	return b.Token(req, newerThan, func() {})
-}
-
 func TestManyTargetsShareOneCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fake{life: 12 * time.Hour, latency: time.Second}
 		b := newBroker(t, p)
 		var woken atomic.Int32
 		for range 1000 {
-			var pending *providers.PendingError
-			if _, err := b.Token(request("eu-west-1"), time.Time{}, func() { woken.Add(1) }); !errors.As(err, &pending) {
+			if _, err := b.Token(request("eu-west-1"), time.Time{}, func() { woken.Add(1) }); !isPending(err) {
 				t.Fatalf("got %v, want pending", err)
 			}
 		}
@@ -99,18 +43,15 @@ func TestATargetThatIsDueGetsANewerTokenThanItHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fake{life: 12 * time.Hour}
 		b := newBroker(t, p)
-		first, err := ask(b, request("eu-west-1"), time.Time{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		first := must(t, b, request("eu-west-1"), time.Time{})
 		pass(6 * time.Hour)
-		second, err := ask(b, request("eu-west-1"), first.ExpiresAt)
-		if err != nil || !second.ExpiresAt.After(first.ExpiresAt) {
-			t.Fatalf("got %v, %v; want a token later than %v", second.ExpiresAt, err, first.ExpiresAt)
+		second := must(t, b, request("eu-west-1"), first.IssuedAt)
+		if !second.IssuedAt.After(first.IssuedAt) {
+			t.Fatalf("got one of %v; want a token later than %v", second.IssuedAt, first.IssuedAt)
 		}
-		third, err := ask(b, request("eu-west-1"), first.ExpiresAt)
-		if err != nil || third.Logins[0].Password != second.Logins[0].Password || p.calls.Load() != 2 {
-			t.Errorf("the second target to be due did not get the first one's token: %d calls, %v", p.calls.Load(), err)
+		third := must(t, b, request("eu-west-1"), first.IssuedAt)
+		if third.Logins[0].Password != second.Logins[0].Password || p.calls.Load() != 2 {
+			t.Errorf("the second target to be due did not get the first one's token: %d calls", p.calls.Load())
 		}
 		if got, want := second.RefreshAt(), second.IssuedAt.Add(6*time.Hour); !got.Equal(want) {
 			t.Errorf("refresh at %v, want %v: half of the actual life", got, want)
@@ -118,11 +59,25 @@ func TestATargetThatIsDueGetsANewerTokenThanItHolds(t *testing.T) {
 	})
 }
 
+func TestEntriesThatDifferInWhatIsNoPartOfTheSourceShareACall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fake{life: 12 * time.Hour}
+		b := newBroker(t, p)
+		must(t, b, request("eu-west-1"), time.Time{})
+		another := request("eu-west-1")
+		another.Registry.Name, another.Tenant, another.Urgency, another.Registry.RenewBeforePercentage = "another", "team", 7, 30
+		if must(t, b, another, time.Time{}); p.calls.Load() != 1 {
+			t.Errorf("%d calls for one source", p.calls.Load())
+		}
+	})
+}
+
 func TestTimesAreWholeSecondsAsTheyAreWrittenDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		token, err := ask(newBroker(t, &fake{life: time.Hour + time.Millisecond}), request("eu-west-1"), time.Time{})
-		if err != nil || token.ExpiresAt.Nanosecond() != 0 {
-			t.Errorf("the token expires at %v, and would seem newer than its own record: %v", token.ExpiresAt, err)
+		pass(time.Millisecond)
+		token := must(t, newBroker(t, &fake{life: time.Hour + time.Millisecond}), request("eu-west-1"), time.Time{})
+		if token.ExpiresAt.Nanosecond() != 0 || token.IssuedAt.Nanosecond() != 0 {
+			t.Errorf("the token is of %v and expires at %v, and would seem newer than its own record", token.IssuedAt, token.ExpiresAt)
 		}
 	})
 }
@@ -134,16 +89,13 @@ func TestAFailureIsSharedAndBacksOff(t *testing.T) {
 		var gaps []time.Duration
 		for range 30 {
 			_, err := ask(b, request("eu-west-1"), time.Time{})
-			var failure *providers.Error
-			if !errors.As(err, &failure) || failure.Reason != v1alpha1.ReasonAccessDenied {
-				t.Fatalf("got %v, want AccessDenied", err)
-			}
+			f := failure(t, err, v1alpha1.ReasonAccessDenied)
 			calls := p.calls.Load()
 			if _, err := ask(b, request("eu-west-1"), time.Time{}); err == nil || p.calls.Load() != calls {
 				t.Fatal("the failure was not remembered")
 			}
-			gaps = append(gaps, failure.RetryAfter)
-			pass(failure.RetryAfter)
+			gaps = append(gaps, f.RetryAfter)
+			pass(f.RetryAfter)
 		}
 		for i, gap := range gaps {
 			if ceiling := min(2*time.Minute, time.Second<<(i+1)); gap < time.Second || gap > ceiling {
@@ -151,8 +103,20 @@ func TestAFailureIsSharedAndBacksOff(t *testing.T) {
 			}
 		}
 		p.err, p.life = nil, time.Hour
-		if _, err := ask(b, request("eu-west-1"), time.Time{}); err != nil {
-			t.Errorf("did not recover: %v", err)
+		must(t, b, request("eu-west-1"), time.Time{})
+	})
+}
+
+func TestAGrantThatIsMissingIsAwaitedForMinutes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fake{err: providers.Errorf(v1alpha1.ReasonVerificationFailed, "may not pull")}
+		b := newBroker(t, p)
+		for start := time.Now(); time.Since(start) < 24*time.Hour; pass(time.Minute) {
+			_, _ = ask(b, request("eu-west-1"), time.Time{})
+		}
+		// Between 2 and 30 minutes lie about 16 on average.
+		if got := p.calls.Load(); got > 150 {
+			t.Errorf("%d tokens in a day that nobody may use", got)
 		}
 	})
 }
@@ -162,9 +126,8 @@ func TestRetryAfterIsHonouredWithinReason(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBroker(t, &fake{err: &providers.Error{Reason: v1alpha1.ReasonThrottled, RetryAfter: asked, Err: errors.New("slow down")}})
 			_, err := ask(b, request("eu-west-1"), time.Time{})
-			var failure *providers.Error
-			if !errors.As(err, &failure) || failure.RetryAfter != want {
-				t.Errorf("Retry-After of %s: retried after %v, want %s", asked, failure.RetryAfter, want)
+			if got := failure(t, err, v1alpha1.ReasonThrottled).RetryAfter; got != want {
+				t.Errorf("Retry-After of %s: retried after %v, want %s", asked, got, want)
 			}
 		})
 	}
@@ -173,20 +136,18 @@ func TestRetryAfterIsHonouredWithinReason(t *testing.T) {
 func TestAHungCloudDelaysOnlyThoseWhoWaitForIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hung, well := &fake{latency: -1}, &fake{life: time.Hour}
-		b := broker.New(t.Context(), clock.RealClock{}, map[string]providers.Provider{"ecrPublic": hung, "ecr": well})
+		b := broker.New(t.Context(), broker.Options{Clock: clock.RealClock{}, Providers: map[string]providers.Provider{"ecrPublic": hung, "ecr": well}})
 		start := time.Now()
 		other := providers.Request{Registry: v1alpha1.Registry{Name: "hung", ECRPublic: &v1alpha1.ECRPublic{}}}
-		var pending *providers.PendingError
-		if _, err := b.Token(other, time.Time{}, func() {}); !errors.As(err, &pending) {
+		if _, err := b.Token(other, time.Time{}, func() {}); !isPending(err) {
 			t.Fatalf("got %v, want pending", err)
 		}
-		if _, err := ask(b, request("eu-west-1"), time.Time{}); err != nil || time.Since(start) != 0 {
-			t.Errorf("the other provider took %s: %v", time.Since(start), err)
+		if must(t, b, request("eu-west-1"), time.Time{}); time.Since(start) != 0 {
+			t.Errorf("the other provider took %s", time.Since(start))
 		}
 		_, err := ask(b, other, time.Time{})
-		var failure *providers.Error
-		if !errors.As(err, &failure) || failure.Reason != v1alpha1.ReasonUnavailable {
-			t.Errorf("the hung call ended with %v, want Unavailable", err)
+		if f := failure(t, err, v1alpha1.ReasonUnavailable); f.Scope != providers.ScopeEndpoint {
+			t.Error("a call that has no end is not the endpoint's fault")
 		}
 		if waited := time.Since(start); waited != 30*time.Second {
 			t.Errorf("the hung call took %s, want 30s", waited)
@@ -194,23 +155,101 @@ func TestAHungCloudDelaysOnlyThoseWhoWaitForIt(t *testing.T) {
 	})
 }
 
-func TestAWorseTokenNeverReplacesTheOneHeld(t *testing.T) {
+// patient is a provider whose calls may take a minute.
+type patient struct{ *fake }
+
+func (patient) Patience() time.Duration { return time.Minute }
+
+func TestAProviderMayAskForMorePatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		must(t, newBroker(t, patient{&fake{life: time.Hour, latency: 50 * time.Second}}), request("eu-west-1"), time.Time{})
+	})
+}
+
+func TestTheNewerMintWinsHoweverShortItLives(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fake{life: 24 * time.Hour}
+		b := newBroker(t, p)
+		first := must(t, b, request("eu-west-1"), time.Time{})
+		pass(12 * time.Hour)
+		p.life = time.Hour
+		second := must(t, b, request("eu-west-1"), first.IssuedAt)
+		held, ok := b.Held(request("eu-west-1"))
+		if !ok || second.Logins[0].Password == first.Logins[0].Password || held.Logins[0].Password != second.Logins[0].Password {
+			t.Error("the token that was minted last is not the one that is handed out")
+		}
+	})
+}
+
+func TestARestartWithAShorterLifeCostsOneCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fake{life: time.Hour}
 		b := newBroker(t, p)
-		good, err := ask(b, request("eu-west-1"), time.Time{})
-		if err != nil {
-			t.Fatal(err)
+		written := time.Now().Add(-12 * time.Hour) // by the process before, for 24 hours
+		for start := time.Now(); time.Since(start) < 20*time.Minute; pass(time.Second) {
+			token, err := ask(b, request("eu-west-1"), written)
+			if err != nil || !token.IssuedAt.After(written) {
+				t.Fatalf("%v, %v", token.IssuedAt, err)
+			}
 		}
-		p.life = 10 * time.Minute
-		_, err = ask(b, request("eu-west-1"), good.ExpiresAt)
-		var failure *providers.Error
-		if !errors.As(err, &failure) || failure.Reason != v1alpha1.ReasonNotRenewed || failure.RetryAfter < time.Second {
-			t.Errorf("got %v, want NotRenewed and some patience", err)
+		if got := p.calls.Load(); got != 1 {
+			t.Errorf("%d calls, want 1", got)
 		}
-		if held, ok := b.Held(request("eu-west-1")); !ok || held.Logins[0].Password != good.Logins[0].Password {
-			t.Error("the better token was lost")
+	})
+}
+
+func TestATimeToComeIsNobodysMint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fake{life: time.Hour}
+		b := newBroker(t, p)
+		for range 1000 {
+			_, _ = ask(b, request("eu-west-1"), time.Now().Add(24*time.Hour))
+			pass(time.Second)
 		}
+		if got := p.calls.Load(); got != 1 {
+			t.Errorf("%d calls for a record that lies, want 1", got)
+		}
+	})
+}
+
+func TestThereIsAFloorBetweenMintsOfOneSource(t *testing.T) {
+	for life, floor := range map[time.Duration]time.Duration{12 * time.Hour: time.Minute, 4 * time.Minute: 30 * time.Second, 2 * time.Second: time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBroker(t, &fake{life: life})
+			first := must(t, b, request("eu-west-1"), time.Time{})
+			_, err := ask(b, request("eu-west-1"), first.IssuedAt)
+			if got := early(t, err); got != floor {
+				t.Errorf("a life of %s: another token after %s, want %s", life, got, floor)
+			}
+			pass(floor)
+			must(t, b, request("eu-west-1"), first.IssuedAt)
+		})
+	}
+}
+
+func TestATokenThatTheCloudRepeatsIsNotRenewed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fake{life: time.Hour, change: func(token *providers.Token) { token.Logins[0].Password = "same" }}
+		b := newBroker(t, p)
+		b.Keep("a", []string{request("eu-west-1").Source()})
+		first := must(t, b, request("eu-west-1"), time.Time{})
+		pass(30 * time.Minute)
+		_, err := ask(b, request("eu-west-1"), first.IssuedAt)
+		if f := failure(t, err, v1alpha1.ReasonNotRenewed); f.RetryAfter < time.Second {
+			t.Errorf("no patience: %s", f.RetryAfter)
+		}
+		if held, ok := b.Held(request("eu-west-1")); !ok || !held.IssuedAt.Equal(first.IssuedAt) {
+			t.Error("the token in use was lost, or passes for a new one")
+		}
+		for start := time.Now(); time.Since(start) < 20*time.Minute; pass(time.Second) {
+			_, _ = ask(b, request("eu-west-1"), first.IssuedAt)
+		}
+		if got := p.calls.Load(); got > 60 {
+			t.Errorf("%d calls in 20 minutes to a cloud that repeats itself", got)
+		}
+		p.change = nil
+		pass(2 * time.Minute)
+		must(t, b, request("eu-west-1"), first.IssuedAt)
 	})
 }
 
@@ -218,10 +257,10 @@ func TestAnUnusableTokenIsAFailure(t *testing.T) {
 	for name, p := range map[string]*fake{"expired": {life: -time.Minute}, "ends now": {}} {
 		synctest.Test(t, func(t *testing.T) {
 			_, err := ask(newBroker(t, p), request("eu-west-1"), time.Time{})
-			var failure *providers.Error
-			if !errors.As(err, &failure) || failure.Reason != v1alpha1.ReasonInvalidResponse {
-				t.Errorf("%s: got %v, want InvalidResponse", name, err)
+			if t.Log(name); err == nil {
+				t.Fatal("no failure")
 			}
+			failure(t, err, v1alpha1.ReasonInvalidResponse)
 		})
 	}
 }
@@ -233,9 +272,8 @@ func (panicking) Token(context.Context, providers.Request) (providers.Token, err
 func TestAPanicOfAProviderIsAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, err := ask(newBroker(t, panicking{}), request("eu-west-1"), time.Time{})
-		var failure *providers.Error
-		if !errors.As(err, &failure) || failure.Reason != v1alpha1.ReasonInternal || strings.Contains(err.Error(), "canary") {
-			t.Errorf("got %v, want Internal without the panic's own words", err)
+		if failure(t, err, v1alpha1.ReasonInternal); quotes(err, "canary") {
+			t.Errorf("%v quotes the panic", err)
 		}
 	})
 }

@@ -1,29 +1,31 @@
 package broker
 
 import (
-	"context"
-	"errors"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"k8s.io/utils/clock"
 
-	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
 )
 
-// Metrics counts and times the calls of every provider. It decorates providers, so that neither they nor the Broker know of it.
+// Metrics count and time the calls of every provider, and the trials of new tokens.
 type Metrics struct {
-	clock   clock.PassiveClock
 	calls   *prometheus.CounterVec
 	errors  *prometheus.CounterVec
 	seconds *prometheus.HistogramVec
 	trials  *prometheus.CounterVec
 }
 
-// NewMetrics registers the metrics of providers.
-func NewMetrics(r prometheus.Registerer, c clock.PassiveClock) *Metrics {
+// The results of a trial of a new token.
+const (
+	resultProven  = "proven"
+	resultRefused = "refused"
+	resultUnknown = "unknown"
+)
+
+// NewMetrics registers the metrics of providers. The calls of those named show from the start.
+func NewMetrics(r prometheus.Registerer, names ...string) *Metrics {
 	m := &Metrics{
-		clock: c,
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "regcred_provider_calls_total",
 			Help: "Calls to a provider for a token, failed ones included.",
@@ -43,42 +45,30 @@ func NewMetrics(r prometheus.Registerer, c clock.PassiveClock) *Metrics {
 		}, []string{"provider", "result"}),
 	}
 	r.MustRegister(m.calls, m.errors, m.seconds, m.trials)
+	for _, name := range names {
+		m.calls.WithLabelValues(name)
+	}
 	return m
 }
 
-// Observe returns p with its calls counted under name.
-func (m *Metrics) Observe(name string, p providers.Provider) providers.Provider {
-	m.calls.WithLabelValues(name)
-	return &observed{Provider: p, name: name, metrics: m}
-}
-
-// ObserveTrials returns a function that counts the trials of a provider's tokens, for a Verifier.
-func (m *Metrics) ObserveTrials(name string) func(result string) {
-	return func(result string) { m.trials.WithLabelValues(name, result).Inc() }
-}
-
-type observed struct {
-	providers.Provider
-	name    string
-	metrics *Metrics
-}
-
-// Revoke implements Revoker if the provider does.
-func (o *observed) Revoke(ctx context.Context, req providers.Request, id string) error {
-	return providers.Revoke(ctx, o.Provider, req, id)
-}
-
-func (o *observed) Token(ctx context.Context, req providers.Request) (providers.Token, error) {
-	start := o.metrics.clock.Now()
-	token, err := o.Provider.Token(ctx, req)
-	o.metrics.calls.WithLabelValues(o.name).Inc()
-	o.metrics.seconds.WithLabelValues(o.name).Observe(max(0, o.metrics.clock.Since(start)).Seconds())
-	if err != nil {
-		reason := v1alpha1.ReasonInternal
-		if known, ok := errors.AsType[*providers.Error](err); ok {
-			reason = known.Reason
-		}
-		o.metrics.errors.WithLabelValues(o.name, reason).Inc()
+// called takes a call to a provider. Nobody need count.
+func (m *Metrics) called(req providers.Request, took time.Duration, err error) {
+	if m == nil {
+		return
 	}
-	return token, err
+	name, _ := req.Registry.Provider()
+	m.calls.WithLabelValues(name).Inc()
+	m.seconds.WithLabelValues(name).Observe(max(0, took).Seconds())
+	if err != nil {
+		m.errors.WithLabelValues(name, asError(err).Reason).Inc()
+	}
+}
+
+// tried takes a trial of a new token.
+func (m *Metrics) tried(req providers.Request, result string) {
+	if m == nil {
+		return
+	}
+	name, _ := req.Registry.Provider()
+	m.trials.WithLabelValues(name, result).Inc()
 }

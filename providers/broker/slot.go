@@ -1,42 +1,137 @@
 package broker
 
 import (
-	"errors"
+	"container/list"
+	"crypto/sha256"
 	"fmt"
-	"hash/fnv"
+	"slices"
 	"time"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
 )
 
-// slot is what the Broker knows of one request.
-type slot struct {
-	source  string
-	token   providers.Token
-	askedAt time.Time
+// maxFloor is the least time between two successful mints of one source, or an eighth of the token's life if that is shorter.
+const maxFloor = time.Minute
 
-	calling bool
+// slot is what the Broker knows of one source: there is one, however many ask and for whatever reason.
+type slot struct {
+	source string
+	// tenant is who had the token minted, and so in whose share of the memory it is.
+	tenant string
+	// keepers is how many credentials name the source; askedAt is when somebody asked last.
+	keepers int
+	askedAt time.Time
+	// dropped is whether the slot goes when its call has ended, as no credential names it any more.
+	dropped bool
+
+	// token is the one that was minted last. It has no logins while its bytes are not in memory.
+	token providers.Token
+	// began is when its mint began: it answers the refresh requests that were seen before.
+	began time.Time
+	// prints are of the token's logins, so that they are known again.
+	prints []print
+	// refusedUntil is when the token was issued that a registry has refused: neither it nor one from before is good.
+	refusedUntil time.Time
+	refreshes    stamps
+	// size and held are for the budget.
+	size int
+	held *list.Element
+
+	// call is the one under way, since when, and who waits for its end.
+	call    *call
 	since   time.Time
 	waiting []func()
 
 	failure  *providers.Error
 	failures int
 	retryAt  time.Time
-	// life is how long the last token was to live.
-	life time.Duration
+	// floor is when another token may be minted.
+	floor time.Time
 }
 
-// accept takes a minted token unless it is worse than the one held.
-func (s *slot) accept(token providers.Token, now time.Time) error {
-	switch {
-	case !usable(token, now):
-		return providers.Errorf(v1alpha1.ReasonInvalidResponse, "the cloud's answer holds no usable token: "+
+// print is a login's hash.
+type print [sha256.Size]byte
+
+func printOf(l providers.Login) print {
+	return sha256.Sum256(fmt.Appendf(nil, "%d %s%s", len(l.Username), l.Username, l.Password.Reveal()))
+}
+
+func printsOf(t providers.Token) []print {
+	prints := make([]print, len(t.Logins))
+	for i, l := range t.Logins {
+		prints[i] = printOf(l)
+	}
+	return prints
+}
+
+// present says whether there is a token to hand out.
+func (s *slot) present(now time.Time) bool {
+	return len(s.token.Logins) > 0 && s.token.ExpiresAt.After(now) && !s.refused()
+}
+
+// refused says whether a registry has refused the token that was minted last.
+func (s *slot) refused() bool {
+	return !s.refusedUntil.IsZero() && !s.token.IssuedAt.After(s.refusedUntil)
+}
+
+// serves says whether the token is what is asked for: newer than the one that the asker has, and minted after its refresh request.
+func (s *slot) serves(refresh string, newerThan, now time.Time) bool {
+	if newerThan.After(now) {
+		// Nothing was minted in times to come: whoever says so knows nothing.
+		newerThan = time.Time{}
+	}
+	return s.present(now) && s.token.IssuedAt.After(newerThan) && !s.began.Before(s.refreshes.seen(refresh))
+}
+
+// early is how long no other token may be minted. What can be read again at no cost may be.
+func (s *slot) early(now time.Time) time.Duration {
+	if s.token.Copied && len(s.token.Logins) == 0 {
+		return 0
+	}
+	return s.floor.Sub(now)
+}
+
+// accept takes a minted token. Its predecessor is replaced, whatever the two say of their ends: the newer mint is what the cloud wants us to
+// use. It returns the ID of a token that is no longer handed out.
+func (s *slot) accept(req providers.Request, token providers.Token, began, now time.Time) (retired string, err error) {
+	if !usable(token, now) {
+		return token.ID, providers.Errorf(v1alpha1.ReasonInvalidResponse, "the cloud's answer holds no usable token: "+
 			"check the clock of the controller's node and any proxy in between")
-	case !token.ExpiresAt.After(s.token.ExpiresAt):
+	}
+	// Whole seconds, as they are written down: a token must not seem newer than its own record.
+	token.IssuedAt, token.ExpiresAt = now.Truncate(time.Second), token.ExpiresAt.Truncate(time.Second)
+	s.floor = now.Add(floorOf(token.ExpiresAt.Sub(now)))
+	prints := printsOf(token)
+	if slices.Equal(prints, s.prints) && s.token.ExpiresAt.After(now) {
+		return "", s.repeat(req, token, began)
+	}
+	if s.token.ID != token.ID {
+		retired = s.token.ID
+	}
+	s.token, s.prints, s.began = token, prints, began
+	s.failure, s.failures = nil, 0
+	return retired, nil
+}
+
+// repeat takes the token that is known already. It is as old as it was.
+func (s *slot) repeat(req providers.Request, token providers.Token, began time.Time) error {
+	lost := len(s.token.Logins) == 0
+	token.IssuedAt = s.token.IssuedAt
+	s.token = token
+	switch {
+	case s.refused():
+		s.token.Logins = nil
+		if token.Copied {
+			return mend(req)
+		}
+		return providers.Errorf(v1alpha1.ReasonTokenRefused, "the registry refuses the token, and the cloud still hands out the same")
+	case token.Copied:
+		s.began = began
+	case !lost:
 		return providers.Errorf(v1alpha1.ReasonNotRenewed, "the cloud still hands out the token that is in use")
 	}
-	s.token = token
+	s.failure, s.failures = nil, 0
 	return nil
 }
 
@@ -50,55 +145,31 @@ func usable(t providers.Token, now time.Time) bool {
 	return len(t.Logins) > 0 && t.ExpiresAt.After(now)
 }
 
-func (s *slot) fail(key string, err error, now time.Time) {
-	s.failure = asError(err)
-	if resting, ok := errors.AsType[*restingError](err); ok {
-		// Nothing was tried: the request's own patience is not spent. The jitter spreads the requests over a second.
-		s.retryAt = now.Add(resting.failure.RetryAfter + spread(key, 0, time.Second))
-		return
+func floorOf(life time.Duration) time.Duration {
+	return max(time.Second, min(maxFloor, life/8))
+}
+
+// refuse condemns the token if the login is of it, and says whether that is news.
+func (s *slot) refuse(req providers.Request, login providers.Login, now time.Time) bool {
+	if s.refused() || !s.token.ExpiresAt.After(now) || !slices.Contains(s.prints, printOf(login)) {
+		return false
 	}
-	s.failures++
-	switch {
-	case s.failure.Terminal:
+	s.refusedUntil = s.token.IssuedAt
+	if s.token.Copied {
+		s.failure = mend(req)
 		s.retryAt = now.Add(terminalRetry)
-	default:
-		s.retryAt = now.Add(max(backoff(key, s.failures, longest(s.life)), min(s.failure.RetryAfter, maxRetryAfter)))
 	}
+	return true
 }
 
-// longest is how long a token is waited for between two tries at most: a small part of what the last one lived, so that a token of 30
-// seconds is not awaited for minutes. 0 is no token yet.
-func longest(life time.Duration) time.Duration {
-	if life == 0 {
-		return maxBackoff
-	}
-	return max(minBackoff, min(maxBackoff, life/8))
+// mend is why a login that was only read is of no use until somebody else replaces it. The source changes when they do.
+func mend(req providers.Request) *providers.Error {
+	return providers.Errorf(v1alpha1.ReasonTokenRefused, "the registry refuses the login: %s", cureOf(req))
 }
 
-// asError is the *Error in err; nil for nil.
-func asError(err error) *providers.Error {
-	if err == nil {
-		return nil
+func cureOf(req providers.Request) string {
+	if req.Identity.Secret == nil {
+		return "replace it where it is kept"
 	}
-	if resting, ok := errors.AsType[*restingError](err); ok {
-		return resting.failure
-	}
-	failure, ok := errors.AsType[*providers.Error](err)
-	if !ok {
-		failure = providers.Errorf(v1alpha1.ReasonInternal, "unexpected failure of type %T", err)
-	}
-	return failure
-}
-
-// backoff is exponential with full jitter.
-func backoff(key string, failures int, most time.Duration) time.Duration {
-	ceiling := min(most, minBackoff<<min(failures, 10))
-	return minBackoff + spread(key, failures, ceiling-minBackoff+1)
-}
-
-// spread is a part of the window. It is a hash, so that it differs between requests and yet is the same in every test.
-func spread(key string, serial int, window time.Duration) time.Duration {
-	h := fnv.New64a()
-	_, _ = fmt.Fprint(h, key, serial)
-	return time.Duration(h.Sum64() % uint64(window))
+	return "replace it in " + req.Identity.Secret.String()
 }

@@ -9,30 +9,55 @@ import (
 	"testing/synctest"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/broker"
 )
 
-// judge is a provider whose logins are judged like this, after a second.
+// judge gives this verdict on every login, after a while; a negative one is as long as it is waited for.
 type judge struct {
-	fake
+	after   time.Duration
+	verdict providers.Verdict
+	err     error
+	panics  bool
+
 	mu     sync.Mutex
 	trials int
-	err    error
 }
 
-func (j *judge) Try(context.Context, providers.Request, providers.Login, providers.Pull) (providers.Verdict, error) {
-	pass(time.Second)
+func (j *judge) Pick(req providers.Request, token providers.Token) (providers.Login, providers.Pull, error) {
+	return token.Logins[0], providers.Pull{Host: req.Registry.ECR.Region, Repository: req.Registry.Verify.Repository, Reference: "latest"}, nil
+}
+
+func (j *judge) Try(ctx context.Context, _ providers.Login, _ providers.Pull) (providers.Verdict, error) {
+	j.mu.Lock()
+	j.trials++
+	j.mu.Unlock()
+	if j.after < 0 {
+		<-ctx.Done()
+		return providers.Verdict{}, ctx.Err()
+	}
+	pass(j.after)
+	if j.panics {
+		panic("canary")
+	}
+	return j.verdict, j.err
+}
+
+func (j *judge) count() int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.trials++
-	return providers.Verdict{Result: providers.LoginRefused}, j.err
+	return j.trials
 }
+
+func (f *fake) Cure() string { return "grant it" }
 
 func TestALoginIsTriedOnceAMinuteForARepository(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := &judge{}
-		b := newBroker(t, j)
+		j := &judge{after: time.Second, verdict: providers.Verdict{Result: providers.PullDenied}}
+		b := with(t, &fake{}, broker.Options{Trials: j})
 		login := providers.Login{Username: "u", Password: "p"}
 		pull := providers.Pull{Host: "registry.example", Repository: "a"}
 		woken := 0
@@ -43,10 +68,10 @@ func TestALoginIsTriedOnceAMinuteForARepository(t *testing.T) {
 		}
 		pass(2 * time.Second)
 		synctest.Wait()
-		if woken != 1000 || j.trials != 1 {
-			t.Errorf("%d woken by %d trials, want 1000 by 1", woken, j.trials)
+		if woken != 1000 || j.count() != 1 {
+			t.Errorf("%d woken by %d trials, want 1000 by 1", woken, j.count())
 		}
-		if verdict, err := b.Try(request("eu-west-1"), login, pull, func() {}); err != nil || verdict.Result != providers.LoginRefused {
+		if verdict, err := b.Try(request("eu-west-1"), login, pull, func() {}); err != nil || verdict.Result != providers.PullDenied || verdict.Cure != "grant it" {
 			t.Errorf("%+v, %v", verdict, err)
 		}
 		for name, c := range map[string]struct {
@@ -69,94 +94,126 @@ func TestALoginIsTriedOnceAMinuteForARepository(t *testing.T) {
 	})
 }
 
-func isPending(err error) bool {
-	_, pending := errors.AsType[*providers.PendingError](err)
-	return pending
-}
-
-func TestTrialsAreBounded(t *testing.T) {
+func TestTrialsOfOneTenantLeaveRoomForAnothers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := &judge{err: providers.Errorf(v1alpha1.ReasonUnavailable, "down")}
-		b := newBroker(t, j)
+		j := &judge{after: 10 * time.Second, err: down()}
+		b := with(t, &fake{}, broker.Options{Trials: j})
 		pending, crowded := 0, 0
 		for n := range 5000 {
-			_, err := b.Try(request("eu-west-1"), providers.Login{Password: "p"}, providers.Pull{Host: "registry.example", Repository: fmt.Sprint(n)}, func() {})
-			var failure *providers.Error
+			_, err := b.Try(entry("attacker", "eu-west-1", n), providers.Login{Password: "p"}, providers.Pull{Host: fmt.Sprint("tarpit", n), Repository: "a"}, func() {})
+			f, ok := errors.AsType[*providers.Error](err)
 			switch {
 			case isPending(err):
 				pending++
-			case errors.As(err, &failure) && failure.Reason == v1alpha1.ReasonThrottled && failure.RetryAfter > 0:
+			case ok && f.Reason == v1alpha1.ReasonThrottled && f.RetryAfter > 0:
 				crowded++
 			default:
 				t.Fatal(err)
 			}
 		}
-		if pending != 32 || crowded != 5000-32 {
+		if pending != 8 || crowded != 5000-8 {
 			t.Errorf("%d trials under way, %d sent away", pending, crowded)
 		}
-		pass(time.Minute)
-		synctest.Wait()
-		if j.trials > 32 {
-			t.Errorf("%d trials at a registry that is down", j.trials)
+		start, ended := time.Now(), make(chan struct{})
+		if _, err := b.Try(entry("victim", "eu-west-1", 0), providers.Login{Password: "p"}, providers.Pull{Host: "registry.example"}, func() { close(ended) }); !isPending(err) {
+			t.Fatalf("got %v for the neighbour", err)
+		}
+		if <-ended; time.Since(start) != 10*time.Second {
+			t.Errorf("the neighbour's trial took %s", time.Since(start))
 		}
 	})
 }
 
-func TestARefusedTokenIsMintedAnewOnceAMinute(t *testing.T) {
+// verified is an entry whose tokens are tried at the host.
+func verified(tenant, host string, n int) providers.Request {
+	req := request(host)
+	req.Tenant = tenant
+	req.Registry.ECR.ExternalID = fmt.Sprint(n)
+	req.Registry.Verify = &v1alpha1.Verify{Repository: "team/app"}
+	return req
+}
+
+func TestANewTokenIsProvenOrRefusedOrNeither(t *testing.T) {
+	for name, c := range map[string]struct {
+		judge  *judge
+		want   metav1.ConditionStatus
+		reason string
+	}{
+		"allowed":                  {&judge{}, metav1.ConditionTrue, ""},
+		"denied":                   {&judge{verdict: providers.Verdict{Result: providers.PullDenied, Answer: "HTTP status 403, DENIED"}}, "", v1alpha1.ReasonVerificationFailed},
+		"login refused":            {&judge{verdict: providers.Verdict{Result: providers.LoginRefused, Answer: "HTTP status 401"}}, "", v1alpha1.ReasonVerificationFailed},
+		"undecided":                {&judge{err: providers.Errorf(v1alpha1.ReasonUnavailable, "a proxy answers")}, metav1.ConditionUnknown, ""},
+		"an error of another type": {&judge{err: errors.New("canary")}, metav1.ConditionUnknown, ""},
+		"hung":                     {&judge{after: -1}, metav1.ConditionUnknown, ""},
+		"panics":                   {&judge{panics: true}, metav1.ConditionUnknown, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p, b, _ := revocable(t, broker.Options{Trials: c.judge})
+				token, err := ask(b, verified("a", "registry.example", 0), time.Time{})
+				if c.reason == "" {
+					if err != nil || token.Verified != c.want || len(p.ended()) != 0 {
+						t.Errorf("%q, %v, revoked %v", token.Verified, err, p.ended())
+					}
+					return
+				}
+				f := failure(t, err, c.reason)
+				synctest.Wait()
+				if !quotes(err, "registry.example/team/app") || !quotes(err, c.judge.verdict.Answer) || !quotes(err, "grant it") || f.RetryAfter < 2*time.Minute {
+					t.Errorf("%v, in %s", err, f.RetryAfter)
+				}
+				if got := p.ended(); len(got) != 1 || got[0] != "id-1" {
+					t.Errorf("revoked %v: a token that nobody gets lives on", got)
+				}
+			})
+		})
+	}
+}
+
+func TestATarpitHoldsNoPlacesOfTheCloud(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &fake{life: 12 * time.Hour}
-		b := newBroker(t, p)
-		req := request("eu-west-1")
-		first, err := ask(b, req, time.Time{})
-		if err != nil || b.RefusedAt(req) != "" {
-			t.Fatal(err)
+		p := &fake{life: time.Hour}
+		j := &judge{after: -1}
+		b := with(t, p, broker.Options{Trials: j})
+		for n := range 500 {
+			_, _ = b.Token(verified("attacker", "tarpit.example", n), time.Time{}, func() {})
 		}
-		if !b.Refuse(req, first.ExpiresAt) {
-			t.Fatal("the first refusal does not count")
+		for n := range 20 {
+			pass(time.Second)
+			start := time.Now()
+			req := verified("victim", "tarpit.example", n) // the very same endpoint of the cloud
+			req.Registry.Verify = nil
+			if must(t, b, req, time.Time{}); time.Since(start) > 300*time.Millisecond {
+				t.Errorf("a neighbour's token takes %s", time.Since(start))
+			}
 		}
-		if _, ok := b.Held(req); ok {
-			t.Error("the refused token is still handed out")
-		}
-		renewed := req
-		if renewed.RefusedAt = b.RefusedAt(req); renewed.RefusedAt == "" || renewed.Source() != req.Source() || renewed.Key() == req.Key() {
-			t.Errorf("refused at %q: the source must be the same, and the request another", renewed.RefusedAt)
-		}
-		second, err := ask(b, renewed, time.Time{})
-		if err != nil || second.Logins[0].Password == first.Logins[0].Password {
-			t.Errorf("the refused token came back: %v", err)
-		}
-		// Whoever asks as before gets no refused token either.
-		if again, err := ask(b, req, time.Time{}); err != nil || again.Logins[0].Password == first.Logins[0].Password {
-			t.Errorf("the refused token came back: %v", err)
-		}
-		if held, ok := b.Held(req); !ok || held.Logins[0].Password == first.Logins[0].Password {
-			t.Error("the new token is not held")
-		}
-		if b.Refuse(req, second.ExpiresAt) {
-			t.Error("a refusal within the minute counts")
-		}
-		pass(time.Minute)
-		if !b.Refuse(req, second.ExpiresAt) || b.RefusedAt(req) == renewed.RefusedAt {
-			t.Error("a refusal after the minute does not count")
-		}
-		pass(13 * time.Hour)
-		if got := b.RefusedAt(req); got != "" {
-			t.Errorf("refused at %s, after the end of the token", got)
-		}
+		pass(10 * time.Minute)
 	})
 }
 
-func TestTheRefusalOfATokenWithoutEndIsForgottenInTheEnd(t *testing.T) {
+func TestOneTenantCannotHaveHundredsOfProofsUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBroker(t, &fake{})
-		b.Refuse(request("eu-west-1"), providers.Never)
-		pass(23 * time.Hour)
-		if b.RefusedAt(request("eu-west-1")) == "" {
-			t.Error("forgotten within a day")
+		p := &fake{life: time.Hour}
+		j := &judge{after: -1}
+		b := with(t, p, broker.Options{Trials: j})
+		for n := range 500 {
+			_, _ = b.Token(verified("attacker", fmt.Sprint("tarpit", n), n), time.Time{}, func() {})
 		}
-		pass(2 * time.Hour)
-		if got := b.RefusedAt(request("eu-west-1")); got != "" {
-			t.Errorf("refused at %s, days later", got)
+		_, _ = b.Token(verified("victim", "tarpit0", 1000), time.Time{}, func() {})
+		pass(20 * time.Second)
+		if got := j.count(); got != 32+1 {
+			t.Errorf("%d trials are under way, want 32 and the neighbour's", got)
 		}
+		// What finds no room for a trial is published all the same.
+		undecided := 0
+		for n := range 500 {
+			if token, ok := b.Held(verified("attacker", fmt.Sprint("tarpit", n), n)); ok && token.Verified == metav1.ConditionUnknown {
+				undecided++
+			}
+		}
+		if undecided != 500-32 {
+			t.Errorf("%d tokens are published without a trial", undecided)
+		}
+		pass(time.Minute)
 	})
 }

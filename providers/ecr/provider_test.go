@@ -60,7 +60,7 @@ func serviceAccount(t *testing.T, annotations map[string]string, audiences *[]st
 
 func keys(data map[string]string) providers.Identity {
 	return providers.Identity{Secret: &providers.Secret{
-		Namespace: "team-a", Name: "keys", UID: "1", ResourceVersion: "1",
+		Namespace: "team-a", Name: "keys", DataHash: "1",
 		Data: func(context.Context) (map[string][]byte, error) {
 			raw := map[string][]byte{}
 			for k, v := range data {

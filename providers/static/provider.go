@@ -57,7 +57,7 @@ func (p *Provider) Token(ctx context.Context, req providers.Request) (providers.
 				l.Hosts[0], secret, expiresAt.UTC().Format(time.RFC3339))
 		}
 	}
-	token := providers.Token{Logins: logins, ExpiresAt: expiresAt}
+	token := providers.Token{Logins: logins, ExpiresAt: expiresAt, Copied: true}
 	if expiresAt.Before(providers.Never) {
 		// Until somebody changes the Secret, asking again brings the same.
 		token.RenewableAt = expiresAt

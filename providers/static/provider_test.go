@@ -29,7 +29,7 @@ func request(spec v1alpha1.Static, data map[string]string) providers.Request {
 	return providers.Request{
 		Registry: v1alpha1.Registry{Name: "hub", Static: &spec},
 		Identity: providers.Identity{Secret: &providers.Secret{
-			Namespace: "team-a", Name: "source", UID: "1", ResourceVersion: "1",
+			Namespace: "team-a", Name: "source", DataHash: "1",
 			Data: func(context.Context) (map[string][]byte, error) {
 				raw := map[string][]byte{}
 				for k, v := range data {
@@ -100,7 +100,7 @@ func TestAUsernameAndPasswordAreForTheHostsNamed(t *testing.T) {
 		}
 		want := providers.Token{
 			Logins:    []providers.Login{{Username: "ci", Password: canary + "x", Hosts: c.want}},
-			ExpiresAt: providers.Never,
+			ExpiresAt: providers.Never, Copied: true,
 		}
 		if diff := cmp.Diff(want, token); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)

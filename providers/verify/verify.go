@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"regexp"
 	"slices"
@@ -16,7 +17,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/types"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
@@ -25,104 +25,40 @@ import (
 )
 
 const (
-	// verifyTimeout bounds a trial with all its round trips.
-	verifyTimeout = 10 * time.Second
-	// verifyReference is asked for; whether it exists does not matter.
-	verifyReference = "latest"
+	// timeout bounds a trial with all its round trips.
+	timeout = 10 * time.Second
+	// anyReference is asked for when a token is new; whether it exists does not matter.
+	anyReference = "latest"
 )
 
-// Verifier tries the tokens of a provider before anybody gets them, if the entry asks for it. It decorates providers, so that neither
-// they nor the Broker know of it.
-type Verifier struct {
-	providers.Provider
-	// Transport makes the requests to registries; nil for one that honours the proxy of the environment.
-	Transport http.RoundTripper
-	// Observe is told how each trial ended; nil for nobody.
-	Observe func(result string)
+// Trials tries tokens.
+type Trials struct {
+	next   http.RoundTripper
+	realms Realms
 }
 
-// The results of a trial.
-const (
-	verifyProven  = "proven"
-	verifyRefused = "refused"
-	verifyUnknown = "unknown"
-)
-
-// Token mints a token and tries it. A token that the registry refuses is an error; one that could not be tried is not, for the registry's
-// trouble must not become that of the pods.
-func (v *Verifier) Token(ctx context.Context, req providers.Request) (providers.Token, error) {
-	token, err := v.Provider.Token(ctx, req)
-	if err != nil || req.Registry.Verify == nil {
-		return token, err
-	}
-	refusal, err := v.try(ctx, req, token)
-	switch {
-	case refusal != nil:
-		v.observe(verifyRefused)
-		return providers.Token{}, refusal
-	case err != nil:
-		v.observe(verifyUnknown)
-		token.Verified = metav1.ConditionUnknown
-	default:
-		v.observe(verifyProven)
-		token.Verified = metav1.ConditionTrue
-	}
-	return token, nil
+// New returns Trials that make their requests through the transport; nil is one that honours the proxy of the environment. realms are those
+// that the administrator allows besides the ones that everybody knows.
+func New(rt http.RoundTripper, realms Realms) *Trials {
+	return &Trials{next: outbound.Client(rt).Transport, realms: realms}
 }
 
-// Revoke implements Revoker if the provider does.
-func (v *Verifier) Revoke(ctx context.Context, req providers.Request, id string) error {
-	return providers.Revoke(ctx, v.Provider, req, id)
-}
-
-func (v *Verifier) observe(result string) {
-	if v.Observe != nil {
-		v.Observe(result)
-	}
-}
-
-// try asks the registry for a manifest as a container runtime would. A refusal condemns the token; any other error says nothing of it.
-func (v *Verifier) try(ctx context.Context, req providers.Request, token providers.Token) (refusal *providers.Error, err error) {
-	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
-	defer cancel()
-	host, login, refusal := verifiedHost(req, token)
-	if refusal != nil {
-		return refusal, nil
-	}
-	repository, err := name.NewRepository(host.String()+"/"+req.Registry.Verify.Repository, name.StrictValidation)
+// Pick chooses what a new token is tried with, as the entry's verify asks.
+func (t *Trials) Pick(req providers.Request, token providers.Token) (providers.Login, providers.Pull, error) {
+	host, login, err := verifiedHost(req, token)
 	if err != nil {
-		return providers.Errorf(v1alpha1.ReasonInvalidRequest, "verify.repository is no repository of %s: correct it", host), nil
+		return providers.Login{}, providers.Pull{}, err
 	}
-	if err = v.pull(ctx, login, repository, verifyReference); err != nil {
-		return refusedBy(err, req, host)
+	pull := providers.Pull{Host: host.String(), Repository: req.Registry.Verify.Repository, Reference: anyReference}
+	if _, err := name.NewRepository(pull.Host+"/"+pull.Repository, name.StrictValidation); err != nil {
+		return providers.Login{}, providers.Pull{}, providers.Errorf(v1alpha1.ReasonInvalidRequest,
+			"verify.repository is no repository of %s: correct it", host)
 	}
-	return nil, nil
-}
-
-// pull asks for a manifest as a container runtime would.
-func (v *Verifier) pull(ctx context.Context, login providers.Login, repository name.Repository, reference string) error {
-	authorized, err := v.logIn(ctx, login, repository.Registry, repository.Scope(transport.PullScope))
-	if err != nil {
-		return err
-	}
-	url := fmt.Sprintf("https://%s/v2/%s/manifests/%s", repository.RegistryStr(), repository.RepositoryStr(), reference)
-	err = manifest(ctx, authorized, http.MethodHead, url)
-	if isRefusal(err) {
-		// The answer to HEAD has no body, and so no code; that to GET has.
-		err = manifest(ctx, authorized, http.MethodGet, url)
-	}
-	return err
-}
-
-// logIn returns a transport that shows the login to the registry, or what its token endpoint gives for it.
-func (v *Verifier) logIn(ctx context.Context, login providers.Login, registry name.Registry, scopes ...string) (http.RoundTripper, error) {
-	guarded := guard{outbound.Client(v.Transport).Transport, registry.RegistryStr()}
-	auth := &authn.Basic{Username: login.Username, Password: login.Password.Reveal()}
-	return transport.NewWithContext(ctx, registry, auth, guarded, scopes)
+	return login, pull, nil
 }
 
 // verifiedHost is the host to try the token at, and what to show there.
-func verifiedHost(req providers.Request, token providers.Token) (registryhost.Host, providers.Login, *providers.Error) {
+func verifiedHost(req providers.Request, token providers.Token) (registryhost.Host, providers.Login, error) {
 	want := string(req.Registry.Verify.Host)
 	for _, l := range token.Logins {
 		for _, text := range l.Hosts {
@@ -140,6 +76,71 @@ func verifiedHost(req providers.Request, token providers.Token) (registryhost.Ho
 	}
 	return registryhost.Host{}, providers.Login{}, providers.Errorf(v1alpha1.ReasonInvalidRequest,
 		"verify.host %q is none of the hosts of the entry (%s): correct it, or leave it out", want, strings.Join(token.Hosts(), ", "))
+}
+
+// Try shows the login to the registry that it is for. An error says nothing of the login.
+//
+// What tells a bad login from one that may not pull is the protocol's own way of logging in: the words and even the status of a refusal
+// differ between registries. ECR, for one, answers 403 and DENIED to an expired token.
+func (t *Trials) Try(ctx context.Context, login providers.Login, pull providers.Pull) (providers.Verdict, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	host, err := registryhost.Parse(pull.Host)
+	if err != nil {
+		return providers.Verdict{}, providers.Errorf(v1alpha1.ReasonInvalidRequest, "the image's registry cannot be asked")
+	}
+	repository, err := name.NewRepository(host.String()+"/"+pull.Repository, name.WeakValidation)
+	if err != nil {
+		return providers.Verdict{}, providers.Errorf(v1alpha1.ReasonInvalidRequest, "the image is no repository of %s", host)
+	}
+	g := &guard{next: t.next, registry: plain(repository.RegistryStr()), realms: t.realms}
+	err = g.pull(ctx, login, repository, pull.Reference)
+	if err == nil {
+		return providers.Verdict{Result: providers.PullAllowed}, nil
+	}
+	if !g.refuses(err) {
+		return providers.Verdict{}, g.undecided(host, err)
+	}
+	verdict := providers.Verdict{Result: providers.PullDenied, Answer: answerOf(err)}
+	err = g.ping(ctx, login, repository.Registry)
+	switch {
+	case err == nil:
+	case g.refuses(err):
+		verdict.Result = providers.LoginRefused
+	default:
+		return providers.Verdict{}, g.undecided(host, err)
+	}
+	return verdict, nil
+}
+
+// pull asks for a manifest as a container runtime would.
+func (g *guard) pull(ctx context.Context, login providers.Login, repository name.Repository, reference string) error {
+	authorized, err := g.logIn(ctx, login, repository.Registry, repository.Scope(transport.PullScope))
+	if err != nil {
+		return err
+	}
+	url := fmt.Sprintf("https://%s/v2/%s/manifests/%s", repository.RegistryStr(), repository.RepositoryStr(), reference)
+	err = manifest(ctx, authorized, http.MethodHead, url)
+	if isRefusal(err) {
+		// The answer to HEAD has no body, and so no code; that to GET has.
+		err = manifest(ctx, authorized, http.MethodGet, url)
+	}
+	return err
+}
+
+// ping logs in for nothing in particular.
+func (g *guard) ping(ctx context.Context, login providers.Login, registry name.Registry) error {
+	authorized, err := g.logIn(ctx, login, registry)
+	if err != nil {
+		return err
+	}
+	return manifest(ctx, authorized, http.MethodGet, "https://"+registry.RegistryStr()+"/v2/")
+}
+
+// logIn returns a transport that shows the login to the registry, or what its token endpoint gives for it.
+func (g *guard) logIn(ctx context.Context, login providers.Login, registry name.Registry, scopes ...string) (http.RoundTripper, error) {
+	auth := &authn.Basic{Username: login.Username, Password: login.Password.Reveal()}
+	return transport.NewWithContext(ctx, registry, auth, g, scopes)
 }
 
 var manifestTypes = strings.Join([]string{
@@ -170,16 +171,6 @@ func isRefusal(err error) bool {
 // code is an error code as the distribution specification has them; anything else may be anything.
 var code = regexp.MustCompile(`^[A-Z][A-Z_]{0,39}$`)
 
-// refusedBy explains a refusal in the registry's own code, and hands on every other error.
-func refusedBy(err error, req providers.Request, host registryhost.Host) (*providers.Error, error) {
-	if !isRefusal(err) {
-		return nil, err
-	}
-	provider, _ := req.Registry.Provider()
-	return providers.Errorf(v1alpha1.ReasonVerificationFailed, "the new token may not pull %s/%s (%s), so it is not published: %s",
-		host, req.Registry.Verify.Repository, answerOf(err), allow[provider]), nil
-}
-
 // answerOf is a refusal in short.
 func answerOf(err error) string {
 	answer, ok := errors.AsType[*transport.Error](err)
@@ -194,43 +185,29 @@ func answerOf(err error) string {
 	return why
 }
 
-// allow is how a pull is allowed, by provider.
-var allow = map[string]string{
-	"ecr":              "allow the identity ecr:BatchGetImage and ecr:GetDownloadUrlForLayer on the repository, and in the repository's policy if it is another account's",
-	"ecrPublic":        "check that the repository is public",
-	"artifactRegistry": "grant the identity roles/artifactregistry.reader on the repository",
-	"acr":              "grant the identity AcrPull on the registry or, if the registry's role assignment mode is RBAC with ABAC repository permissions, Container Registry Repository Reader",
-	"artifactory":      "let a group of the token's user read the repository",
-	"static":           "let the Secret's user read the repository, or replace the credentials",
-	"plugin":           "let the plugin's identity read the repository",
-}
-
-// realms are token endpoints on another host than their registry's. A registry's challenge may send credentials to its own host and to
-// these, and nowhere else.
-var realms = map[string][]string{
-	name.DefaultRegistry:  {"auth.docker.io"},
-	"registry.gitlab.com": {"gitlab.com"},
-}
-
-var (
-	errForeignRealm = errors.New("the registry's challenge leads to another host")
-	errRedirect     = errors.New("the registry redirects")
-)
-
-// guard lets requests through to the registry and to its token endpoint, over TLS, and no redirect back.
-type guard struct {
-	next     http.RoundTripper
-	registry string
-}
-
-func (g guard) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.URL.Scheme != "https" || r.URL.Host != g.registry && !slices.Contains(realms[g.registry], r.URL.Host) {
-		return nil, errForeignRealm
+// undecided is why a trial says nothing of the login, in no words of whoever answered.
+func (g *guard) undecided(host registryhost.Host, err error) *providers.Error {
+	if g.foreign != "" {
+		return providers.Errorf(v1alpha1.ReasonUnavailable, "%s wants logins to be shown to %s, which is another host: "+
+			"an administrator can allow that by --registry-realms=%s=%s", host, g.foreign, g.registry, g.foreign)
 	}
-	res, err := g.next.RoundTrip(r)
-	if err == nil && res.StatusCode >= 300 && res.StatusCode < 400 {
-		res.Body.Close()
-		return nil, errRedirect
+	if isRefusal(err) {
+		return providers.Errorf(v1alpha1.ReasonUnavailable, "%s could not be asked whether the token may pull: it answers with HTTP status %d "+
+			"what is not about the login, as a firewall or proxy between does", host, statusOf(err))
 	}
-	return res, err
+	failure := providers.Errorf(v1alpha1.ReasonUnavailable, "%s could not be asked whether the token may pull", host)
+	dns, unresolved := errors.AsType[*net.DNSError](err)
+	if status := statusOf(err); status >= http.StatusInternalServerError || status == http.StatusTooManyRequests ||
+		status == 0 && !errors.Is(err, errRedirect) && !errors.Is(err, outbound.ErrForbiddenAddress) && !(unresolved && dns.IsNotFound) {
+		failure.Scope = providers.ScopeEndpoint
+	}
+	return failure
+}
+
+// statusOf is the status of the registry's answer; 0 if there is none.
+func statusOf(err error) int {
+	if answer, ok := errors.AsType[*transport.Error](err); ok {
+		return answer.StatusCode
+	}
+	return 0
 }

@@ -133,8 +133,8 @@ func alertsIn(path string) ([]alert, error) {
 // all are Regcred's own metrics, sorted by name.
 func all() ([]metric, error) {
 	own := &described{}
-	broker.NewMetrics(own, clock.RealClock{})
-	own.MustRegister(broker.New(context.Background(), clock.RealClock{}, nil), &report.Metrics{})
+	broker.NewMetrics(own)
+	own.MustRegister(broker.New(context.Background(), broker.Options{Clock: clock.RealClock{}}), &report.Metrics{})
 	var metrics []metric
 	for _, d := range own.descriptions {
 		m, err := parse(d.String())

@@ -85,8 +85,9 @@ func (noTokens) Token(providers.Request, time.Time, func()) (providers.Token, er
 	return providers.Token{}, providers.Errorf(v1alpha1.ReasonUnavailable, "no tokens here")
 }
 func (noTokens) Held(providers.Request) (providers.Token, bool) { return providers.Token{}, false }
-func (noTokens) Revoke(string, func(error))                     {}
-func (noTokens) RefusedAt(providers.Request) string             { return "" }
+func (noTokens) RefusedUntil(providers.Request) time.Time       { return time.Time{} }
+func (noTokens) Keep(string, []string)                          {}
+func (noTokens) Annotations(*v1alpha1.Registry) []string        { return nil }
 
 // noOutcomes tells nobody.
 type noOutcomes struct{}

@@ -10,14 +10,13 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/diagnosis"
 	"github.com/regcred/regcred/providers"
 	"github.com/regcred/regcred/providers/verify"
 )
 
 // Prober asks registries.
-type Prober struct{ verifier *verify.Verifier }
+type Prober struct{ trials *verify.Trials }
 
 // New returns a prober that reaches private addresses only if it is allowed to: an image may name any host, and the login goes there.
 func New(allowPrivate bool) *Prober {
@@ -31,16 +30,16 @@ func New(allowPrivate bool) *Prober {
 
 // With returns a prober with a transport.
 func With(transport http.RoundTripper) *Prober {
-	return &Prober{&verify.Verifier{Transport: transport}}
+	return &Prober{verify.New(transport, nil)}
 }
 
-// Try says what the registry makes of the login. The entry, if there is one, says how a pull is allowed.
-func (p *Prober) Try(ctx context.Context, entry *v1alpha1.Registry, login providers.Login, image diagnosis.Image) (providers.Verdict, error) {
-	req := providers.Request{}
-	if entry != nil {
-		req.Registry = *entry
+// Try says what the registry makes of the login.
+func (p *Prober) Try(ctx context.Context, login providers.Login, image diagnosis.Image) (providers.Verdict, error) {
+	verdict, err := p.trials.Try(ctx, login, providers.Pull{Host: image.Host, Repository: image.Repository, Reference: image.Reference})
+	if verdict.Result == providers.PullDenied {
+		verdict.Cure = "let the identity of the entry read the repository"
 	}
-	return p.verifier.Try(ctx, req, login, providers.Pull{Host: image.Host, Repository: image.Repository, Reference: image.Reference})
+	return verdict, err
 }
 
 var errPrivate = errors.New("a private address is reached with --allow-private only")

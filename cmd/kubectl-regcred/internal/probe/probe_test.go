@@ -23,6 +23,7 @@ func registry(t *testing.T) *httptest.Server {
 			w.WriteHeader(http.StatusOK)
 		default:
 			w.WriteHeader(http.StatusForbidden)
+			_, _ = w.Write([]byte(`{"errors":[{"code":"DENIED"}]}`))
 		}
 	}))
 	t.Cleanup(s.Close)
@@ -37,7 +38,7 @@ func TestTry(t *testing.T) {
 		repository, password string
 		want                 providers.Result
 	}{{"team/app", "good", providers.PullAllowed}, {"other/app", "good", providers.PullDenied}, {"team/app", "bad", providers.LoginRefused}} {
-		verdict, err := p.Try(t.Context(), nil, providers.Login{Username: "u", Password: providers.Sensitive(c.password), Hosts: []string{host}},
+		verdict, err := p.Try(t.Context(), providers.Login{Username: "u", Password: providers.Sensitive(c.password), Hosts: []string{host}},
 			diagnosis.Image{Host: host, Repository: c.repository, Reference: "latest"})
 		if err != nil || verdict.Result != c.want {
 			t.Errorf("%s with %s: %+v, %v", c.repository, c.password, verdict, err)
@@ -57,7 +58,7 @@ func TestPrivateAddressesAreAsked(t *testing.T) {
 	}
 	s := registry(t)
 	host := strings.TrimPrefix(s.URL, "https://")
-	if _, err := New(false).Try(t.Context(), nil, providers.Login{}, diagnosis.Image{Host: host, Repository: "team/app", Reference: "latest"}); err == nil {
+	if _, err := New(false).Try(t.Context(), providers.Login{}, diagnosis.Image{Host: host, Repository: "team/app", Reference: "latest"}); err == nil {
 		t.Error("a loopback address was reached")
 	}
 }

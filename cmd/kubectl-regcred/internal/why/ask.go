@@ -19,7 +19,7 @@ func (w *walk) ask(ctx context.Context) error {
 	var tried []diagnosis.Finding
 	for _, l := range w.logins {
 		h := w.holdingOf(l)
-		verdict, err := w.prober.Try(ctx, entryOf(h), providers.Login{Username: l.Username, Password: l.Password, Hosts: []string{w.image.Host}}, w.image)
+		verdict, err := w.prober.Try(ctx, providers.Login{Username: l.Username, Password: l.Password, Hosts: []string{w.image.Host}}, w.image)
 		if err != nil {
 			w.pull.add("registry", Unknown, "%s", err)
 			continue
@@ -54,13 +54,6 @@ func (w *walk) holdingOf(l login) *diagnosis.Holding {
 		return nil
 	}
 	return w.tries[at]
-}
-
-func entryOf(h *diagnosis.Holding) *v1alpha1.Registry {
-	if h == nil {
-		return nil
-	}
-	return h.Covering.Entry
 }
 
 // foreignFinding is what a verdict means for a login that no credential keeps.

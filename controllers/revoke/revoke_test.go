@@ -1,0 +1,165 @@
+package revoke
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	clocktesting "k8s.io/utils/clock/testing"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/providers"
+)
+
+// world is a Reconciler, the Secrets that it sees, and a cloud.
+type world struct {
+	*testing.T
+	*Reconciler
+	time *clocktesting.FakePassiveClock
+	// holders are how many Secrets hold a token.
+	holders map[ID]int
+	looks   int
+	revoked []string
+	fails   error
+	// woken are the tokens that are brought back, and after how long.
+	woken map[ID]time.Duration
+}
+
+func newWorld(t *testing.T) *world {
+	now := clocktesting.NewFakePassiveClock(time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC))
+	w := &world{T: t, Reconciler: New(now), time: now, holders: map[ID]int{}, woken: map[ID]time.Duration{}}
+	w.Held = func(_ context.Context, id ID) (bool, error) {
+		w.looks++
+		return w.holders[id] > 0, nil
+	}
+	w.Reconciler.Revoke = func(id string, done func(error)) {
+		w.revoked = append(w.revoked, id)
+		done(w.fails)
+	}
+	w.Wake = func(id ID, after time.Duration) { w.woken[id] = after }
+	return w
+}
+
+func (w *world) run(id ID) time.Duration {
+	w.Helper()
+	delete(w.woken, id)
+	result, err := w.Reconcile(w.Context(), id)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return result.RequeueAfter
+}
+
+func (w *world) step(d time.Duration) { w.time.SetTime(w.time.Now().Add(d)) }
+
+func (w *world) ended(want ...string) {
+	w.Helper()
+	if !slices.Equal(w.revoked, want) {
+		w.Errorf("revoked %v, want %v", w.revoked, want)
+	}
+}
+
+func TestATokenIsRevokedWhenNoSecretHasHeldItForAWhile(t *testing.T) {
+	w := newWorld(t)
+	w.holders["a"] = 1
+	w.Retired("a")
+	if _, woken := w.woken["a"]; !woken {
+		t.Error("nobody looks at it")
+	}
+	if after := w.run("a"); after != 0 {
+		t.Errorf("looked at again after %s though the Secret's event says when", after)
+	}
+	w.holders["a"] = 0
+	w.Released([]string{"a", "never retired"})
+	if len(w.woken) != 1 || w.woken["a"] != Settle {
+		t.Errorf("woken: %v", w.woken)
+	}
+	if after := w.run("a"); after != grace {
+		t.Errorf("looked at again after %s, want %s: it may be on its way into a Secret", after, grace)
+	}
+	// A Secret got it at the last moment.
+	w.holders["a"] = 1
+	w.step(grace)
+	w.run("a")
+	w.ended()
+	w.holders["a"] = 0
+	w.run("a")
+	w.ended()
+	w.step(grace)
+	w.run("a")
+	w.run("a")
+	w.ended("a")
+	w.Retired("a")
+	w.run("a")
+	if w.retired.Len() != 1 {
+		t.Errorf("%d tokens", w.retired.Len())
+	}
+}
+
+func TestATokenThatWasNotRetiredIsLeftAlone(t *testing.T) {
+	w := newWorld(t)
+	w.run("a")
+	w.step(time.Hour)
+	w.run("a")
+	if w.ended(); w.looks != 0 {
+		t.Errorf("%d looks", w.looks)
+	}
+}
+
+func TestARevocationThatFailsIsTriedAgainAFewTimes(t *testing.T) {
+	for name, c := range map[string]struct {
+		err   error
+		tries int
+		after time.Duration
+	}{
+		"unavailable": {providers.Errorf(v1alpha1.ReasonUnavailable, "down"), tries, grace},
+		"told when":   {&providers.Error{Reason: v1alpha1.ReasonThrottled, RetryAfter: time.Hour, Err: errors.New("slow down")}, tries, time.Hour},
+		"in vain":     {&providers.Error{Reason: v1alpha1.ReasonInvalidRequest, Terminal: true, Err: errors.New("no")}, 1, 0},
+	} {
+		w := newWorld(t)
+		w.fails = c.err
+		w.Retired("a")
+		w.run("a")
+		for range 2 * tries {
+			w.step(c.after + grace)
+			w.run("a")
+			if after, woken := w.woken["a"]; woken && after != c.after {
+				t.Errorf("%s: tried again after %s, want %s", name, after, c.after)
+			}
+		}
+		if len(w.revoked) != c.tries || w.retired.Len() != 0 {
+			t.Errorf("%s: tried %d times, want %d; %d are left", name, len(w.revoked), c.tries, w.retired.Len())
+		}
+	}
+}
+
+func TestARotationOfManySecretsCostsFewLooks(t *testing.T) {
+	w := newWorld(t)
+	w.holders["a"] = 10_000
+	w.Retired("a")
+	w.run("a")
+	for range 10_000 {
+		w.holders["a"]--
+		w.Released([]string{"a"})
+	}
+	if after := w.woken["a"]; after != Settle || w.looks > 2 {
+		t.Errorf("%d looks, the next after %s", w.looks, after)
+	}
+}
+
+func TestWhatWaitsIsBounded(t *testing.T) {
+	w := newWorld(t)
+	for n := range 2 * retiredHeld {
+		w.Retired(fmt.Sprint(n))
+	}
+	if got := w.retired.Len(); got != retiredHeld {
+		t.Errorf("%d tokens", got)
+	}
+	w.step(retiredFor)
+	if got := w.retired.Len(); got != 0 {
+		t.Errorf("%d tokens, two days later", got)
+	}
+}

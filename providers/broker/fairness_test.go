@@ -1,0 +1,187 @@
+package broker_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/providers"
+)
+
+// askMany asks for many tokens of a tenant at once.
+func askMany(b interface {
+	Token(providers.Request, time.Time, func()) (providers.Token, error)
+}, tenant, region string, n int) {
+	for i := range n {
+		_, _ = b.Token(entry(tenant, region, i), time.Time{}, func() {})
+	}
+	synctest.Wait()
+}
+
+func TestCallsToOneEndpointAreSpaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fake{life: time.Hour}
+		b := newBroker(t, p)
+		askMany(b, "", "eu-west-1", 120)
+		if got := p.calls.Load(); got != 20 {
+			t.Errorf("%d calls at once, want a burst of 20", got)
+		}
+		if must(t, b, request("us-east-1"), time.Time{}); p.calls.Load() != 21 {
+			t.Error("another endpoint waits for its turn behind this one")
+		}
+		pass(10 * time.Second)
+		synctest.Wait()
+		if got := p.calls.Load(); got != 121 {
+			t.Errorf("%d calls after 10 s, want 120 more: 10 a second after the burst", got)
+		}
+	})
+}
+
+func TestSixteenThousandFailingEntriesOfATenantDelayNobodyElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fake{life: time.Hour, err: providers.Errorf(v1alpha1.ReasonAccessDenied, "no")}
+		b := newBroker(t, p)
+		askMany(b, "attacker", "eu-west-1", 16_000)
+		for range 20 {
+			start := time.Now()
+			_, err := ask(b, entry(fmt.Sprint("victim", start), "eu-west-1", 0), time.Time{})
+			failure(t, err, v1alpha1.ReasonAccessDenied)
+			if waited := time.Since(start); waited > 300*time.Millisecond { // two of the other, and its own
+				t.Errorf("a first token waits %s behind somebody else's", waited)
+			}
+			pass(10 * time.Second)
+		}
+		if got := p.of("attacker"); got < 1500 {
+			t.Errorf("%d calls of the others in 200 s: nobody uses the turns that are left", got)
+		}
+	})
+}
+
+func TestManyTenantsGetTheSame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fake{life: time.Hour}
+		b := newBroker(t, p)
+		for _, tenant := range []string{"a", "b", "", "c"} {
+			askMany(b, tenant, "eu-west-1", 1000)
+		}
+		before := map[string]int{}
+		for _, tenant := range []string{"a", "b", "", "c"} {
+			before[tenant] = p.of(tenant)
+		}
+		pass(40 * time.Second)
+		synctest.Wait()
+		for tenant, n := range before {
+			if got := p.of(tenant) - n; got < 99 || got > 101 {
+				t.Errorf("%d of 400 calls are %q's", got, tenant)
+			}
+		}
+	})
+}
+
+func TestTheMostUrgentOfATenantGoesFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fake{life: time.Hour}
+		b := newBroker(t, p)
+		for n := range 1000 {
+			req := entry("a", "eu-west-1", n)
+			req.Urgency = -n
+			_, _ = b.Token(req, time.Time{}, func() {})
+		}
+		synctest.Wait()
+		urgent := entry("a", "eu-west-1", 5000)
+		urgent.Urgency = 1
+		start := time.Now()
+		if must(t, b, urgent, time.Time{}); time.Since(start) > 300*time.Millisecond {
+			t.Errorf("the most urgent one waited %s", time.Since(start))
+		}
+		// One that waits already becomes urgent.
+		late := entry("a", "eu-west-1", 999)
+		late.Urgency = 1
+		if must(t, b, late, time.Time{}); time.Since(start) > 600*time.Millisecond {
+			t.Errorf("one that became urgent waited %s", time.Since(start))
+		}
+	})
+}
+
+func TestASourceThatTwoTenantsShareIsMintedInTheFirstTurnOfAnyOfThem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fake{life: time.Hour}
+		b := newBroker(t, p)
+		askMany(b, "attacker", "eu-west-1", 2000)
+		shared := entry("attacker", "eu-west-1", 1999) // the last in that lane
+		shared.Tenant = "victim"
+		start := time.Now()
+		if must(t, b, shared, time.Time{}); time.Since(start) > 300*time.Millisecond {
+			t.Errorf("it waited %s in the other's lane", time.Since(start))
+		}
+	})
+}
+
+func TestAHungEndpointHoldsFewCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fake{latency: -1}
+		b := newBroker(t, p)
+		askMany(b, "", "eu-west-1", 200)
+		pass(29 * time.Second)
+		synctest.Wait()
+		if got := p.calls.Load(); got != 32 {
+			t.Errorf("%d calls are under way, want 32 at most", got)
+		}
+		pass(20 * time.Second)
+		synctest.Wait()
+		if got := p.calls.Load(); got > 32+5 {
+			t.Errorf("%d calls to an endpoint that never answers: it gets no rest", got)
+		}
+	})
+}
+
+func TestOneTenantCannotHaveThousandsOfCallsUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fake{latency: -1}
+		b := newBroker(t, p)
+		for n := range 1000 {
+			_, _ = b.Token(entry("a", fmt.Sprint("host", n), n), time.Time{}, func() {})
+		}
+		synctest.Wait()
+		if got := p.of("a"); got != 64 {
+			t.Errorf("%d calls to as many hosts are under way, want 64", got)
+		}
+		_, _ = b.Token(entry("b", "host1", 0), time.Time{}, func() {})
+		_, _ = b.Token(entry("", "host1", 0), time.Time{}, func() {})
+		synctest.Wait()
+		if p.of("b") != 1 || p.of("") != 1 {
+			t.Error("another waits for that")
+		}
+		pass(30 * time.Second)
+		synctest.Wait()
+		if got := p.of("a"); got != 128 {
+			t.Errorf("%d calls when the first have ended, want 64 more", got)
+		}
+	})
+}
+
+func TestTheOrderOfALaneIsThatOfUrgencyAndThenOfTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fake{life: time.Hour}
+		var order []string
+		b := newBroker(t, recording{p, &order})
+		askMany(b, "filler", "eu-west-1", 20)
+		order = nil
+		for _, want := range []struct {
+			n, urgency int
+		}{{1, 0}, {2, 5}, {3, 0}, {4, 5}, {5, -3}} {
+			req := entry("a", "eu-west-1", want.n)
+			req.Urgency = want.urgency
+			_, _ = b.Token(req, time.Time{}, func() {})
+		}
+		pass(time.Second)
+		synctest.Wait()
+		// The first had its turn at once, before the others came.
+		if want := []string{"a-1", "a-2", "a-4", "a-3", "a-5"}; !slices.Equal(order, want) {
+			t.Errorf("%v, want %v", order, want)
+		}
+	})
+}

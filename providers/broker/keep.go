@@ -1,0 +1,80 @@
+package broker
+
+import (
+	"slices"
+	"time"
+)
+
+// copiedFor is how long what can be read again at no cost is held after the last time that it was asked for.
+const copiedFor = time.Minute
+
+// sweepEvery is how often the Broker looks for what it can forget: that takes as long as there are slots.
+const sweepEvery = time.Minute
+
+// Keep says which sources a credential, the owner, names from now on. A source is remembered as long as a credential names it; one that none
+// names any more is forgotten with its token.
+func (b *Broker) Keep(owner string, sources []string) {
+	b.mu.Lock()
+	before := b.owners[owner]
+	if slices.Equal(before, sources) {
+		b.mu.Unlock()
+		return
+	}
+	now := b.Clock.Now()
+	for _, source := range sources {
+		s := b.slots[source]
+		if s == nil {
+			s = &slot{source: source, askedAt: now}
+			b.slots[source] = s
+		}
+		s.keepers++
+		s.dropped = false
+	}
+	var gone []string
+	for _, source := range before {
+		s := b.slots[source]
+		if s.keepers--; s.keepers > 0 {
+			continue
+		}
+		if s.dropped = s.call != nil; !s.dropped {
+			gone = append(gone, b.bury(s))
+		}
+	}
+	if b.owners[owner] = slices.Clone(sources); len(sources) == 0 {
+		delete(b.owners, owner)
+	}
+	b.sweep(now)
+	b.mu.Unlock()
+	b.retire(gone...)
+}
+
+// bury forgets a slot, and returns the ID of its token. The caller holds the lock.
+func (b *Broker) bury(s *slot) (id string) {
+	b.bytes.drop(s)
+	delete(b.slots, s.source)
+	return s.token.ID
+}
+
+// sweep forgets what nobody can need any more. The caller holds the lock.
+func (b *Broker) sweep(now time.Time) {
+	if now.Sub(b.sweptAt) < sweepEvery {
+		return
+	}
+	b.sweptAt = now
+	var gone []string
+	for _, s := range b.slots {
+		unasked := now.Sub(s.askedAt)
+		switch {
+		case s.call != nil:
+		case s.keepers == 0 && unasked > idle && !s.retryAt.After(now):
+			gone = append(gone, b.bury(s))
+		case s.held != nil && (!s.token.ExpiresAt.After(now) || s.token.Copied && unasked > copiedFor):
+			b.bytes.drop(s)
+			s.token.Logins = nil
+		}
+	}
+	b.turns.sweep(now)
+	if len(gone) > 0 {
+		go b.retire(gone...)
+	}
+}

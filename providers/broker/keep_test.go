@@ -1,0 +1,186 @@
+package broker_test
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"k8s.io/utils/clock"
+
+	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/broker"
+)
+
+func TestASourceIsKeptAsLongAsACredentialNamesIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fake{life: 12 * time.Hour}
+		b := newBroker(t, p)
+		mine, shared, nobodys := entry("a", "eu-west-1", 1), entry("a", "eu-west-1", 2), entry("a", "eu-west-1", 3)
+		b.Keep("a/one", []string{mine.Source(), shared.Source()})
+		b.Keep("a/two", []string{shared.Source()})
+		for _, req := range []providers.Request{mine, shared, nobodys} {
+			must(t, b, req, time.Time{})
+		}
+		pass(30 * time.Minute)
+		b.Keep("elsewhere", []string{"x"}) // time goes by with something to do
+		held := func(want ...bool) {
+			t.Helper()
+			for i, req := range []providers.Request{mine, shared, nobodys} {
+				if _, ok := b.Held(req); ok != want[i] {
+					t.Errorf("source %d is held: %t", i, ok)
+				}
+			}
+		}
+		held(true, true, false)
+		b.Keep("a/one", nil)
+		held(false, true, false)
+		b.Keep("a/two", nil)
+		held(false, false, false)
+		if got := sizes(t, b); got["regcred_broker_slots"] != 1 || got["regcred_broker_token_bytes"] != 0 {
+			t.Errorf("left: %v", got)
+		}
+	})
+}
+
+func TestManyVersionsOfAnIdentityAreOneSlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fake{life: 1000 * time.Hour, change: func(token *providers.Token) {
+			token.Logins[0].Password += providers.Sensitive(strings.Repeat("x", 10_000))
+		}}
+		b := newBroker(t, p)
+		for n := range 10_000 {
+			req := request("eu-west-1")
+			req.Identity.Secret = &providers.Secret{Namespace: "a", Name: "keys", DataHash: fmt.Sprint(n)}
+			req = req.Sealed()
+			b.Keep("a/one", []string{req.Source()})
+			must(t, b, req, time.Time{})
+		}
+		got := sizes(t, b)
+		if got["regcred_broker_slots"] != 1 || got["regcred_broker_tokens"] != 1 || got["regcred_broker_token_bytes"] > 11_000 {
+			t.Errorf("left: %v", got)
+		}
+	})
+}
+
+func TestASourceThatComesBackWhileItsCallIsUnderWayHasOneCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fake{life: time.Hour, latency: time.Second}
+		b := newBroker(t, p)
+		req := request("eu-west-1").Sealed()
+		b.Keep("a", []string{req.Source()})
+		_, _ = b.Token(req, time.Time{}, func() {})
+		for range 10 {
+			b.Keep("a", nil)
+			b.Keep("a", []string{req.Source()})
+			_, _ = b.Token(req, time.Time{}, func() {})
+		}
+		pass(2 * time.Second)
+		if _, ok := b.Held(req); !ok || p.calls.Load() != 1 {
+			t.Errorf("%d calls, held: %t", p.calls.Load(), ok)
+		}
+		b.Keep("a", nil)
+		if got := sizes(t, b)["regcred_broker_slots"]; got != 0 {
+			t.Errorf("%v slots are left", got)
+		}
+	})
+}
+
+func TestTheBytesInMemoryAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fake{life: 12 * time.Hour, change: func(token *providers.Token) {
+			token.Logins[0].Password += providers.Sensitive(strings.Repeat("x", 1000))
+		}}
+		b := with(t, p, broker.Options{Bytes: 100_000})
+		victim, admin := entry("victim", "eu-west-1", 0), entry("", "eu-west-1", 0)
+		must(t, b, victim, time.Time{})
+		must(t, b, admin, time.Time{})
+		for n := range 1000 {
+			must(t, b, entry("attacker", "eu-west-1", n), time.Time{})
+			if got := sizes(t, b)["regcred_broker_token_bytes"]; got > 102_000 {
+				t.Fatalf("%v bytes after %d tokens", got, n)
+			}
+		}
+		for _, req := range []providers.Request{victim, admin} {
+			if _, ok := b.Held(req); !ok {
+				t.Errorf("%q lost its token to somebody who has a thousand", req.Tenant)
+			}
+		}
+		if _, ok := b.Held(entry("attacker", "eu-west-1", 999)); !ok {
+			t.Error("the token that was minted last is gone")
+		}
+		if _, ok := b.Held(entry("attacker", "eu-west-1", 0)); ok {
+			t.Error("the token that was asked for least recently stays")
+		}
+		// What was dropped is minted again for whoever needs its bytes.
+		must(t, b, entry("attacker", "eu-west-1", 0), time.Time{})
+	})
+}
+
+func TestWhatIsReadAndNotMintedIsNotHoarded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fake{change: func(token *providers.Token) {
+			token.Copied, token.ExpiresAt, token.Logins[0].Password = true, providers.Never, "same"
+		}}
+		b := newBroker(t, p)
+		req := request("eu-west-1").Sealed()
+		b.Keep("a", []string{req.Source()})
+		first := must(t, b, req, time.Time{})
+		must(t, b, req, time.Time{})
+		pass(3 * time.Minute)
+		if got := sizes(t, b); got["regcred_broker_token_bytes"] != 0 || got["regcred_broker_slots"] != 1 {
+			t.Errorf("left: %v", got)
+		}
+		again := must(t, b, req, time.Time{})
+		if p.calls.Load() != 2 || !again.IssuedAt.Equal(first.IssuedAt) {
+			t.Errorf("%d reads; the second seems to be of %v, the first of %v", p.calls.Load(), again.IssuedAt, first.IssuedAt)
+		}
+	})
+}
+
+func TestForgettingCostsLittleAmongManySources(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fake{life: 12 * time.Hour}
+		b := newBroker(t, p)
+		var sources []string
+		for n := range 10_000 {
+			req := entry("a", fmt.Sprintf("region-%d", n/10), n)
+			sources = append(sources, req.Source())
+			_, _ = b.Token(req, time.Time{}, func() {})
+		}
+		for chunk := range slices.Chunk(sources, 16) {
+			b.Keep(chunk[0], chunk)
+		}
+		pass(20 * time.Minute)
+		synctest.Wait()
+		one := entry("a", "region-1", 10)
+		allocated := testing.AllocsPerRun(1000, func() { _, _ = b.Token(one, time.Time{}, func() {}) })
+		if allocated > 1 {
+			t.Errorf("%v allocations for a token in memory", allocated)
+		}
+		for chunk := range slices.Chunk(sources, 16) {
+			b.Keep(chunk[0], nil)
+		}
+		if got := sizes(t, b)["regcred_broker_slots"]; got != 0 {
+			t.Errorf("%v slots are left", got)
+		}
+		runtime.KeepAlive(b)
+	})
+}
+
+func BenchmarkATokenInMemoryAmongTenThousandSources(b *testing.B) {
+	p := &fake{life: 12 * time.Hour}
+	o := broker.Options{Clock: clock.RealClock{}, Providers: map[string]providers.Provider{"ecr": p}}
+	all := broker.New(b.Context(), o)
+	var last providers.Request
+	for n := range 10_000 {
+		last = entry("a", fmt.Sprintf("region-%d", n/10), n)
+		_, _ = ask(all, last, time.Time{})
+	}
+	for b.Loop() {
+		_, _ = all.Token(last, time.Time{}, func() {})
+	}
+}

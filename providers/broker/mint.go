@@ -1,0 +1,94 @@
+package broker
+
+import (
+	"context"
+	"time"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/providers"
+)
+
+// callTimeout bounds a provider call with all its round trips, unless the provider asks for more.
+const callTimeout = 30 * time.Second
+
+// mint calls the provider when the turn of the slot has come. It fails at once while the endpoint rests. The caller holds the lock.
+func (b *Broker) mint(s *slot, provider providers.Provider, req providers.Request, w waiter) (*call, error) {
+	var began time.Time
+	work := func() (providers.Token, error) {
+		began = b.Clock.Now()
+		token, err := b.ask(provider, req)
+		b.Metrics.called(req, b.Clock.Since(began), err)
+		return token, err
+	}
+	return b.turns.begin(endpointOf(provider, req), w, work, func(token providers.Token, err error) {
+		id := token.ID
+		if err == nil {
+			token, err = b.prove(req, token)
+		}
+		if err != nil && id != "" {
+			// Nobody has it, and nobody gets it.
+			b.Revoke(b.remember(req, id), func(error) {})
+		}
+		b.settle(s, req, token, began, err)
+	})
+}
+
+func (b *Broker) ask(provider providers.Provider, req providers.Request) (providers.Token, error) {
+	patience := callTimeout
+	if p, ok := provider.(providers.Patient); ok {
+		patience = p.Patience()
+	}
+	ctx, cancel := context.WithTimeout(b.base, patience)
+	defer cancel()
+	token, err := provider.Token(ctx, req)
+	if err != nil && ctx.Err() != nil {
+		failure := providers.Errorf(v1alpha1.ReasonUnavailable, "no answer within %s: check the endpoint, the proxy and the network policies of the controller", patience)
+		failure.Scope = providers.ScopeEndpoint
+		return providers.Token{}, failure
+	}
+	return token, err
+}
+
+// settle takes the end of a mint, and wakes all who wait for it.
+func (b *Broker) settle(s *slot, req providers.Request, token providers.Token, began time.Time, err error) {
+	b.mu.Lock()
+	now := b.Clock.Now()
+	var retired string
+	if err == nil {
+		retired, err = s.accept(req, token, began, now)
+	}
+	if err != nil {
+		s.fail(err, now)
+	}
+	s.call = nil
+	if len(s.token.Logins) > 0 {
+		b.bytes.hold(s, req.Tenant)
+	}
+	if token.ID != "" {
+		b.remember(req, token.ID)
+	}
+	var gone string
+	if s.dropped {
+		// Its last credential went while the call was under way.
+		gone = b.bury(s)
+	}
+	waiting := s.waiting
+	s.waiting = nil
+	b.sweep(now)
+	b.mu.Unlock()
+
+	b.retire(retired, gone)
+	for _, wake := range waiting {
+		wake()
+	}
+}
+
+// guarded makes a call, and makes a panic in it a failure: what it works on others have written.
+func guarded(name string, call func() (providers.Token, error)) (token providers.Token, err error) {
+	defer func() {
+		if recover() != nil {
+			token, err = providers.Token{}, providers.Errorf(v1alpha1.ReasonInternal, "a call to %s panicked; please report this as a bug", name)
+		}
+	}()
+	return call()
+}

@@ -1,0 +1,101 @@
+package broker_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/broker"
+)
+
+// revocable is a provider of tokens with IDs, and a Broker over it that notes which were retired.
+func revocable(t *testing.T, o broker.Options) (*fake, *broker.Broker, func() []string) {
+	t.Helper()
+	p := &fake{life: 12 * time.Hour}
+	p.change = func(token *providers.Token) { token.ID = fmt.Sprintf("id-%d", p.calls.Load()) }
+	retired := make(chan string, 100)
+	o.Retired = func(id string) { retired <- id }
+	return p, with(t, p, o), func() []string {
+		synctest.Wait()
+		var ids []string
+		for len(retired) > 0 {
+			ids = append(ids, <-retired)
+		}
+		return ids
+	}
+}
+
+func revoke(b *broker.Broker, id string) error {
+	ended := make(chan error, 1)
+	b.Revoke(id, func(err error) { ended <- err })
+	return <-ended
+}
+
+func TestWhatIsNoLongerHandedOutIsToldAndCanBeRevoked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, b, retired := revocable(t, broker.Options{})
+		req := request("eu-west-1").Sealed()
+		b.Keep("a", []string{req.Source()})
+		first := must(t, b, req, time.Time{})
+		for _, id := range []string{first.ID, "somebody else's"} {
+			if err := revoke(b, id); err != nil || len(p.ended()) != 0 {
+				t.Errorf("%s: %v, revoked %v: it is in use, or not known", id, err, p.ended())
+			}
+		}
+		pass(time.Minute)
+		second := must(t, b, req, first.IssuedAt)
+		if got := retired(); !slices.Equal(got, []string{first.ID}) {
+			t.Errorf("retired %v, want the one that was replaced", got)
+		}
+		if err := revoke(b, first.ID); err != nil || !slices.Equal(p.ended(), []string{first.ID}) {
+			t.Errorf("revoked %v, %v", p.ended(), err)
+		}
+		b.Keep("a", nil)
+		if got := retired(); !slices.Equal(got, []string{second.ID}) {
+			t.Errorf("retired %v, want that of the source that nobody names any more", got)
+		}
+		p.err = down()
+		if err := revoke(b, second.ID); err == nil {
+			t.Error("a failure is not told")
+		}
+	})
+}
+
+func TestWhatIsMintedForNobodyIsRetired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, b, retired := revocable(t, broker.Options{})
+		p.latency = time.Second
+		req := request("eu-west-1").Sealed()
+		b.Keep("a", []string{req.Source()})
+		_, _ = b.Token(req, time.Time{}, func() {})
+		b.Keep("a", nil)
+		pass(2 * time.Second)
+		if got := retired(); len(got) != 1 {
+			t.Errorf("retired %v, want what was minted after the credential had gone", got)
+		}
+		p.life = -time.Minute
+		_, _ = ask(b, req, time.Time{})
+		if got := retired(); len(got) != 1 {
+			t.Errorf("retired %v, want what was of no use", got)
+		}
+	})
+}
+
+func TestATokenThatIsSparedIsNotRevoked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, b, retired := revocable(t, broker.Options{})
+		req := request("eu-west-1").Sealed()
+		b.Keep("a", []string{req.Source()})
+		token := must(t, b, req, time.Time{})
+		b.Spare(token.ID)
+		b.Keep("a", nil)
+		for _, id := range retired() {
+			if err := revoke(b, id); err != nil || len(p.ended()) != 0 {
+				t.Errorf("revoked %v, %v", p.ended(), err)
+			}
+		}
+	})
+}

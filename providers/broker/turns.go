@@ -1,0 +1,228 @@
+package broker
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+	"k8s.io/utils/clock"
+
+	"github.com/regcred/regcred/providers"
+)
+
+const (
+	// callsPerSecond and callBurst bound the calls to one endpoint. ECR's documents disagree between 20 and 500 calls a
+	// second for an account and region; half of the smallest is asked for.
+	callsPerSecond = 10
+	callBurst      = 20
+	// callsAtOnce bounds the calls to one endpoint that are under way: one that accepts and never answers holds no more than these.
+	callsAtOnce = 32
+	// callsOfTenant bounds those of one namespace, whatever the endpoints are: it can name as many as it likes. It leaves places for another
+	// endpoint while one is full. The administrator's own calls, which have no tenant, are not bounded by it.
+	callsOfTenant = 2 * callsAtOnce
+)
+
+// turns decide whose call is made next. Nobody waits for an endpoint behind another tenant's calls, nor behind calls to another endpoint.
+type turns struct {
+	base  context.Context //nolint:containedctx // calls outlive the reconcile that starts them, and end with the process
+	clock clock.PassiveClock
+
+	mu        sync.Mutex
+	endpoints map[string]*endpoint
+	// busy counts the calls under way of each tenant, and crowded are the endpoints at which more of them wait for an end of those.
+	busy    map[string]int
+	crowded map[string]map[*endpoint]bool
+}
+
+// endpoint is where calls go.
+type endpoint struct {
+	breaker *breaker
+	limit   *rate.Limiter
+	waiting lanes
+	// busy is how many calls are under way; pacing is whether one of them waits for the limit.
+	busy   int
+	pacing bool
+	// usedAt is when the last call was asked for, or ended.
+	usedAt time.Time
+}
+
+// waiter is in whose turn a call is made, and how urgently.
+type waiter struct {
+	tenant  string
+	urgency int
+}
+
+// call is one that waits or is under way.
+type call struct {
+	endpoint *endpoint
+	work     func() (providers.Token, error)
+	// ended is told once how the call has ended, or that it is not made.
+	ended   func(providers.Token, error)
+	tickets map[string]*ticket
+	// tenant is in whose turn it was made, and probed what it finds out.
+	tenant string
+	probed []*circuit
+}
+
+// restingError is why a call was not made.
+type restingError struct{ failure *providers.Error }
+
+func (r *restingError) Error() string { return r.failure.Error() }
+
+func newTurns(ctx context.Context, c clock.PassiveClock) *turns {
+	return &turns{base: ctx, clock: c, endpoints: map[string]*endpoint{}, busy: map[string]int{}, crowded: map[string]map[*endpoint]bool{}}
+}
+
+// begin makes the call when its turn has come. It fails at once while the endpoint rests; ended is not called then.
+func (t *turns) begin(name string, w waiter, work func() (providers.Token, error), ended func(providers.Token, error)) (*call, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := t.clock.Now()
+	e := t.endpoints[name]
+	if e == nil {
+		e = &endpoint{breaker: newBreaker(name, now), limit: rate.NewLimiter(callsPerSecond, callBurst)}
+		t.endpoints[name] = e
+	}
+	e.usedAt = now
+	if rest := e.breaker.resting(w.tenant, now); rest != nil {
+		return nil, rest
+	}
+	c := &call{endpoint: e, work: work, ended: ended, tickets: map[string]*ticket{}}
+	e.waiting.add(c, w)
+	t.advance(e)
+	return c, nil
+}
+
+// join makes a call that still waits one of another waiter, too, if it was not yet.
+func (t *turns) join(c *call, w waiter) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(c.tickets) > 0 && c.endpoint.breaker.resting(w.tenant, t.clock.Now()) == nil {
+		c.endpoint.waiting.add(c, w)
+		t.advance(c.endpoint)
+	}
+}
+
+// do makes a call when its turn has come, and waits for its end or for that of ctx.
+func (t *turns) do(ctx context.Context, name string, w waiter, work func() error) error {
+	done := make(chan error, 1)
+	c, err := t.begin(name, w,
+		func() (providers.Token, error) { return providers.Token{}, work() },
+		func(_ providers.Token, err error) { done <- err })
+	if err != nil {
+		return err
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		c.endpoint.waiting.remove(c)
+		return ctx.Err()
+	}
+}
+
+// advance lets a call through if there is room. The caller holds the lock.
+func (t *turns) advance(e *endpoint) {
+	if e.pacing || e.busy >= callsAtOnce {
+		return
+	}
+	c, tenant := e.waiting.next(func(tenant string) bool { return t.room(e, tenant) && e.breaker.admits(tenant) })
+	if c == nil {
+		return
+	}
+	c.tenant, c.probed = tenant, e.breaker.let(tenant)
+	e.pacing = true
+	e.busy++
+	t.busy[tenant]++
+	go t.serve(c)
+}
+
+// room says whether the tenant may have another call under way. If not, the end of one brings it back to this endpoint.
+func (t *turns) room(e *endpoint, tenant string) bool {
+	if tenant == "" || t.busy[tenant] < callsOfTenant {
+		return true
+	}
+	if t.crowded[tenant] == nil {
+		t.crowded[tenant] = map[*endpoint]bool{}
+	}
+	t.crowded[tenant][e] = true
+	return false
+}
+
+// serve makes one call. One at a time waits for the limit, so that whoever comes meanwhile has a turn right after it.
+func (t *turns) serve(c *call) {
+	var token providers.Token
+	err := c.endpoint.limit.Wait(t.base)
+	t.mu.Lock()
+	c.endpoint.pacing = false
+	t.advance(c.endpoint)
+	t.mu.Unlock()
+	if err == nil {
+		token, err = guarded(c.endpoint.breaker.name, c.work)
+	}
+	for _, other := range t.settle(c, token, err) {
+		other.call.ended(providers.Token{}, other.rest)
+	}
+	c.ended(token, err)
+}
+
+// drained is a call that is not made, since a rest has begun.
+type drained struct {
+	call *call
+	rest *restingError
+}
+
+// settle takes the end of a call, and lets the next ones through. It returns the calls that are not made because of it.
+func (t *turns) settle(c *call, token providers.Token, err error) []drained {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e, now := c.endpoint, t.clock.Now()
+	e.usedAt = now
+	e.busy--
+	if !token.ExpiresAt.IsZero() {
+		e.breaker.life = token.ExpiresAt.Sub(now)
+	}
+	var out []drained
+	if own, all := e.breaker.settle(c.tenant, c.probed, asError(err), now); own || all {
+		rest := e.breaker.resting(c.tenant, now)
+		for _, waiting := range e.waiting.drain(c.tenant, all) {
+			out = append(out, drained{waiting, rest})
+		}
+	}
+	t.leave(c.tenant)
+	t.advance(e)
+	return out
+}
+
+// leave counts the end of a call of the tenant, and brings it back to an endpoint where it waits for that.
+func (t *turns) leave(tenant string) {
+	if t.busy[tenant]--; t.busy[tenant] == 0 {
+		delete(t.busy, tenant)
+	}
+	for e := range t.crowded[tenant] {
+		delete(t.crowded[tenant], e)
+		t.advance(e)
+		if t.busy[tenant] >= callsOfTenant {
+			break
+		}
+	}
+	if len(t.crowded[tenant]) == 0 {
+		delete(t.crowded, tenant)
+	}
+}
+
+// sweep forgets the endpoints that nobody has called for a while.
+func (t *turns) sweep(now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for name, e := range t.endpoints {
+		e.breaker.forget(now)
+		quiet := e.busy == 0 && e.waiting.turn.Len() == 0 && now.Sub(e.usedAt) > idle
+		if quiet && e.breaker.all.resting(now) <= 0 && len(e.breaker.tenants) == 0 {
+			delete(t.endpoints, name)
+		}
+	}
+}
