@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/access"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/audit"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cli"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/doctor"
@@ -29,7 +30,7 @@ func Root(e *cli.Env) *cobra.Command {
 	root.SetOut(e.Out)
 	root.SetErr(e.ErrOut)
 	e.Bind(root.PersistentFlags())
-	root.AddCommand(status.Command(e), why.Command(e), audit.Command(e), doctor.Command(e), refresh.Command(e), edit.Suspend(e), edit.Resume(e), edit.Override(e))
+	root.AddCommand(status.Command(e), why.Command(e), audit.Command(e), doctor.Command(e), access.Command(e), refresh.Command(e), edit.Suspend(e), edit.Resume(e), edit.Override(e))
 	return root
 }
 

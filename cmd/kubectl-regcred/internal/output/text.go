@@ -36,7 +36,13 @@ func Cleaned(texts []string) []string {
 // Wrap writes cleaned text in lines of Width, the first after first and the others after as many blanks. A word that is longer than a line, such as
 // an ARN, stays whole, so that it can be copied.
 func Wrap(w io.Writer, first, text string) {
-	indent := strings.Repeat(" ", len(first))
+	wrap(w, first, strings.Repeat(" ", len(first)), text)
+}
+
+// Comment writes cleaned text as a comment of sh, YAML or Terraform, every line of it.
+func Comment(w io.Writer, text string) { wrap(w, "# ", "# ", text) }
+
+func wrap(w io.Writer, first, indent, text string) {
 	line := first
 	empty := true
 	for word := range strings.FieldsSeq(Clean(text)) {

@@ -69,3 +69,13 @@ func TestWrapKeepsWithinTheWidth(t *testing.T) {
 		}
 	}
 }
+
+func TestEveryLineOfACommentIsOne(t *testing.T) {
+	var b strings.Builder
+	Comment(&b, strings.Repeat("touch x ", 40)+"\ntouch y")
+	for line := range strings.Lines(b.String()) {
+		if !strings.HasPrefix(line, "# ") {
+			t.Errorf("no comment: %q", line)
+		}
+	}
+}

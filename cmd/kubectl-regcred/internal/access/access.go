@@ -1,0 +1,210 @@
+// Package access says what a credential needs in its clouds, with its own values. It asks nobody.
+package access
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/output"
+)
+
+// Access is what one credential needs.
+type Access struct {
+	Kind      string  `json:"kind"`
+	Namespace string  `json:"namespace,omitempty"`
+	Name      string  `json:"name"`
+	Entries   []Entry `json:"registries"`
+}
+
+// Entry is what one registry entry needs.
+type Entry struct {
+	Name     string `json:"name"`
+	Provider string `json:"provider"`
+	// Steps are what to do, in order.
+	Steps []Step `json:"steps"`
+}
+
+// Step is one thing to do.
+type Step struct {
+	// What says what it is for.
+	What string `json:"what"`
+	// Shell is a command, quoted for sh, and Terraform a block that does the same. Both are empty where only a person can do it.
+	Shell     string `json:"shell,omitempty"`
+	Terraform string `json:"terraform,omitempty"`
+}
+
+// Options are what a credential does not say.
+type Options struct {
+	// Issuer is the cluster's issuer of ServiceAccounts' tokens, and Home the controller's namespace.
+	Issuer, Home string
+}
+
+// The placeholders for what is not known. They are shouted, so that nobody runs over them.
+const (
+	unknownIssuer   = "https://ISSUER-OF-THE-CLUSTER"
+	unknownAccount  = "AWS-ACCOUNT"
+	unknownProject  = "GOOGLE-PROJECT"
+	unknownGroup    = "RESOURCE-GROUP"
+	unknownClient   = "CLIENT-ID"
+	unknownRegion   = "AWS-REGION"
+	unknownIdentity = "IDENTITY"
+)
+
+// Of says what a credential needs.
+func Of(c *cluster.Credential, o Options) Access {
+	if o.Issuer == "" {
+		o.Issuer = unknownIssuer
+	}
+	a := Access{Kind: c.Kind, Namespace: c.GetNamespace(), Name: c.GetName()}
+	for i := range c.Spec.Registries {
+		r := &c.Spec.Registries[i]
+		provider, _ := r.Provider()
+		e := &entry{Registry: r, options: o, credential: c.GetName(), namespace: c.GetNamespace(), out: Entry{Name: r.Name, Provider: provider}}
+		if e.namespace == "" {
+			e.namespace = o.Home
+		}
+		e.identity()
+		e.grant()
+		a.Entries = append(a.Entries, e.out)
+	}
+	return a
+}
+
+// entry is an entry that is being thought about.
+type entry struct {
+	*v1alpha1.Registry
+	options    Options
+	credential string
+	// namespace is where its identity is.
+	namespace string
+	out       Entry
+}
+
+func (e *entry) step(what, shell, terraform string) {
+	e.out.Steps = append(e.out.Steps, Step{what, shell, terraform})
+}
+
+// account is the ServiceAccount that is the identity; empty if it is none.
+func (e *entry) account() string {
+	if e.Identity == nil || e.Identity.ServiceAccountRef == nil {
+		return ""
+	}
+	return e.Identity.ServiceAccountRef.Name
+}
+
+// subject is the ServiceAccount's name in its tokens.
+func (e *entry) subject() string { return "system:serviceaccount:" + e.namespace + ":" + e.account() }
+
+// id is a name for what is made in a cloud.
+func (e *entry) id() string { return "regcred-" + e.credential + "-" + e.Name }
+
+// identity is the object in the cluster that the entry names.
+func (e *entry) identity() {
+	switch {
+	case e.Identity == nil:
+		e.step("The identity is the controller's own: what follows is for the role, service account or managed identity that its pods run with.", "", "")
+	case e.Identity.ServiceAccountRef != nil:
+		e.step("The identity is a ServiceAccount. No pod runs as it.", sh("kubectl", "create", "serviceaccount", e.account(), "--namespace="+e.namespace), "")
+	case e.Identity.SecretRef != nil:
+		name := e.Identity.SecretRef.Name
+		e.step("The identity is a Secret, with the keys that docs/providers names, and a label.",
+			sh("kubectl", "label", "secret", name, "--namespace="+e.namespace, v1alpha1.LabelSecret+"="+v1alpha1.LabelSecretIdentity), "")
+	}
+}
+
+// grant is what the identity may do, by provider.
+func (e *entry) grant() {
+	switch {
+	case e.ECR != nil:
+		e.ecr()
+	case e.ECRPublic != nil:
+		e.ecrPublic()
+	case e.ArtifactRegistry != nil:
+		e.google()
+	case e.ACR != nil:
+		e.azure()
+	case e.Artifactory != nil:
+		e.artifactory()
+	case e.Plugin != nil:
+		e.step("The plugin "+e.Plugin.Name+" decides what it needs: see its own documentation.", "", "")
+	}
+}
+
+// artifactory is an identity mapping of an OpenID Connect integration.
+func (e *entry) artifactory() {
+	if e.Artifactory.ProviderName == "" {
+		e.step("The token in the Secret needs the right to create tokens for "+orElse(e.Artifactory.Username, "its own user")+" in JFrog.", "", "")
+		return
+	}
+	audience := orElse(e.Artifactory.Audience, e.Artifactory.URL)
+	mapping := document(map[string]any{
+		"name": orElse(e.Artifactory.IdentityMappingName, e.id()), "priority": 1,
+		"claims":     map[string]string{"iss": e.options.Issuer, "sub": e.subject(), "aud": audience},
+		"token_spec": map[string]any{"scope": "applied-permissions/groups:READERS", "audience": "jfrt@*", "expires_in": 21600},
+	})
+	e.step("An identity mapping lets the ServiceAccount in, as a group that may read.",
+		sh("curl", "--fail", "--json", mapping, "--header", "Authorization: Bearer JFROG-ADMIN-TOKEN", e.Artifactory.URL+"/access/api/v1/oidc/"+e.Artifactory.ProviderName+"/identity_mappings"), "")
+	e.step("The controller asks for tokens with the audience "+audience+": allow it among policies.tokenAudiences of the chart.", "", "")
+}
+
+// sh is a command with every argument quoted.
+func sh(args ...string) string {
+	quoted := make([]string, len(args))
+	for i, a := range args {
+		quoted[i] = output.Shell(a)
+	}
+	return strings.Join(quoted, " ")
+}
+
+// attribute is one of a block of Terraform. A raw one is an expression, and else the value is quoted.
+type attribute struct {
+	name, value string
+	raw         bool
+}
+
+// block is a resource of Terraform.
+func block(kind, name string, attributes ...attribute) string {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "resource %s %s {\n", output.Terraform(kind), output.Terraform(label(name)))
+	for _, a := range attributes {
+		value := a.value
+		if !a.raw {
+			value = output.Terraform(value)
+		}
+		fmt.Fprintf(&b, "  %s = %s\n", a.name, value)
+	}
+	b.WriteString("}\n")
+	return b.String()
+}
+
+// label makes a name fit to be one in Terraform.
+func label(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' {
+			return r
+		}
+		return '_'
+	}, name)
+}
+
+// document is an object in JSON.
+func document(o any) string {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(o); err != nil {
+		panic(err) // maps and texts always encode
+	}
+	return strings.TrimSpace(b.String())
+}
+
+func orElse(value, otherwise string) string {
+	if value == "" {
+		return otherwise
+	}
+	return value
+}

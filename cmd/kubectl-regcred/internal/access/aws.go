@@ -1,0 +1,98 @@
+package access
+
+import (
+	"fmt"
+	"strings"
+)
+
+type object = map[string]any
+
+func policy(statements ...object) string {
+	return document(object{"Version": "2012-10-17", "Statement": statements})
+}
+
+func allow(action, resource any) object {
+	return object{"Effect": "Allow", "Action": action, "Resource": resource}
+}
+
+// partitionOf is the partition of AWS that a region is in.
+func partitionOf(region string) string {
+	for prefix, partition := range map[string]string{
+		"cn-": "aws-cn", "us-gov-": "aws-us-gov", "us-iso-": "aws-iso", "us-isob-": "aws-iso-b", "us-isof-": "aws-iso-f", "eu-isoe-": "aws-iso-e", "eusc-": "aws-eusc",
+	} {
+		if strings.HasPrefix(region, prefix) {
+			return partition
+		}
+	}
+	return "aws"
+}
+
+var pulling = []string{"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"}
+
+func (e *entry) ecr() {
+	region := orElse(e.ECR.Region, unknownRegion)
+	partition := partitionOf(region)
+	accounts := e.ECR.Accounts
+	if len(accounts) == 0 {
+		accounts = []string{unknownAccount}
+	}
+	repository := "*"
+	if e.Verify != nil {
+		// What is verified is what is pulled, as far as the entry says.
+		if team, _, ok := strings.Cut(e.Verify.Repository, "/"); ok {
+			repository = team + "/*"
+		}
+	}
+	var resources []string
+	for _, account := range accounts {
+		resources = append(resources, fmt.Sprintf("arn:%s:ecr:%s:%s:repository/%s", partition, region, account, repository))
+	}
+	e.awsRole(partition, accounts[0], e.ECR.RoleARN, e.ECR.ExternalID, policy(allow("ecr:GetAuthorizationToken", "*"), allow(pulling, resources)))
+	if len(accounts) > 1 {
+		e.step("The repositories of the other accounts ("+strings.Join(accounts[1:], ", ")+") need a policy each that lets the role in: docs/providers/ecr.md.", "", "")
+	}
+}
+
+func (e *entry) ecrPublic() {
+	e.awsRole("aws", unknownAccount, e.ECRPublic.RoleARN, e.ECRPublic.ExternalID,
+		policy(allow([]string{"ecr-public:GetAuthorizationToken", "sts:GetServiceBearerToken"}, "*")))
+}
+
+// awsRole is a role that may do what the policy allows, and that the identity becomes: by its token, or by a role of its own.
+func (e *entry) awsRole(partition, account, roleARN, externalID, allowed string) {
+	role := e.id()
+	if _, name, ok := strings.Cut(roleARN, ":role/"); ok {
+		role = name[strings.LastIndex(name, "/")+1:]
+	}
+	var trust string
+	switch {
+	case roleARN != "":
+		statement := object{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": object{"AWS": fmt.Sprintf("arn:%s:iam::%s:role/%s", partition, unknownAccount, unknownIdentity)}}
+		if externalID != "" {
+			statement["Condition"] = object{"StringEquals": object{"sts:ExternalId": externalID}}
+		}
+		trust = policy(statement)
+	case e.account() != "":
+		issuer := strings.TrimPrefix(e.options.Issuer, "https://")
+		trust = policy(object{
+			"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
+			"Principal": object{"Federated": fmt.Sprintf("arn:%s:iam::%s:oidc-provider/%s", partition, account, issuer)},
+			"Condition": object{"StringEquals": object{issuer + ":sub": e.subject(), issuer + ":aud": "sts.amazonaws.com"}},
+		})
+	default:
+		e.awsPolicy(role, allowed)
+		return
+	}
+	e.step("A role that the identity becomes.", sh("aws", "iam", "create-role", "--role-name", role, "--assume-role-policy-document", trust),
+		block("aws_iam_role", role, attribute{"name", role, false}, attribute{"assume_role_policy", trust, false}))
+	e.awsPolicy(role, allowed)
+	if e.account() != "" && roleARN == "" {
+		e.step("The ServiceAccount names the role.", sh("kubectl", "annotate", "serviceaccount", e.account(), "--namespace="+e.namespace,
+			fmt.Sprintf("eks.amazonaws.com/role-arn=arn:%s:iam::%s:role/%s", partition, account, role)), "")
+	}
+}
+
+func (e *entry) awsPolicy(role, allowed string) {
+	e.step("It may pull, and nothing else.", sh("aws", "iam", "put-role-policy", "--role-name", role, "--policy-name", "regcred-pull", "--policy-document", allowed),
+		block("aws_iam_role_policy", role, attribute{"name", "regcred-pull", false}, attribute{"role", role, false}, attribute{"policy", allowed, false}))
+}

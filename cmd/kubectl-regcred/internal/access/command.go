@@ -1,0 +1,176 @@
+package access
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/kubernetes"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cli"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/output"
+)
+
+const terraform = "terraform"
+
+// command is what is asked for.
+type command struct {
+	env        *cli.Env
+	format     *output.Format
+	file, home string
+	issuer     string
+}
+
+// Command is the command access.
+func Command(e *cli.Env) *cobra.Command {
+	c := &command{env: e, format: output.NewFormat(terraform)}
+	cmd := &cobra.Command{
+		Use:   "access {NAME | -f FILE}",
+		Short: "Print what a credential needs in its clouds, as commands or for Terraform",
+		Long: `Print what a credential needs in its clouds: roles, trust and policies, with the credential's own values, as commands or for
+Terraform. What it does not say stands in capitals. Nothing is run, and no cloud is asked.
+
+Exit codes: 0 printed, 2 error.`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: cluster.CompleteNames(e),
+		RunE:              func(cmd *cobra.Command, args []string) error { return c.run(cmd.Context(), args) },
+	}
+	cli.BindOutput(cmd, c.format)
+	f := cmd.Flags()
+	f.StringVarP(&c.file, "filename", "f", "", "Read credentials from a file, or - for stdin. No cluster is asked.")
+	f.StringVar(&c.home, "controller-namespace", "", "The controller's namespace. Default: where its Lease is, or regcred-system.")
+	f.StringVar(&c.issuer, "issuer", "", "The cluster's issuer of ServiceAccounts' tokens. Default: what the API server says.")
+	return cmd
+}
+
+func (c *command) run(ctx context.Context, args []string) error {
+	if (c.file == "") == (len(args) == 0) {
+		return errors.New("name a credential, or give -f")
+	}
+	credentials, err := c.credentials(ctx, args)
+	if err != nil {
+		return err
+	}
+	o := Options{Issuer: c.issuer, Home: orElse(c.home, "regcred-system")}
+	all := []Access{}
+	for _, credential := range credentials {
+		all = append(all, Of(credential, o))
+	}
+	if c.format.Is(terraform) {
+		writeTerraform(c.env.Out, all)
+		return nil
+	}
+	return c.format.Write(c.env.Out, all, func(w io.Writer) error {
+		writeShell(w, all)
+		return nil
+	})
+}
+
+func (c *command) credentials(ctx context.Context, args []string) ([]*cluster.Credential, error) {
+	if c.file != "" {
+		return c.fromFile()
+	}
+	k, err := cluster.Open(c.env)
+	if err != nil {
+		return nil, err
+	}
+	one, err := k.Named(ctx, c.env, args[0])
+	if err != nil {
+		return nil, err
+	}
+	if c.home == "" {
+		c.home = k.ControllerNamespace(ctx)
+	}
+	if c.issuer == "" {
+		c.issuer = issuerOf(ctx, k)
+	}
+	return []*cluster.Credential{one}, nil
+}
+
+// issuerOf is what the API server says of its tokens; empty if it does not say it to the caller.
+func issuerOf(ctx context.Context, k *cluster.Cluster) string {
+	clients, err := kubernetes.NewForConfig(k.Config)
+	if err != nil {
+		return ""
+	}
+	raw, err := clients.Discovery().RESTClient().Get().AbsPath("/.well-known/openid-configuration").DoRaw(ctx)
+	var configuration struct {
+		Issuer string `json:"issuer"`
+	}
+	if err != nil || json.Unmarshal(raw, &configuration) != nil {
+		return ""
+	}
+	return configuration.Issuer
+}
+
+// fromFile reads credentials; other objects are skipped.
+func (c *command) fromFile() ([]*cluster.Credential, error) {
+	r := c.env.In
+	if c.file != "-" {
+		raw, err := os.ReadFile(c.file)
+		if err != nil {
+			return nil, err
+		}
+		r = bytes.NewReader(raw)
+	}
+	documents := yaml.NewYAMLOrJSONDecoder(r, 4096)
+	decoder := serializer.NewCodecFactory(cluster.Scheme()).UniversalDeserializer()
+	var found []*cluster.Credential
+	for {
+		var raw runtime.RawExtension
+		err := documents.Decode(&raw)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s cannot be parsed: %w", c.file, err)
+		}
+		decoded, _, err := decoder.Decode(raw.Raw, nil, nil)
+		if o, ok := decoded.(client.Object); ok && err == nil && cluster.CredentialOf(o) != nil {
+			found = append(found, cluster.CredentialOf(o))
+		}
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("there is no credential in %s", c.file)
+	}
+	return found, nil
+}
+
+func writeShell(w io.Writer, all []Access) {
+	for _, a := range all {
+		ref := cluster.Ref{Kind: a.Kind, Namespace: a.Namespace, Name: a.Name}
+		fmt.Fprintln(w, "# What "+output.Clean(ref.Long())+" needs. What stands in capitals is for you to fill in.")
+		for _, e := range a.Entries {
+			fmt.Fprintln(w, "\n# "+output.Clean(e.Name)+" ("+e.Provider+")")
+			for _, s := range e.Steps {
+				output.Comment(w, s.What)
+				if s.Shell != "" {
+					fmt.Fprintln(w, s.Shell)
+				}
+			}
+		}
+	}
+}
+
+func writeTerraform(w io.Writer, all []Access) {
+	for _, a := range all {
+		for _, e := range a.Entries {
+			for _, s := range e.Steps {
+				output.Comment(w, e.Name+": "+s.What)
+				if s.Terraform != "" {
+					fmt.Fprintln(w, s.Terraform)
+				}
+			}
+		}
+	}
+}
