@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -53,8 +54,8 @@ func TestStatusIsForProgramsToo(t *testing.T) {
 	}
 }
 
-// What status costs is what it says: two lists of credentials.
-func TestStatusCostsTwoRequests(t *testing.T) {
+// What status costs is what it says: two lists of credentials and one of Secrets, as metadata.
+func TestStatusCostsThreeRequests(t *testing.T) {
 	seedStatus(t)
 	since := time.Now()
 	run(t)
@@ -62,7 +63,7 @@ func TestStatusCostsTwoRequests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(requests) != 2 {
+	if len(requests) != 3 {
 		t.Errorf("%d requests: %+v", len(requests), requests)
 	}
 }
@@ -140,6 +141,32 @@ func TestStatusWaits(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	if r := run(t, "cregcred/registry-pull", "--wait"); r.code != cli.Fine {
+		t.Errorf("%+v", r)
+	}
+}
+
+// The Secrets tell of what the controller no longer does.
+func TestStatusLooksAtTheSecretsThemselves(t *testing.T) {
+	dead := serving(t, "team-a", "dead")
+	kept(t, "team-a", dead, v1alpha1.KindRegistryCredential, now.Add(-time.Hour))
+	dead = credential(t, "dead")
+	dead.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonCurrent, LastTransitionTime: metav1.NewTime(now)}}
+	if err := admin.Status().Update(t.Context(), dead); err != nil {
+		t.Fatal(err)
+	}
+	p := pods{t, "team-a"}
+	replica := func(change *corev1.Pod) {
+		names("dead")(change)
+		change.Labels = map[string]string{"pod-template-hash": "5d9f"}
+		change.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "web-5d9f", UID: "a", Controller: new(true)}}
+	}
+	p.waits("web-5d9f-1", ecrHost+"/web", "", replica)
+	p.waits("web-5d9f-2", ecrHost+"/web", "", replica)
+	p.waits("other-registry", "ghcr.io/acme/app", "", names("dead"))
+	p.waits("other-secret", ecrHost+"/app", "", names("live"))
+	r := run(t, "status", "dead", "-n", "team-a", "--impact")
+	golden(t, "status-impact.txt", r.stdout)
+	if r.code != cli.Findings || strings.Count(r.stdout, "would not start: ") != 1 {
 		t.Errorf("%+v", r)
 	}
 }

@@ -5,8 +5,9 @@
 kubectl create serviceaccount ecr-puller --namespace=regcred-system
 # A role that the identity becomes.
 aws iam create-role --role-name regcred-registry-pull-prod --assume-role-policy-document '{"Statement":[{"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"oidc.example.com/id/1:aud":"sts.amazonaws.com","oidc.example.com/id/1:sub":"system:serviceaccount:regcred-system:ecr-puller"}},"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::123456789012:oidc-provider/oidc.example.com/id/1"}}],"Version":"2012-10-17"}'
-# It may pull, and nothing else.
-aws iam put-role-policy --role-name regcred-registry-pull-prod --policy-name regcred-pull --policy-document '{"Statement":[{"Action":"ecr:GetAuthorizationToken","Effect":"Allow","Resource":"*"},{"Action":["ecr:BatchCheckLayerAvailability","ecr:BatchGetImage","ecr:GetDownloadUrlForLayer"],"Effect":"Allow","Resource":["arn:aws:ecr:eu-west-1:123456789012:repository/team/*","arn:aws:ecr:eu-west-1:210987654321:repository/team/*"]}],"Version":"2012-10-17"}'
+# It may pull, and nothing else. Name the repositories instead of * where you
+# can.
+aws iam put-role-policy --role-name regcred-registry-pull-prod --policy-name regcred-pull --policy-document '{"Statement":[{"Action":"ecr:GetAuthorizationToken","Effect":"Allow","Resource":"*"},{"Action":["ecr:BatchCheckLayerAvailability","ecr:BatchGetImage","ecr:GetDownloadUrlForLayer"],"Effect":"Allow","Resource":["arn:aws:ecr:eu-west-1:123456789012:repository/*","arn:aws:ecr:eu-west-1:210987654321:repository/*"]}],"Version":"2012-10-17"}'
 # The ServiceAccount names the role.
 kubectl annotate serviceaccount ecr-puller --namespace=regcred-system eks.amazonaws.com/role-arn=arn:aws:iam::123456789012:role/regcred-registry-pull-prod
 # The repositories of the other accounts (210987654321) need a policy each that
@@ -18,13 +19,15 @@ kubectl annotate serviceaccount ecr-puller --namespace=regcred-system eks.amazon
 kubectl label secret key --namespace=regcred-system regcred.dev/secret=identity
 # A role that the identity becomes.
 aws iam create-role --role-name pull --assume-role-policy-document '{"Statement":[{"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":"my-cluster"}},"Effect":"Allow","Principal":{"AWS":"arn:aws-cn:iam::AWS-ACCOUNT:role/IDENTITY"}}],"Version":"2012-10-17"}'
-# It may pull, and nothing else.
+# It may pull, and nothing else. Name the repositories instead of * where you
+# can.
 aws iam put-role-policy --role-name pull --policy-name regcred-pull --policy-document '{"Statement":[{"Action":"ecr:GetAuthorizationToken","Effect":"Allow","Resource":"*"},{"Action":["ecr:BatchCheckLayerAvailability","ecr:BatchGetImage","ecr:GetDownloadUrlForLayer"],"Effect":"Allow","Resource":["arn:aws-cn:ecr:cn-north-1:123456789012:repository/*"]}],"Version":"2012-10-17"}'
 
 # public (ecrPublic)
 # The identity is the controller's own: what follows is for the role, service
 # account or managed identity that its pods run with.
-# It may pull, and nothing else.
+# It may pull, and nothing else. Name the repositories instead of * where you
+# can.
 aws iam put-role-policy --role-name regcred-registry-pull-public --policy-name regcred-pull --policy-document '{"Statement":[{"Action":["ecr-public:GetAuthorizationToken","sts:GetServiceBearerToken"],"Effect":"Allow","Resource":"*"}],"Version":"2012-10-17"}'
 
 # google (artifactRegistry)

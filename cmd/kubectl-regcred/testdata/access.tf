@@ -5,11 +5,12 @@ resource "aws_iam_role" "regcred_registry_pull_prod" {
   assume_role_policy = "{\"Statement\":[{\"Action\":\"sts:AssumeRoleWithWebIdentity\",\"Condition\":{\"StringEquals\":{\"oidc.example.com/id/1:aud\":\"sts.amazonaws.com\",\"oidc.example.com/id/1:sub\":\"system:serviceaccount:regcred-system:ecr-puller\"}},\"Effect\":\"Allow\",\"Principal\":{\"Federated\":\"arn:aws:iam::123456789012:oidc-provider/oidc.example.com/id/1\"}}],\"Version\":\"2012-10-17\"}"
 }
 
-# prod: It may pull, and nothing else.
+# prod: It may pull, and nothing else. Name the repositories instead of * where
+# you can.
 resource "aws_iam_role_policy" "regcred_registry_pull_prod" {
   name = "regcred-pull"
   role = "regcred-registry-pull-prod"
-  policy = "{\"Statement\":[{\"Action\":\"ecr:GetAuthorizationToken\",\"Effect\":\"Allow\",\"Resource\":\"*\"},{\"Action\":[\"ecr:BatchCheckLayerAvailability\",\"ecr:BatchGetImage\",\"ecr:GetDownloadUrlForLayer\"],\"Effect\":\"Allow\",\"Resource\":[\"arn:aws:ecr:eu-west-1:123456789012:repository/team/*\",\"arn:aws:ecr:eu-west-1:210987654321:repository/team/*\"]}],\"Version\":\"2012-10-17\"}"
+  policy = "{\"Statement\":[{\"Action\":\"ecr:GetAuthorizationToken\",\"Effect\":\"Allow\",\"Resource\":\"*\"},{\"Action\":[\"ecr:BatchCheckLayerAvailability\",\"ecr:BatchGetImage\",\"ecr:GetDownloadUrlForLayer\"],\"Effect\":\"Allow\",\"Resource\":[\"arn:aws:ecr:eu-west-1:123456789012:repository/*\",\"arn:aws:ecr:eu-west-1:210987654321:repository/*\"]}],\"Version\":\"2012-10-17\"}"
 }
 
 # prod: The ServiceAccount names the role.
@@ -23,7 +24,8 @@ resource "aws_iam_role" "pull" {
   assume_role_policy = "{\"Statement\":[{\"Action\":\"sts:AssumeRole\",\"Condition\":{\"StringEquals\":{\"sts:ExternalId\":\"my-cluster\"}},\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"arn:aws-cn:iam::AWS-ACCOUNT:role/IDENTITY\"}}],\"Version\":\"2012-10-17\"}"
 }
 
-# china: It may pull, and nothing else.
+# china: It may pull, and nothing else. Name the repositories instead of * where
+# you can.
 resource "aws_iam_role_policy" "pull" {
   name = "regcred-pull"
   role = "pull"
@@ -32,7 +34,8 @@ resource "aws_iam_role_policy" "pull" {
 
 # public: The identity is the controller's own: what follows is for the role,
 # service account or managed identity that its pods run with.
-# public: It may pull, and nothing else.
+# public: It may pull, and nothing else. Name the repositories instead of *
+# where you can.
 resource "aws_iam_role_policy" "regcred_registry_pull_public" {
   name = "regcred-pull"
   role = "regcred-registry-pull-public"

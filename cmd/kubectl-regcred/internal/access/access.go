@@ -152,13 +152,7 @@ func (e *entry) artifactory() {
 }
 
 // sh is a command with every argument quoted.
-func sh(args ...string) string {
-	quoted := make([]string, len(args))
-	for i, a := range args {
-		quoted[i] = output.Shell(a)
-	}
-	return strings.Join(quoted, " ")
-}
+func sh(args ...string) string { return output.Command(args...) }
 
 // attribute is one of a block of Terraform. A raw one is an expression, and else the value is quoted.
 type attribute struct {

@@ -36,16 +36,9 @@ func (e *entry) ecr() {
 	if len(accounts) == 0 {
 		accounts = []string{unknownAccount}
 	}
-	repository := "*"
-	if e.Verify != nil {
-		// What is verified is what is pulled, as far as the entry says.
-		if team, _, ok := strings.Cut(e.Verify.Repository, "/"); ok {
-			repository = team + "/*"
-		}
-	}
 	var resources []string
 	for _, account := range accounts {
-		resources = append(resources, fmt.Sprintf("arn:%s:ecr:%s:%s:repository/%s", partition, region, account, repository))
+		resources = append(resources, fmt.Sprintf("arn:%s:ecr:%s:%s:repository/*", partition, region, account))
 	}
 	e.awsRole(partition, accounts[0], e.ECR.RoleARN, e.ECR.ExternalID, policy(allow("ecr:GetAuthorizationToken", "*"), allow(pulling, resources)))
 	if len(accounts) > 1 {
@@ -93,6 +86,6 @@ func (e *entry) awsRole(partition, account, roleARN, externalID, allowed string)
 }
 
 func (e *entry) awsPolicy(role, allowed string) {
-	e.step("It may pull, and nothing else.", sh("aws", "iam", "put-role-policy", "--role-name", role, "--policy-name", "regcred-pull", "--policy-document", allowed),
+	e.step("It may pull, and nothing else. Name the repositories instead of * where you can.", sh("aws", "iam", "put-role-policy", "--role-name", role, "--policy-name", "regcred-pull", "--policy-document", allowed),
 		block("aws_iam_role_policy", role, attribute{"name", "regcred-pull", false}, attribute{"role", role, false}, attribute{"policy", allowed, false}))
 }

@@ -1,20 +1,14 @@
 package access
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
-	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/kubernetes"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cli"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
@@ -78,7 +72,7 @@ func (c *command) run(ctx context.Context, args []string) error {
 
 func (c *command) credentials(ctx context.Context, args []string) ([]*cluster.Credential, error) {
 	if c.file != "" {
-		return c.fromFile()
+		return cluster.CredentialsFrom(c.file, c.env.In)
 	}
 	k, err := cluster.Open(c.env)
 	if err != nil {
@@ -111,39 +105,6 @@ func issuerOf(ctx context.Context, k *cluster.Cluster) string {
 		return ""
 	}
 	return configuration.Issuer
-}
-
-// fromFile reads credentials; other objects are skipped.
-func (c *command) fromFile() ([]*cluster.Credential, error) {
-	r := c.env.In
-	if c.file != "-" {
-		raw, err := os.ReadFile(c.file)
-		if err != nil {
-			return nil, err
-		}
-		r = bytes.NewReader(raw)
-	}
-	documents := yaml.NewYAMLOrJSONDecoder(r, 4096)
-	decoder := serializer.NewCodecFactory(cluster.Scheme()).UniversalDeserializer()
-	var found []*cluster.Credential
-	for {
-		var raw runtime.RawExtension
-		err := documents.Decode(&raw)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s cannot be parsed: %w", c.file, err)
-		}
-		decoded, _, err := decoder.Decode(raw.Raw, nil, nil)
-		if o, ok := decoded.(client.Object); ok && err == nil && cluster.CredentialOf(o) != nil {
-			found = append(found, cluster.CredentialOf(o))
-		}
-	}
-	if len(found) == 0 {
-		return nil, fmt.Errorf("there is no credential in %s", c.file)
-	}
-	return found, nil
 }
 
 func writeShell(w io.Writer, all []Access) {

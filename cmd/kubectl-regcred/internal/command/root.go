@@ -13,6 +13,9 @@ import (
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cli"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/doctor"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/edit"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/export"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/initialize"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/migrate"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/output"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/refresh"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/status"
@@ -30,7 +33,7 @@ func Root(e *cli.Env) *cobra.Command {
 	root.SetOut(e.Out)
 	root.SetErr(e.ErrOut)
 	e.Bind(root.PersistentFlags())
-	root.AddCommand(status.Command(e), why.Command(e), audit.Command(e), doctor.Command(e), access.Command(e), refresh.Command(e), edit.Suspend(e), edit.Resume(e), edit.Override(e))
+	root.AddCommand(status.Command(e), why.Command(e), audit.Command(e), doctor.Command(e), access.Command(e), migrate.Command(e), export.Command(e), initialize.Command(e), refresh.Command(e), edit.Suspend(e), edit.Resume(e), edit.Override(e))
 	return root
 }
 

@@ -81,6 +81,15 @@ func Shell(value string) string {
 	return "$'" + b.String() + "'"
 }
 
+// Command is a command with every argument quoted.
+func Command(args ...string) string {
+	quoted := make([]string, len(args))
+	for i, a := range args {
+		quoted[i] = Shell(a)
+	}
+	return strings.Join(quoted, " ")
+}
+
 // Terraform quotes a value for Terraform, so that nothing in it is interpolated.
 func Terraform(value string) string {
 	var b strings.Builder

@@ -15,6 +15,7 @@ import (
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cli"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/output"
+	"github.com/regcred/regcred/controllers/credential"
 )
 
 // command is what is asked for.
@@ -128,9 +129,34 @@ func (c *command) gather(ctx context.Context, k *cluster.Cluster, args []string)
 	for _, credential := range found {
 		r.Credentials = append(r.Credentials, assess(credential, now))
 	}
+	if err := c.lookAtSecrets(ctx, k, r, args); err != nil {
+		return nil, err
+	}
 	slices.SortFunc(r.Credentials, order)
 	r.NotRead = k.Gaps()
 	return r, nil
+}
+
+// lookAtSecrets adds what the Secrets record, and who would suffer if that is asked for.
+func (c *command) lookAtSecrets(ctx context.Context, k *cluster.Cluster, r *Report, args []string) error {
+	scope, now := c.env.Scope(), c.env.Clock.Now()
+	if len(args) > 0 && len(r.Credentials) == 1 {
+		scope = r.Credentials[0].Namespace
+	}
+	all, err := readTargets(ctx, k, scope, now)
+	if err != nil {
+		return err
+	}
+	all.note(r, now)
+	if !c.impact {
+		return nil
+	}
+	workloads, err := all.workloads(ctx, k, scope, now)
+	for i := range r.Credentials {
+		o := &r.Credentials[i]
+		o.Impact = workloads[credential.Key{Namespace: o.Namespace, Name: o.Name}]
+	}
+	return err
 }
 
 // credentials are those that are asked for. Who may not list those of all namespaces sees those of the own namespace.

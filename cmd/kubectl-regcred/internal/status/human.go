@@ -60,6 +60,9 @@ func (h human) trouble(c *Credential) {
 	for _, f := range c.Failures {
 		output.Wrap(h.w, fmt.Sprintf("  %d x ", f.Count), f.Reason+" in "+names(f.Namespaces, int(f.Count))+": "+f.Message)
 	}
+	if len(c.Expired) > 0 {
+		output.Wrap(h.w, "  expired in ", names(c.Expired[:min(5, len(c.Expired))], len(c.Expired)))
+	}
 	for _, workload := range c.Impact {
 		output.Wrap(h.w, "  would not start: ", workload)
 	}

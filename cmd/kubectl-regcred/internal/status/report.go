@@ -51,6 +51,8 @@ type Credential struct {
 	Counts    *v1alpha1.NamespaceCounts `json:"namespaces,omitempty"`
 	Entries   []Entry                   `json:"registries,omitempty"`
 	Failures  []v1alpha1.FailureGroup   `json:"failures,omitempty"`
+	// Expired are the namespaces whose Secret holds an expired token, as the Secrets themselves record it.
+	Expired []string `json:"expiredIn,omitempty"`
 	// Cure is what helps, as an imperative. Empty if nothing needs to be done.
 	Cure string `json:"cure,omitempty"`
 	// Impact are the workloads whose next pod would not start, if they were asked for.

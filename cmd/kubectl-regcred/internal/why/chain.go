@@ -309,7 +309,7 @@ func (w *walk) holdings(ctx context.Context) ([]diagnosis.Holding, error) {
 func (w *walk) cover(h *diagnosis.Holding, c *cluster.Credential, s *secret) {
 	for i := range c.Spec.Registries {
 		entry := &c.Spec.Registries[i]
-		hosts, expiresAt, known := held(c, s, entry.Name)
+		hosts, expiresAt, known := held(c, s, entry.Name, w.now)
 		if !known {
 			if h.Missing == "" {
 				h.Missing, h.Failure = entry.Name, failure(c, entry.Name)
@@ -327,9 +327,9 @@ func (w *walk) cover(h *diagnosis.Holding, c *cluster.Credential, s *secret) {
 // never is the expiry of what does not expire.
 var never = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)
 
-func held(c *cluster.Credential, s *secret, entry string) (hosts []string, expiresAt time.Time, known bool) {
+func held(c *cluster.Credential, s *secret, entry string, now time.Time) (hosts []string, expiresAt time.Time, known bool) {
 	if s.presence != cluster.Unreadable {
-		r, ok := s.record(c, entry)
+		r, ok := s.record(c, entry, now)
 		return r.Hosts, r.ExpiresAt, ok
 	}
 	for _, r := range c.Status.Registries {

@@ -121,11 +121,11 @@ func (f *facts) serving(ctx context.Context, namespace string) ([]*cluster.Crede
 }
 
 // record is what the Secret says of an entry of the credential, if that can be believed.
-func (s *secret) record(c *cluster.Credential, entry string) (pullsecret.Record, bool) {
+func (s *secret) record(c *cluster.Credential, entry string, now time.Time) (pullsecret.Record, bool) {
 	owner := pullsecret.Owner{Kind: c.Kind, Name: c.GetName(), UID: c.GetUID()}
 	if s.presence != cluster.Present || !pullsecret.Trusted(owner, s.metadata) {
 		return pullsecret.Record{}, false
 	}
-	record, known := pullsecret.Read(s.metadata, time.Now()).Records[entry]
+	record, known := pullsecret.Read(s.metadata, now).Records[entry]
 	return record, known
 }

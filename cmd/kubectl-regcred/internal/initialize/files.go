@@ -1,0 +1,106 @@
+// Package initialize writes what a first installation needs: values of the chart, a credential, and the commands for the cloud.
+package initialize
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/access"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/migrate"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/output"
+	"github.com/regcred/regcred/controllers/diagnosis"
+)
+
+// Answers are what somebody has been asked.
+type Answers struct {
+	// Image is one that pods pull: its registry is what the credential is for.
+	Image string
+	// Name is the credential's, and so the Secret's.
+	Name string
+	// Namespaces are the names of those that get it; empty for all.
+	Namespaces []string
+	// Accounts are the ServiceAccounts that get it.
+	Accounts []string
+}
+
+// identity is the ServiceAccount in the controller's namespace that asks the cloud.
+const identity = "registry-pull"
+
+// Files are the files by name.
+func Files(a Answers) (map[string][]byte, error) {
+	image, ok := diagnosis.ParseImage(a.Image)
+	if !ok {
+		return nil, fmt.Errorf("%q is no image: name one that your pods pull, such as 123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app", a.Image)
+	}
+	entry, cloud := migrate.EntryFor(image.Host)
+	if cloud {
+		entry.Identity = &v1alpha1.Identity{ServiceAccountRef: &v1alpha1.LocalReference{Name: identity}}
+	} else {
+		entry = &v1alpha1.Registry{Name: "static", Static: &v1alpha1.Static{Host: v1alpha1.Host(image.Host)},
+			Identity: &v1alpha1.Identity{SecretRef: &v1alpha1.LocalReference{Name: identity}}}
+	}
+	if len(image.Repository) >= 2 {
+		entry.Verify = &v1alpha1.Verify{Repository: image.Repository}
+	}
+	o := credential(a, *entry)
+	manifest, err := migrate.Manifest(o)
+	if err != nil {
+		return nil, err
+	}
+	values, err := yaml.Marshal(map[string]any{"replicas": 2})
+	if err != nil {
+		return nil, err
+	}
+	var steps bytes.Buffer
+	writeSteps(&steps, o, entry)
+	return map[string][]byte{"values.yaml": values, "credential.yaml": manifest, "steps.sh": steps.Bytes()}, nil
+}
+
+func credential(a Answers, entry v1alpha1.Registry) *v1alpha1.ClusterRegistryCredential {
+	o := &v1alpha1.ClusterRegistryCredential{
+		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: v1alpha1.KindClusterRegistryCredential},
+		ObjectMeta: metav1.ObjectMeta{Name: a.Name},
+		Spec: v1alpha1.ClusterCredentialSpec{CredentialSpec: v1alpha1.CredentialSpec{
+			Registries: []v1alpha1.Registry{entry}, ServiceAccounts: &v1alpha1.ServiceAccounts{Names: a.Accounts},
+		}},
+	}
+	if len(a.Namespaces) > 0 {
+		var values []v1alpha1.LabelValue
+		for _, namespace := range slices.Compact(slices.Sorted(slices.Values(a.Namespaces))) {
+			values = append(values, v1alpha1.LabelValue(namespace))
+		}
+		o.Spec.NamespaceSelector = v1alpha1.Selector{MatchExpressions: []v1alpha1.SelectorRequirement{
+			{Key: "kubernetes.io/metadata.name", Operator: metav1.LabelSelectorOpIn, Values: values},
+		}}
+	}
+	return o
+}
+
+// writeSteps writes what to run, in order.
+func writeSteps(b *bytes.Buffer, o *v1alpha1.ClusterRegistryCredential, entry *v1alpha1.Registry) {
+	fmt.Fprintln(b, "#!/bin/sh")
+	output.Comment(b, "1. Install Regcred.")
+	fmt.Fprintln(b, output.Command("helm", "install", "regcred", "charts/regcred", "--namespace=regcred-system", "--create-namespace", "--values=values.yaml"))
+	output.Comment(b, "2. The identity, and what it may do. What stands in capitals is for you to fill in.")
+	if entry.Static != nil {
+		output.Comment(b, "Take the password from a file, so that it is in no history of a shell.")
+		fmt.Fprintln(b, output.Command("kubectl", "create", "secret", "generic", identity, "--namespace=regcred-system", "--from-literal=username=USER", "--from-file=password=PASSWORD-FILE"))
+	}
+	for _, e := range access.Of(cluster.CredentialOf(o), access.Options{Home: "regcred-system"}).Entries {
+		for _, s := range e.Steps {
+			output.Comment(b, s.What)
+			if s.Shell != "" {
+				fmt.Fprintln(b, s.Shell)
+			}
+		}
+	}
+	output.Comment(b, "3. The credential.")
+	fmt.Fprintln(b, output.Command("kubectl", "apply", "-f", "credential.yaml"))
+	fmt.Fprintln(b, output.Command("kubectl", "regcred", "status", "cregcred/"+o.Name, "--wait=ready"))
+}

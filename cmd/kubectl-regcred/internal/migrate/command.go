@@ -1,0 +1,191 @@
+package migrate
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cli"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/output"
+)
+
+// command is what is asked for.
+type command struct {
+	env    *cli.Env
+	format *output.Format
+	dir    string
+	force  bool
+}
+
+// Command is the command migrate.
+func Command(e *cli.Env) *cobra.Command {
+	c := &command{env: e, format: output.NewFormat()}
+	cmd := &cobra.Command{
+		Use:   "migrate",
+		Short: "Find what keeps pull Secrets fresh today, and print how Regcred takes that over",
+		Long: `Find what keeps pull Secrets fresh today: CronJobs, External Secrets, registry-creds, msi-acrpull, Reflector, Replicator. Print the
+credentials that replace them, and the steps in their order. Nothing is changed.
+
+Exit codes: 0 printed, or there is nothing to take over; 2 error; 3 too little could be read.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context()) },
+	}
+	cli.BindOutput(cmd, c.format)
+	cmd.Flags().StringVar(&c.dir, "output-dir", "", "Write the credentials and the steps into files of this directory, too.")
+	cmd.Flags().BoolVar(&c.force, "force", false, "Replace files of --output-dir.")
+	return cmd
+}
+
+func (c *command) run(ctx context.Context) error {
+	k, err := cluster.Open(c.env)
+	if err != nil {
+		return err
+	}
+	p, err := c.plan(ctx, k)
+	if err != nil {
+		return err
+	}
+	if c.dir != "" {
+		if err := c.writeFiles(p); err != nil {
+			return err
+		}
+	}
+	return errors.Join(c.format.Write(c.env.Out, p, func(w io.Writer) error { return human(w, p) }), cli.ExitWith(false, k.Missed("secrets") || k.Missed("cronjobs")))
+}
+
+func (c *command) plan(ctx context.Context, k *cluster.Cluster) (*Plan, error) {
+	defer c.env.Progress(ctx, "reading CronJobs, Secrets and ServiceAccounts")()
+	f, err := find(ctx, k, c.env.Scope())
+	if err != nil {
+		return nil, err
+	}
+	p := planOf(f)
+	p.NotRead = k.Gaps()
+	return p, nil
+}
+
+// writeFiles writes what belongs into Git, and the steps.
+func (c *command) writeFiles(p *Plan) error {
+	if err := os.MkdirAll(c.dir, 0o700); err != nil {
+		return err
+	}
+	manifests, err := manifestsOf(p)
+	if err != nil {
+		return err
+	}
+	var steps bytes.Buffer
+	writeSteps(&steps, p, "credentials.yaml")
+	return errors.Join(output.WriteFile(filepath.Join(c.dir, "credentials.yaml"), manifests, c.force),
+		output.WriteFile(filepath.Join(c.dir, "steps.sh"), steps.Bytes(), c.force))
+}
+
+// manifestsOf are the credentials as YAML, without their status.
+func manifestsOf(p *Plan) ([]byte, error) {
+	var b bytes.Buffer
+	for i, o := range p.Credentials {
+		manifest, err := Manifest(o)
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 {
+			b.WriteString("---\n")
+		}
+		b.Write(manifest)
+	}
+	return b.Bytes(), nil
+}
+
+// Manifest is a credential as YAML, as a person would write it.
+func Manifest(o client.Object) ([]byte, error) {
+	meta := map[string]any{"name": o.GetName()}
+	if o.GetNamespace() != "" {
+		meta["namespace"] = o.GetNamespace()
+	}
+	manifest := map[string]any{"apiVersion": v1alpha1.GroupVersion.String(), "kind": o.GetObjectKind().GroupVersionKind().Kind, "metadata": meta}
+	switch o := o.(type) {
+	case *v1alpha1.RegistryCredential:
+		manifest["spec"] = o.Spec
+	case *v1alpha1.ClusterRegistryCredential:
+		manifest["spec"] = o.Spec
+	}
+	return yaml.Marshal(manifest)
+}
+
+func human(w io.Writer, p *Plan) error {
+	if len(p.Found) == 0 && len(p.Credentials) == 0 {
+		fmt.Fprintln(w, "Nothing was found that keeps pull Secrets fresh.")
+	}
+	for _, t := range p.Found {
+		output.Comment(w, fmt.Sprintf("found: %s %s/%s (%s)", t.Kind, t.Namespace, t.Name, t.Tool))
+	}
+	for _, note := range p.Notes {
+		output.Comment(w, "note: "+note)
+	}
+	if len(p.Credentials) > 0 {
+		manifests, err := manifestsOf(p)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "\n# credentials.yaml (--output-dir writes it)\n%s\n", manifests)
+		writeSteps(w, p, "credentials.yaml")
+	}
+	for _, gap := range p.NotRead {
+		output.Comment(w, gap)
+	}
+	return nil
+}
+
+// writeSteps writes the steps as commands. The old tool is stopped before its Secrets are handed over, so that the two do not fight, and while
+// its last token lives.
+func writeSteps(w io.Writer, p *Plan, file string) {
+	step := 0
+	say := func(text string) {
+		step++
+		output.Comment(w, fmt.Sprintf("%d. %s", step, text))
+	}
+	fmt.Fprintln(w, "#!/bin/sh")
+	say("What the credentials need in their clouds. Do it first: nothing has changed yet.")
+	fmt.Fprintln(w, output.Command("kubectl", "regcred", "access", "-f", file))
+	for _, t := range p.Found {
+		switch {
+		case t.Suspended:
+		case t.Kind == "CronJob":
+			say("Stop " + t.Namespace + "/" + t.Name + ", right after it has run: its last token must outlive the next steps.")
+			fmt.Fprintln(w, output.Command("kubectl", "patch", "cronjob", t.Name, "--namespace="+t.Namespace, `--patch={"spec":{"suspend":true}}`))
+		default:
+			say("Stop " + t.Tool + " for the Secrets below, as its documentation says, and let it leave them: take its annotations and owner references off them.")
+		}
+	}
+	say("Create the credentials. They report SecretConflict until the next step, and touch nothing.")
+	fmt.Fprintln(w, output.Command("kubectl", "apply", "-f", file))
+	say("Hand the Secrets over. They are rewritten in place, so that no image is pulled again because of it.")
+	for _, name := range p.Adopt {
+		namespace, secret, _ := strings.Cut(name, "/")
+		if slices.Contains(p.Incomplete, name) {
+			output.Comment(w, name+" holds a login that no credential here brings: add its entry first, and then run")
+			fmt.Fprint(w, "# ")
+		}
+		fmt.Fprintln(w, output.Command("kubectl", "annotate", "secret", secret, "--namespace="+namespace, v1alpha1.AnnotationAdopt+"=true", "--overwrite"))
+	}
+	say("Wait. If it does not come to an end, the way back is: delete the credentials, which gives the Secrets back, and let the CronJob go on.")
+	for _, o := range p.Credentials {
+		ref := cluster.CredentialOf(o).Ref()
+		args := []string{"kubectl", "regcred", "status", ref.String(), "--wait=ready"}
+		if ref.Namespace != "" {
+			args = append(args, "--namespace="+ref.Namespace)
+		}
+		fmt.Fprintln(w, output.Command(args...))
+	}
+}

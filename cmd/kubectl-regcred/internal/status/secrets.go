@@ -1,0 +1,136 @@
+package status
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
+	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/diagnosis"
+	"github.com/regcred/regcred/controllers/pullsecret"
+)
+
+// targets are the Secrets of credentials: what they record, without a byte of what they hold.
+type targets map[types.NamespacedName]target
+
+type target struct {
+	keeper  credential.Key
+	records map[string]pullsecret.Record
+}
+
+// readTargets lists the Secrets that credentials keep, as metadata.
+func readTargets(ctx context.Context, k *cluster.Cluster, namespace string, now time.Time) (targets, error) {
+	list := &metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
+	all := targets{}
+	_, err := cluster.Each(ctx, k, list, namespace, func(o *metav1.PartialObjectMetadata) error {
+		owner := metav1.GetControllerOf(o)
+		if owner != nil && pullsecret.Trusted(pullsecret.Owner{Kind: owner.Kind, Name: owner.Name, UID: owner.UID}, o) {
+			all[client.ObjectKeyFromObject(o)] = target{credential.KeyFromRef(owner.Kind+"/"+owner.Name, o.Namespace), pullsecret.Read(o, now).Records}
+		}
+		return nil
+	}, client.MatchingLabels{v1alpha1.LabelSecret: v1alpha1.LabelSecretTarget})
+	return all, err
+}
+
+// expired are the hosts that a target has no live token for.
+func (t target) expired(now time.Time) []string {
+	var hosts []string
+	for _, r := range t.records {
+		if !r.ExpiresAt.After(now) {
+			hosts = append(hosts, r.Hosts...)
+		}
+	}
+	return hosts
+}
+
+// note adds to each credential what its Secrets record: when the tokens were minted, and the namespaces that hold an expired one, whatever the
+// controller reports.
+func (t targets) note(r *Report, now time.Time) {
+	at := map[credential.Key]*Credential{}
+	for i := range r.Credentials {
+		c := &r.Credentials[i]
+		at[credential.Key{Namespace: c.Namespace, Name: c.Name}] = c
+	}
+	for key, target := range t {
+		c := at[target.keeper]
+		if c == nil {
+			continue
+		}
+		c.minted(target.records)
+		if len(target.expired(now)) > 0 {
+			c.Expired = append(c.Expired, key.Namespace)
+		}
+	}
+	for i := range r.Credentials {
+		c := &r.Credentials[i]
+		slices.Sort(c.Expired)
+		if len(c.Expired) > 0 && c.State == Fine {
+			c.Ready, c.Reason, c.State = metav1.ConditionFalse, ReasonNotReported, Failing
+			c.Message = "a Secret holds an expired token, and the controller has said nothing of it"
+			c.Cure = fill(cures[ReasonNotReported], c)
+		}
+	}
+}
+
+// minted notes when the oldest token of each entry was minted.
+func (c *Credential) minted(records map[string]pullsecret.Record) {
+	for i := range c.Entries {
+		e := &c.Entries[i]
+		r, known := records[e.Name]
+		if known && !r.Earlier() && (e.IssuedAt == nil || r.IssuedAt.Before(e.IssuedAt.Time)) {
+			e.IssuedAt = &metav1.Time{Time: r.IssuedAt}
+		}
+	}
+}
+
+// workloads are the users of Secrets that hold an expired token for one of their images, by Secret.
+func (t targets) workloads(ctx context.Context, k *cluster.Cluster, namespace string, now time.Time) (map[credential.Key][]string, error) {
+	found := map[credential.Key]map[string]bool{}
+	_, err := cluster.Each(ctx, k, &corev1.PodList{}, namespace, func(p *corev1.Pod) error {
+		for _, ref := range p.Spec.ImagePullSecrets {
+			target, known := t[types.NamespacedName{Namespace: p.Namespace, Name: ref.Name}]
+			if !known || !pullsFrom(p, target.expired(now)) {
+				continue
+			}
+			if found[target.keeper] == nil {
+				found[target.keeper] = map[string]bool{}
+			}
+			found[target.keeper][ownerOf(p)+" -n "+p.Namespace] = true
+		}
+		return nil
+	})
+	all := map[credential.Key][]string{}
+	for key, names := range found {
+		all[key] = slices.Sorted(maps.Keys(names))
+	}
+	return all, err
+}
+
+func pullsFrom(p *corev1.Pod, hosts []string) bool {
+	return slices.ContainsFunc(slices.Concat(p.Spec.InitContainers, p.Spec.Containers), func(c corev1.Container) bool {
+		image, ok := diagnosis.ParseImage(c.Image)
+		return ok && slices.ContainsFunc(hosts, image.Under)
+	})
+}
+
+// ownerOf is who would make the next pod: the Deployment rather than its ReplicaSet.
+func ownerOf(p *corev1.Pod) string {
+	owner := metav1.GetControllerOf(p)
+	if owner == nil {
+		return "pod/" + p.Name
+	}
+	if hash := p.Labels["pod-template-hash"]; owner.Kind == "ReplicaSet" && hash != "" {
+		return "deployment/" + strings.TrimSuffix(owner.Name, "-"+hash)
+	}
+	return strings.ToLower(owner.Kind) + "/" + owner.Name
+}

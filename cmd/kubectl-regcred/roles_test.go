@@ -1,0 +1,80 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cli"
+)
+
+// roleNamed is a ClusterRole of a file of config/roles.
+func roleNamed(t *testing.T, file, name string) *rbacv1.ClusterRole {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join("..", "..", "config", "roles", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for document := range strings.SplitSeq(string(raw), "\n---\n") {
+		r := &rbacv1.ClusterRole{}
+		if err := yaml.Unmarshal([]byte(document), r); err != nil {
+			t.Fatal(err)
+		}
+		if r.Name == name {
+			return r
+		}
+	}
+	t.Fatalf("%s has no ClusterRole %s", file, name)
+	return nil
+}
+
+// bind gives a user the roles in the whole cluster.
+func bind(t *testing.T, user string, roles ...*rbacv1.ClusterRole) string {
+	t.Helper()
+	_, kubeconfig, err := cp.AddUser(user, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range roles {
+		create(t, r)
+		create(t, &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: user + "-" + r.Name},
+			Subjects: []rbacv1.Subject{{Kind: rbacv1.UserKind, Name: user}}, RoleRef: rbacv1.RoleRef{Kind: "ClusterRole", Name: r.Name}})
+	}
+	return kubeconfig
+}
+
+// A viewer sees all but what Secrets hold, and is told so.
+func TestWhatAViewerSees(t *testing.T) {
+	namespace := seedWhy(t)
+	viewer := roleNamed(t, "roles.yaml", "regcred-viewer")
+	for _, r := range viewer.Rules {
+		if slices.Contains(r.Resources, "secrets") || slices.Contains(r.Resources, "*") {
+			t.Errorf("the viewer may read Secrets: %v", r)
+		}
+	}
+	kubeconfig := bind(t, "a-viewer", viewer)
+	if r := as(t, kubeconfig, "", "status"); !strings.Contains(r.stdout, "regcred/live -n team-a") || !strings.Contains(r.stdout, "not read: secrets in all namespaces") {
+		t.Errorf("status: %+v", r)
+	}
+	if r := as(t, kubeconfig, "", "why", "pod/no-route", "-n", namespace); r.code != cli.Findings || !strings.Contains(r.stdout, "Unreachable") {
+		t.Errorf("why: %+v", r)
+	}
+	if r := as(t, kubeconfig, "", "audit"); r.code != cli.Undecided || strings.Count(r.stdout, "not read:") != 1 {
+		t.Errorf("audit: %+v", r)
+	}
+}
+
+// An auditor reads Secrets, too.
+func TestWhatAnAuditorSees(t *testing.T) {
+	seedWhy(t)
+	kubeconfig := bind(t, "an-auditor", roleNamed(t, "roles.yaml", "regcred-viewer"), roleNamed(t, "auditor.yaml", "regcred-auditor"))
+	if r := as(t, kubeconfig, "", "audit"); r.code != cli.Findings || strings.Contains(r.stdout, "not read:") || !strings.Contains(r.stdout, "RC301 error secret/broken -n team-a") {
+		t.Errorf("%+v", r)
+	}
+}
