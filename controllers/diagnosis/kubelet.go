@@ -3,8 +3,6 @@
 package diagnosis
 
 import (
-	"net/url"
-	"path"
 	"regexp"
 	"strings"
 	"unique"
@@ -142,41 +140,22 @@ func ParseImage(ref string) (Image, bool) {
 	}
 	i := Image{Host: parsed.Context().RegistryStr(), Repository: parsed.Context().RepositoryStr(), Reference: parsed.Identifier()}
 	if i.Host == name.DefaultRegistry {
-		i.Host = "docker.io"
+		i.Host = dockerIO
 	}
 	return i, true
 }
 
 func (i Image) String() string { return i.Host + "/" + i.Repository }
 
-// Under says whether a key of a docker config is for the image, as the kubelet decides it (pkg/credentialprovider/keyring.go): hosts are
-// compared label by label as globs, ports literally, and paths by their beginning.
+// Under says whether a key of a docker config is for the image, as the kubelet decides it (Choose). Every name of Docker Hub stands for it.
 func (i Image) Under(key string) bool {
-	host, prefix, _ := strings.Cut(key, "/")
-	if isDockerHub(host) {
-		return i.Host == "docker.io" && strings.HasPrefix(i.Repository, prefix)
+	if isDockerHub(key) {
+		return i.Host == dockerIO
 	}
-	pattern, err := url.Parse("https://" + host)
-	if err != nil {
-		return false
-	}
-	own, err := url.Parse("https://" + i.Host)
-	if err != nil || pattern.Port() != own.Port() {
-		return false
-	}
-	want, have := strings.Split(pattern.Hostname(), "."), strings.Split(own.Hostname(), ".")
-	if len(want) != len(have) {
-		return false
-	}
-	for n := range want {
-		if matched, err := path.Match(want[n], have[n]); err != nil || !matched {
-			return false
-		}
-	}
-	return strings.HasPrefix(i.Repository, prefix)
+	return len(i.Choose([]string{key})) > 0
 }
 
 // isDockerHub says whether a host stands for Docker Hub, which has many names.
 func isDockerHub(host string) bool {
-	return host == "docker.io" || host == "index.docker.io" || host == "registry-1.docker.io"
+	return host == dockerIO || host == "index.docker.io" || host == "registry-1.docker.io"
 }
