@@ -92,12 +92,12 @@ func (b block) check() (string, error) {
 
 func TestABlockWithoutAMarkIsRefused(t *testing.T) {
 	for info, want := range map[string]string{
-		"sh":                             "says nothing",
-		"sh run parse":                   "too much",
-		"yaml unseen":                    "no mark of yaml",
-		"rust run":                       "not among the languages",
-		`sh skip="I was tired"`:          "not among the reasons",
-		`console skip="needs a release"`: "",
+		"sh":                        "says nothing",
+		"sh run parse":              "too much",
+		"yaml unseen":               "no mark of yaml",
+		"rust run":                  "not among the languages",
+		`sh skip="I was tired"`:     "not among the reasons",
+		`sh skip="needs a release"`: "",
 	} {
 		language, marks, err := parseInfo(info)
 		if err != nil {
