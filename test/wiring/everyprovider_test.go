@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/controllers/pullsecret"
 	"github.com/regcred/regcred/test/cloud"
 	"github.com/regcred/regcred/test/lab"
 )
@@ -135,10 +136,10 @@ func (e *everyProvider) published(t *testing.T, namespace string, entries ...str
 	}()
 	slices.Sort(entries)
 	return secret(t, namespace, e.name, fmt.Sprint("new tokens of ", entries), func(s *corev1.Secret) bool {
-		last = s.Annotations["regcred.dev/registries"]
+		last = s.Annotations[pullsecret.AnnotationRegistries]
 		var fresh []string
 		for _, r := range recordsOf(t, s) {
-			if e.asked == 0 || r.Refresh == fmt.Sprint(e.asked) {
+			if e.asked == 0 || r.Refresh == pullsecret.Stamp(fmt.Sprint(e.asked)) {
 				fresh = append(fresh, r.Name)
 			}
 		}
@@ -151,18 +152,18 @@ func (e *everyProvider) published(t *testing.T, namespace string, entries ...str
 type record struct {
 	Name     string                 `json:"name"`
 	Hosts    []string               `json:"hosts"`
-	Refresh  string                 `json:"refreshRequestedAt"`
+	Refresh  string                 `json:"refresh"`
 	Verified metav1.ConditionStatus `json:"verified"`
 }
 
 func recordsOf(t *testing.T, s *corev1.Secret) map[string]record {
 	t.Helper()
-	var list []record
-	if err := json.Unmarshal([]byte(s.Annotations["regcred.dev/registries"]), &list); err != nil {
+	var written struct{ Entries []record }
+	if err := json.Unmarshal([]byte(s.Annotations[pullsecret.AnnotationRegistries]), &written); err != nil {
 		t.Fatal(err)
 	}
 	records := map[string]record{}
-	for _, r := range list {
+	for _, r := range written.Entries {
 		records[r.Name] = r
 	}
 	return records

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -23,7 +24,7 @@ func pullingPod(t *testing.T, namespace, name, image string, owner client.Object
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 	pod.Spec.Containers = []corev1.Container{{Name: "app", Image: image}}
 	if owner != nil {
-		pod.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: owner.GetName(), UID: owner.GetUID(), Controller: new(true)}}
+		pod.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: owner.GetName(), UID: owner.GetUID(), Controller: new(true)}}
 	}
 	create(t, pod)
 	return pod
@@ -151,7 +152,11 @@ func TestAPodThatCameBeforeItsLinkIsEvicted(t *testing.T) {
 	const registry = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
 	create(t, namespace("early-1", nil))
 	until(t, &corev1.ServiceAccountList{}, "early-1", "default", "the ServiceAccount", func(_ *corev1.ServiceAccount, deleted bool) bool { return !deleted })
-	owner := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "early-1", Name: "owner"}}
+	app := map[string]string{"app": "early"}
+	owner := &appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Namespace: "early-1", Name: "owner"}}
+	owner.Spec.Replicas, owner.Spec.Selector = new(int32(0)), &metav1.LabelSelector{MatchLabels: app}
+	owner.Spec.Template.Labels = app
+	owner.Spec.Template.Spec.Containers = []corev1.Container{{Name: "app", Image: registry + "/team/app:v1"}}
 	create(t, owner)
 	pod := pullingPod(t, "early-1", "app", registry+"/team/app:v1", owner)
 	c := credential("early", "eu-central-1")
