@@ -167,7 +167,7 @@ const cleaning = `for kind in regcred cregcred; do kubectl delete "$kind" -A --a
 for release in regcred regcred-crds; do helm uninstall --namespace regcred-system --no-hooks "$release" >/dev/null 2>&1 || true; done
 kubectl delete crd registrycredentials.regcred.dev clusterregistrycredentials.regcred.dev --ignore-not-found
 kubectl delete secret,deployment,pod,rolebinding -n default --all --grace-period=0 --force
-kubectl patch serviceaccount -n default default --type=merge -p '{"imagePullSecrets":null,"metadata":{"annotations":null,"labels":null}}'
+kubectl patch serviceaccount default --namespace=default --type=merge -p '{"imagePullSecrets":null,"metadata":{"annotations":null,"labels":null}}'
 kubectl label namespace default regcred.dev/pull-
 others() { kubectl get namespaces -o name | grep -vE '/(default|kube-.*)$' || true; }
 others | xargs -r kubectl delete --wait=false
