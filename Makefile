@@ -10,6 +10,8 @@ IMAGE ?= ghcr.io/regcred/regcred
 PUSH ?=
 KEEP ?=
 RUN ?=
+SEED ?= 1
+TARGETS ?= 10000
 CLUSTER ?= kind
 BASE ?= /
 VERSIONS ?= $(VERSION)
@@ -19,7 +21,7 @@ ASSETS = "$$($(GO) run ./test/controlplane/install etcd kube-apiserver kubectl k
 
 .PHONY: help
 help: ## Show the targets.
-	@sed -nE 's/^([a-z0-9]+):.* ## (.*)/  make \1\t\2/p' "$(firstword $(MAKEFILE_LIST))" | expand -t 16
+	@sed -nE 's/^([a-z0-9-]+):.* ## (.*)/  make \1\t\2/p' "$(firstword $(MAKEFILE_LIST))" | expand -t 16
 
 .PHONY: generate
 generate: ## Generate deep copies, CRDs, RBAC rules, the token policy, docs/metrics.md, docs/reference, figures, and what the charts hold.
@@ -105,10 +107,20 @@ e2e: build ## Pull images with a real kubelet and containerd (root); RUN= select
 	VERSION="$(VERSION)-next" cmd/buildenv $(GO) build -o bin/regcred-next ./cmd/regcred
 	$(GO) build -o bin/e2e ./test/e2e; exec bin/e2e -run "$(RUN)"
 
+.PHONY: faults
+faults: ## End the controller at every effect, answer it with errors, and mix its events up; RUN= selects tests, SEED= orders of events.
+	assets=$(ASSETS); KUBEBUILDER_ASSETS="$$assets" $(GO) test ./test/faults -run "$(RUN)" -seed $(SEED) -timeout 15m
+
 .PHONY: bench
-bench: build ## Measure Regcred, and every provider, over 1,000 namespaces.
-	assets=$(ASSETS); $(GO) build -o bin/bench ./test/bench; \
-	KUBEBUILDER_ASSETS="$$assets" exec bin/bench
+bench: build ## Measure Regcred, and every provider, over 1,000 namespaces, and its growth over 10,000 (TARGETS=).
+	assets=$(ASSETS); $(GO) build -o bin/bench ./test/bench; export KUBEBUILDER_ASSETS="$$assets"; \
+	bin/bench && exec bin/bench -scale -targets $(TARGETS)
+
+.PHONY: bench-check
+bench-check: build ## Measure what test/bench/bounds.yaml bounds, and fail if a bound is missed.
+	assets=$(ASSETS); $(GO) build -o bin/bench ./test/bench; export KUBEBUILDER_ASSETS="$$assets"; \
+	for targets in 1000 $(TARGETS); do bin/bench -scale -targets $$targets -check test/bench/bounds.yaml; done; \
+	exec bin/bench -neighbour -check test/bench/bounds.yaml
 
 # VERSION and VERSIONS are for the menu, BASE is the path under which the site is served.
 .PHONY: site

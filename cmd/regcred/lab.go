@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/pprof"
 	"os"
 	"runtime"
 	"sync/atomic"
@@ -14,7 +15,8 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// A build with the tag lab is for tests alone: over the address that REGCRED_LAB names, they move the controller's clock and ask for its heap.
+// A build with the tag lab is for tests alone: over the address that REGCRED_LAB names, they move the controller's clock, ask for its heap
+// and take profiles.
 func init() {
 	steered := &steeredClock{}
 	system = steered
@@ -28,6 +30,8 @@ func init() {
 		steered.ahead.Add(int64(by))
 	})
 	mux.HandleFunc("GET /heap", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, liveHeap()) })
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	server := &http.Server{Addr: os.Getenv("REGCRED_LAB"), Handler: mux, ReadHeaderTimeout: time.Second}
 	go func() {
 		if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {

@@ -41,6 +41,7 @@ type AWS struct {
 	clock     *clock
 	tokenLife atomic.Int64
 	calls     *callCounter
+	log       callLog
 	iam       *iam
 	tokens    *tokens
 	registry  *guardedRegistry

@@ -35,6 +35,15 @@ func (a *AWS) Calls() Calls { return a.calls.snapshot() }
 // ResetCalls sets all counters to zero.
 func (a *AWS) ResetCalls() { a.calls.reset() }
 
+// Log is every call for a token of ECR since the start, whatever came of it. A call that hangs is not in it.
+func (a *AWS) Log() []Call { return a.log.all() }
+
+// Token is what the registry knows of a password.
+func (a *AWS) Token(password string) (Token, bool) {
+	issued, ok := a.tokens.find(password)
+	return issued.Token, ok
+}
+
 // Tokens lists the registry tokens ever issued, oldest first.
 func (a *AWS) Tokens() []Token { return a.tokens.all() }
 

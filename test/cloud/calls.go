@@ -2,7 +2,11 @@ package cloud
 
 import (
 	"maps"
+	"net/http"
+	"regexp"
+	"slices"
 	"sync"
+	"time"
 )
 
 // Codes of calls that got no answer; every other code is the service's own.
@@ -89,4 +93,40 @@ func (c *callCounter) reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	clear(c.calls)
+}
+
+// Call is one request that a cloud has answered, or that got no answer.
+type Call struct {
+	Outcome
+	// Caller is whose signature the request bears, by the access key and the region; empty for other forms of authentication.
+	Caller       string
+	Began, Ended time.Time
+}
+
+// callLog is every call to one service, in the order of their ends.
+type callLog struct {
+	mu    sync.Mutex
+	calls []Call
+}
+
+// signedBy finds access key, date, region and service in a SigV4 signature.
+var signedBy = regexp.MustCompile(`Credential=([^/,]+)/[0-9]+/([^/,]+)/`)
+
+func (l *callLog) add(r *http.Request, action, code string, began time.Time) {
+	if l == nil {
+		return
+	}
+	caller := ""
+	if m := signedBy.FindStringSubmatch(r.Header.Get("Authorization")); m != nil {
+		caller = m[1] + " in " + m[2]
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.calls = append(l.calls, Call{Outcome{action, code}, caller, began, time.Now()})
+}
+
+func (l *callLog) all() []Call {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.calls)
 }

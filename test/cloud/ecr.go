@@ -31,6 +31,7 @@ func (a *AWS) ecrService() *service {
 	return &service{
 		faults:    a.ECR,
 		calls:     a.calls,
+		log:       &a.log,
 		clock:     a.clock,
 		throttled: failure{status: http.StatusBadRequest, code: "ThrottlingException", message: "Rate exceeded"},
 		down: failure{

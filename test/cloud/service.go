@@ -34,7 +34,9 @@ type failure struct {
 type service struct {
 	faults *Faults
 	calls  *callCounter
-	clock  *clock
+	// log is nil for services whose calls are only counted.
+	log   *callLog
+	clock *clock
 
 	throttled, down failure
 
@@ -51,7 +53,7 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	req := &request{Request: r, body: body}
-	action := s.action(req)
+	action, began := s.action(req), time.Now()
 
 	var write http.HandlerFunc
 	failed := s.struck(req, action)
@@ -61,10 +63,12 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Date", s.clock.wall().UTC().Format(http.TimeFormat))
 	if failed == nil {
 		s.calls.add(action, "")
+		s.log.add(r, action, "", began)
 		write(w, r)
 		return
 	}
 	s.calls.add(action, failed.code)
+	s.log.add(r, action, failed.code, began)
 	if failed.retryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(failed.retryAfter.Seconds()))))
 	}

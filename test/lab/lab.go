@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	corev1 "k8s.io/api/core/v1"
@@ -39,6 +41,9 @@ type Lab struct {
 	Binary string
 	// ControllerEnv is added to the clouds' environment of the controllers started from now on.
 	ControllerEnv []string
+	// Front, if it is set, is what controllers started from now on talk to: it gives the URL of something in front of the API server that
+	// acts with the rights of this configuration.
+	Front func(*rest.Config) (url string, err error)
 
 	controllers []*Controller
 }
@@ -146,6 +151,11 @@ func (l *Lab) StartControllerAs(ctx context.Context, namespace, account string, 
 	if err != nil {
 		return nil, err
 	}
+	if l.Front != nil {
+		if kubeconfig, err = l.behindFront(namespace, account); err != nil {
+			return nil, err
+		}
+	}
 	args = append([]string{"--namespace=" + namespace}, args...)
 	c, err := startController(ctx, l.Binary, kubeconfig, append(l.Env(), l.ControllerEnv...), log, args)
 	if err != nil {
@@ -157,9 +167,32 @@ func (l *Lab) StartControllerAs(ctx context.Context, namespace, account string, 
 
 // addServiceAccount makes a kubeconfig of a user with the ServiceAccount's name and groups.
 func (l *Lab) addServiceAccount(namespace, name string) (string, error) {
-	user := "system:serviceaccount:" + namespace + ":" + name
-	_, kubeconfig, err := l.AddUser(user, []string{"system:serviceaccounts", "system:serviceaccounts:" + namespace, "system:authenticated"})
+	_, kubeconfig, err := l.AddUser(userOf(namespace, name))
 	return kubeconfig, err
+}
+
+// userOf is the name and the groups of a ServiceAccount.
+func userOf(namespace, name string) (user string, groups []string) {
+	return "system:serviceaccount:" + namespace + ":" + name,
+		[]string{"system:serviceaccounts", "system:serviceaccounts:" + namespace, "system:authenticated"}
+}
+
+// behindFront makes a kubeconfig of the front, which needs no credentials: the front has them.
+func (l *Lab) behindFront(namespace, name string) (string, error) {
+	config, _, err := l.AddUser(userOf(namespace, name))
+	if err != nil {
+		return "", err
+	}
+	url, err := l.Front(config)
+	if err != nil {
+		return "", err
+	}
+	kubeconfig := clientcmdapi.NewConfig()
+	kubeconfig.Clusters["front"] = &clientcmdapi.Cluster{Server: url}
+	kubeconfig.Contexts["front"] = &clientcmdapi.Context{Cluster: "front"}
+	kubeconfig.CurrentContext = "front"
+	path := filepath.Join(filepath.Dir(l.Kubeconfig()), "front.kubeconfig")
+	return path, clientcmd.WriteToFile(*kubeconfig, path)
 }
 
 // repository finds the top of the repository from the working directory.

@@ -27,7 +27,7 @@ type Steered struct {
 	address string
 }
 
-// StartSteered builds the controller with the tag lab, and starts it with this clock.
+// StartSteered builds the controller with the tag lab, and starts it with this clock and without a Lease.
 func (l *Lab) StartSteered(ctx context.Context, c *Clock, log io.Writer, args ...string) (*Steered, error) {
 	binary := filepath.Join(l.Root, "bin", "regcred-lab")
 	build := exec.CommandContext(ctx, "cmd/buildenv", "go", "build", "-tags=grpcnotrace,lab", "-o", binary, "./cmd/regcred")
@@ -40,8 +40,8 @@ func (l *Lab) StartSteered(ctx context.Context, c *Clock, log io.Writer, args ..
 		return nil, err
 	}
 	l.Binary = binary
-	l.ControllerEnv = append(l.ControllerEnv, "REGCRED_LAB="+address)
-	controller, err := l.StartController(ctx, log, args...)
+	l.ControllerEnv = append(l.ControllerEnv, "REGCRED_LAB="+address) // the last of a name counts
+	controller, err := l.StartControllerAs(ctx, Namespace, "regcred", log, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,147 @@
+// Package faults ends, delays and confuses the controller wherever that can be done, and checks that nothing comes of it.
+package faults
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/regcred/regcred/test/cloud"
+	"github.com/regcred/regcred/test/controlplane"
+	"github.com/regcred/regcred/test/faults/history"
+	"github.com/regcred/regcred/test/lab"
+)
+
+const controllerUser = "system:serviceaccount:" + lab.Namespace + ":regcred"
+
+var (
+	world      *lab.Lab
+	controller *lab.Steered
+	clock      = &lab.Clock{}
+	between    = newFront()
+	recorder   *history.Recorder
+	output     *os.File
+)
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) (code int) {
+	flag.Parse()
+	ctrl.SetLogger(logr.Discard())
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute) // the controller for tests is built first
+	defer cancel()
+	began := time.Now()
+	stop, err := start(ctx)
+	defer func() {
+		if err := stop(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	code = m.Run()
+	broken, err := happened(began)
+	for _, sentence := range broken {
+		fmt.Fprintln(os.Stderr, "history:", sentence)
+		code = 1
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	return code
+}
+
+// happened checks what all tests together have made happen.
+func happened(began time.Time) ([]string, error) {
+	requests, err := world.AuditRequests(began, func(r controlplane.AuditRequest) bool { return r.User == controllerUser })
+	h := history.History{
+		Secrets: recorder.Stop(), Requests: requests, Calls: world.AWS.Log(), Token: world.AWS.Token,
+		Lax: 500, // those of two namespaces serve every run
+	}
+	return h.Check(), err
+}
+
+func start(ctx context.Context) (stop func() error, err error) {
+	var stops []func() error
+	stop = func() error {
+		var errs []error
+		for _, stop := range slices.Backward(stops) {
+			errs = append(errs, stop())
+		}
+		return errors.Join(errs...)
+	}
+	dir, err := os.MkdirTemp("", "regcred-faults-")
+	if err != nil {
+		return stop, err
+	}
+	stops = append(stops, func() error { return os.RemoveAll(dir) })
+	world, err = lab.Start(ctx, controlplane.Options{ControllerManager: true, AuditLog: filepath.Join(dir, "audit.log")}, cloud.Options{Clock: clock.Now})
+	if err != nil {
+		return stop, err
+	}
+	stops = append(stops, world.Stop)
+	if output, err = os.Create(filepath.Join(world.Root, "bin", "faults-controller.log")); err != nil {
+		return stop, err
+	}
+	stops = append(stops, output.Close)
+	if recorder, err = history.Record(ctx, world.Config, clock.Now); err != nil {
+		return stop, err
+	}
+	stops = append(stops, func() error { recorder.Stop(); return nil })
+	closeFront, err := standBetween()
+	if err != nil {
+		return stop, err
+	}
+	stops = append(stops, closeFront)
+	return stop, startController(ctx)
+}
+
+// standBetween puts the front before the API server and ECR.
+func standBetween() (stop func() error, err error) {
+	ecr, err := between.cloud(world.AWS.ECRURL(), world.AWS.Transport())
+	if err != nil {
+		return nil, err
+	}
+	world.ControllerEnv = append(world.ControllerEnv, "AWS_ENDPOINT_URL_ECR="+ecr.URL)
+	var api *httptest.Server
+	world.Front = func(config *rest.Config) (string, error) {
+		if api == nil {
+			if api, err = between.api(config); err != nil {
+				return "", err
+			}
+		}
+		return api.URL, nil
+	}
+	return func() error {
+		ecr.CloseClientConnections()
+		ecr.Close()
+		if api != nil {
+			api.CloseClientConnections()
+			api.Close()
+		}
+		return nil
+	}, nil
+}
+
+func startController(ctx context.Context) (err error) {
+	controller, err = world.StartSteered(ctx, clock, output)
+	if err == nil {
+		between.kill = func() { _ = controller.Kill() }
+	}
+	return err
+}
