@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -34,8 +33,6 @@ func (s served) last() round { return s.rounds[len(s.rounds)-1] }
 type round struct {
 	credential       string
 	fanOut, rotation phase
-	// requested is the value of the annotation that asked for the rotation.
-	requested string
 }
 
 // phase is one burst of writes.
@@ -77,7 +74,7 @@ func (b *bench) serve(ctx context.Context, raw *ceiling) (s served, err error) {
 }
 
 func (b *bench) round(ctx context.Context, name string, raw *ceiling) (r round, err error) {
-	r = round{credential: name, requested: time.Now().UTC().Format(time.RFC3339Nano)}
+	r = round{credential: name}
 	watch, err := b.watchNamed(ctx, secretsMetadata(), name)
 	if err != nil {
 		return r, err
@@ -101,8 +98,12 @@ func (b *bench) round(ctx context.Context, name string, raw *ceiling) (r round, 
 		}
 	}
 	progress("%s: rotation", name)
-	r.rotation, err = b.burst(ctx, watch, refreshed(r.requested), func() error {
-		patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.AnnotationRefreshRequestedAt, r.requested)
+	rotated, err := b.rotated(ctx, name)
+	if err != nil {
+		return r, err
+	}
+	r.rotation, err = b.burst(ctx, watch, rotated, func() error {
+		patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.AnnotationRefreshRequestedAt, time.Now().UTC().Format(time.RFC3339Nano))
 		return b.Client.Patch(ctx, credential, client.RawPatch(types.MergePatchType, []byte(patch)))
 	})
 	if err != nil {
@@ -134,11 +135,19 @@ func (b *bench) clear(ctx context.Context, name string) error {
 	return observe(ctx, trailing)
 }
 
-// refreshed recognises the Secrets that were written for a request.
-func refreshed(requested string) func(client.Object) bool {
-	return func(o client.Object) bool {
-		return strings.Contains(o.GetAnnotations()[registriesAnnotation], requested)
+// rotated recognises the Secrets whose record is another than now.
+func (b *bench) rotated(ctx context.Context, name string) (func(client.Object) bool, error) {
+	secrets := secretsMetadata()
+	if err := b.Client.List(ctx, secrets, client.MatchingFields{metav1.ObjectNameField: name}); err != nil {
+		return nil, err
 	}
+	before := map[string]string{}
+	for i := range secrets.Items {
+		before[secrets.Items[i].Namespace] = secrets.Items[i].Annotations[registriesAnnotation]
+	}
+	return func(o client.Object) bool {
+		return o.GetAnnotations()[registriesAnnotation] != before[o.GetNamespace()]
+	}, nil
 }
 
 // burst measures from just before trigger to when the watch has seen every namespace's Secret.

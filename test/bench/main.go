@@ -18,11 +18,13 @@ type options struct {
 	namespaces int
 	rounds     int
 	arrivals   int
-	memory     bool
+	scale      bool
+	neighbour  bool
 	targets    int
 	providers  bool
 	storm      bool
 	strict     bool
+	bounds     string
 	json       string
 	log        string
 }
@@ -31,11 +33,13 @@ func (o *options) bind(f *flag.FlagSet) {
 	f.IntVar(&o.namespaces, "namespaces", 1000, "Namespaces that one credential fans out to.")
 	f.IntVar(&o.rounds, "rounds", 3, "Fan-outs and rotations, each beside the raw ceiling; the median ratio counts.")
 	f.IntVar(&o.arrivals, "arrivals", 100, "Arrivals of each kind whose latency is measured, five a second.")
-	f.BoolVar(&o.memory, "memory", false, "Measure only the memory, over -targets namespaces.")
-	f.IntVar(&o.targets, "targets", 10000, "Namespaces of the -memory run.")
+	f.BoolVar(&o.scale, "scale", false, "Measure only one fan-out, rotation and restart, over -targets namespaces.")
+	f.IntVar(&o.targets, "targets", 10000, "Namespaces of the -scale run.")
+	f.BoolVar(&o.neighbour, "neighbour", false, "Measure only what a tenant who asks for very much is to the others.")
 	f.BoolVar(&o.providers, "providers", false, "Measure only every provider.")
 	f.BoolVar(&o.storm, "storm", false, "Measure only the failure of 5,000 pods at once.")
 	f.BoolVar(&o.strict, "strict", false, "Fail if a target is missed.")
+	f.StringVar(&o.bounds, "check", "", "File of bounds to compare the figures with; fail if one is missed.")
 	f.StringVar(&o.json, "json", "", "File to write the figures to as JSON, too.")
 	f.StringVar(&o.log, "log", os.DevNull, "File for the controller's log.")
 }
@@ -60,10 +64,13 @@ func main() {
 
 // run measures, prints and returns how many targets were missed.
 func run(ctx context.Context, o options) (missed int, err error) {
-	measure := (*bench).all
+	measure, name := (*bench).all, "everything"
 	switch {
-	case o.memory:
-		o.namespaces, o.rounds, measure = o.targets, 1, (*bench).memory
+	case o.scale:
+		o.namespaces, o.rounds, measure = o.targets, 1, (*bench).scaleOnly
+		name = fmt.Sprintf("%d namespaces", o.targets)
+	case o.neighbour:
+		measure, name = (*bench).neighbourOnly, "neighbours"
 	case o.storm:
 		measure = (*bench).stormOnly
 	case o.providers:
@@ -79,6 +86,9 @@ func run(ctx context.Context, o options) (missed int, err error) {
 	b.report.print(os.Stdout)
 	if o.json != "" {
 		err = errors.Join(err, b.report.write(o.json))
+	}
+	if err == nil && o.bounds != "" {
+		err = b.report.check(os.Stdout, o.bounds, name)
 	}
 	return b.report.missed(), err
 }
@@ -108,6 +118,9 @@ func (b *bench) all(ctx context.Context) error {
 		return err
 	}
 	if err := b.namespaceLatency(ctx); err != nil {
+		return err
+	}
+	if err := b.neighbour(ctx); err != nil {
 		return err
 	}
 	if err := b.storm(ctx); err != nil {

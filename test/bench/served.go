@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/regcred/regcred/test/lab"
 )
 
 func (b *bench) reportServed(s served) {
@@ -60,6 +62,17 @@ func (b *bench) reportProcess(s served) {
 	rss("rss-rotation", "RSS after the first rotation", first.rotation.after.RSS)
 	rss("rss-rounds", "RSS after all rounds", last.rotation.after.RSS)
 	rss("rss-peak", "RSS at its peak", last.rotation.after.PeakRSS)
+	own := func(id, name string, u lab.Usage) {
+		m.add(figure{ID: id, Name: name, Value: mebibytes(u.RSS - u.FileRSS), Unit: " MiB", Digits: 1})
+	}
+	own("rss-anon-idle", "of it its own, before", s.idle)
+	own("rss-anon", "of it its own, after all rounds", last.rotation.after)
+	m.add(figure{ID: "rss-file", Name: "of it the executable's pages", Value: mebibytes(last.rotation.after.FileRSS), Unit: " MiB", Digits: 1})
+	m.add(figure{ID: "peak-ratio", Name: "peak to what is left", Digits: 2, Value: float64(last.rotation.after.PeakRSS) / float64(last.rotation.after.RSS)})
+	m.add(figure{ID: "cpu-put-ratio", Name: "CPU to that of a raw PUT", Digits: 2, Note: "what the API server, etcd and the client spend on one",
+		Value: median(s.each(func(r round) float64 {
+			return float64(r.rotation.cpu) / float64(b.namespaces) / float64(max(r.rotation.raw.effort, 1))
+		}))})
 }
 
 func (s served) each(value func(round) float64) []float64 {
