@@ -1,0 +1,153 @@
+package tenants
+
+import (
+	"flag"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+)
+
+const (
+	// greed is by how much one tenant may make the heap grow, and rest what may stay of it once it has gone and time has passed.
+	greed, rest = 4 << 20, 2 << 20
+	forgetting  = 11 * time.Minute
+	// usually is how often the controller may write in the namespace of a tenant, besides status and events.
+	usually = 30
+)
+
+// abuse is what a tenant does, and what its own objects say in the end. What nobody else may notice is the same for all of them.
+type abuse struct {
+	name string
+	do   func(*tenant)
+	// says is nil where there is nothing to say, as all was put right.
+	says func(*tenant)
+	// mints is how many tokens of the shared identity it may cost: a Secret whose token is not in memory costs one.
+	mints int
+	// writes is how often the controller may write in the namespace of the tenant instead of usually.
+	writes int
+	// forgets asks for the heap to be what it was, 11 minutes after the tenant has gone.
+	forgets bool
+	// unselected leaves the namespace out of the cluster's credential.
+	unselected bool
+	// storm is an abuse that goes on while it is looked at: the controller need not come to rest.
+	storm bool
+}
+
+// each lets every abuse stand alone. Otherwise those that cost no memory and come to rest are done at once, each by a tenant of its own.
+var each = flag.Bool("each", false, "look at every abuse by itself")
+
+func TestATenantHarmsOnlyItself(t *testing.T) {
+	s := setStage(t)
+	for _, group := range []struct {
+		name   string
+		abuses []abuse
+	}{
+		{"records", recordAbuses},
+		{"ownership", ownershipAbuses},
+		{"identities", identityAbuses},
+		{"calls", callAbuses},
+		{"links", linkAbuses},
+		{"admission", admissionAbuses},
+		{"pods", podAbuses},
+	} {
+		t.Run(group.name, func(t *testing.T) {
+			var together []abuse
+			for _, a := range group.abuses {
+				if !*each && !a.storm && !a.forgets {
+					together = append(together, a)
+					continue
+				}
+				t.Run(a.name, func(t *testing.T) { s.withstands(t, a) })
+			}
+			if len(together) > 0 {
+				t.Run("together", func(t *testing.T) { s.withstands(t, together...) })
+			}
+		})
+	}
+}
+
+// withstands lets one tenant for each abuse do it, and looks at what that is to the others.
+func (s *stage) withstands(t *testing.T, abuses ...abuse) {
+	before, mallories := s.before(t), map[string]*tenant{}
+	for _, a := range abuses {
+		mallories[a.name] = s.admit(t, a)
+	}
+	s.settled(t)
+	empty := heap(t)
+
+	var mints, writes int
+	storm, forgets := false, false
+	for _, a := range abuses {
+		t.Run(a.name+" is done", func(t *testing.T) { a.do(mallories[a.name].in(t)) })
+		mints, writes = mints+a.mints, writes+max(a.writes, usually)
+		storm, forgets = storm || a.storm, forgets || a.forgets
+	}
+	if storm {
+		s.contained(t, s.written(t), 0)
+	} else {
+		s.contained(t, s.settled(t), writes)
+	}
+	s.welcomes(t)
+	before.unchanged(t, s.before(t), mints)
+	if grown := heap(t) - empty; grown > greed {
+		t.Errorf("the heap has grown by %s", mebibytes(grown))
+	}
+	for _, a := range abuses {
+		if a.says != nil {
+			t.Run(a.name, func(t *testing.T) { a.says(mallories[a.name].in(t)) })
+		}
+	}
+	for _, mallory := range mallories {
+		mallory.leave()
+	}
+	if forgets {
+		s.forgets(t, empty)
+	}
+}
+
+// admit gives a new tenant the namespace that the abuse is done in.
+func (s *stage) admit(t *testing.T, a abuse) *tenant {
+	t.Helper()
+	s.tenants++
+	labels := selected
+	if a.unselected {
+		labels = nil
+	}
+	mallory := newTenant(t, fmt.Sprintf("mallory-%d", s.tenants), labels)
+	if !a.unselected {
+		mallory.pulls(platform)
+	}
+	return mallory
+}
+
+// contained says that the controller has written for those tenants alone, and within a bound if there is one.
+func (s *stage) contained(t *testing.T, writes map[string]int, bound int) {
+	t.Helper()
+	neighbours := []string{"(cluster)", s.neighbour.ns}
+	for _, m := range s.members {
+		neighbours = append(neighbours, m.ns)
+	}
+	total := 0
+	for ns, n := range writes {
+		if slices.Contains(neighbours, ns) {
+			t.Errorf("the controller has written %d times in %s", n, ns)
+		}
+		total += n
+	}
+	if total > bound && bound > 0 {
+		t.Errorf("the controller has written %d times for the abuse, want %d at most: %v", total, bound, writes)
+	}
+}
+
+// forgets lets time pass, and something happen on which the controller looks after its memory.
+func (s *stage) forgets(t *testing.T, empty int64) {
+	t.Helper()
+	if err := controller.Advance(t.Context(), forgetting); err != nil {
+		t.Fatal(err)
+	}
+	s.welcomes(t)
+	if kept := heap(t) - empty; kept > rest {
+		t.Errorf("%s after the tenant has gone, %s of its memory are kept", forgetting, mebibytes(kept))
+	}
+}

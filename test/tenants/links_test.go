@@ -1,0 +1,74 @@
+package tenants
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+)
+
+// linkAbuses are what a tenant can do with its ServiceAccounts.
+var linkAbuses = []abuse{
+	{name: "8,000 records of links on one ServiceAccount", forgets: true, writes: 10, do: recordLinks("", 8000)},
+	{name: "a record of a link of 200 KiB", writes: 10, do: func(u *tenant) {
+		u.annotate(u.account("default"), map[string]string{"link.regcred.dev/platform": strings.Repeat("x", 200<<10)})
+	}, says: repaired},
+	{name: "a list of pull secrets that somebody applies again and again", storm: true, do: func(u *tenant) {
+		for range 60 {
+			sa := fmt.Sprintf(`{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"default","namespace":%q},"imagePullSecrets":[{"name":"mine"}]}`, u.ns)
+			u.must(u.edit.Patch(u.Context(), u.account("default"), client.RawPatch(types.ApplyPatchType, []byte(sa)),
+				client.FieldOwner("argocd-controller"), client.ForceOwnership))
+		}
+	}, says: func(u *tenant) {
+		sa := u.account("default")
+		u.must(u.edit.Get(u.Context(), client.ObjectKeyFromObject(sa), sa))
+		if len(sa.ImagePullSecrets) == 0 || sa.ImagePullSecrets[0].Name != "mine" {
+			u.Errorf("the foreign link is gone: %v", sa.ImagePullSecrets)
+		}
+	}},
+	{name: "1,000 pull secrets on one ServiceAccount", writes: 10, do: func(u *tenant) {
+		sa := u.account("crowded")
+		for i := range 1000 {
+			sa.ImagePullSecrets = append(sa.ImagePullSecrets, corev1.LocalObjectReference{Name: fmt.Sprintf("secret-%d", i)})
+		}
+		u.create(sa)
+		u.identity("pat", map[string]string{"username": "me", "password": "mine"})
+		c := u.credential("crowd", static("quay.io", "pat"))
+		c.Spec.ServiceAccounts = &v1alpha1.ServiceAccounts{Names: []string{"crowded"}}
+		u.create(c)
+	}, says: func(u *tenant) { u.eventually("its link", func() bool { return u.linked("crowded", "crowd") }) }},
+	{name: "a ServiceAccount whose labels change 300 times", forgets: true, writes: 20, do: func(u *tenant) {
+		for i := range 300 {
+			u.patch(u.account("default"), fmt.Sprintf(`{"metadata":{"labels":{"turn":"%d"}}}`, i))
+		}
+	}},
+}
+
+// recordLinks puts records of links on a ServiceAccount which nobody has made.
+func recordLinks(value string, n int) func(*tenant) {
+	return func(u *tenant) {
+		annotations := map[string]string{}
+		for i := range n {
+			annotations[fmt.Sprintf("link.regcred.dev/l%d", i)] = value
+		}
+		u.annotate(u.account("default"), annotations)
+	}
+}
+
+// linkWrites is how often the controller has written the tenant's ServiceAccounts.
+func linkWrites(u *tenant) int {
+	u.Helper()
+	requests, err := world.AuditRequests(u.began, nil)
+	u.must(err)
+	n := 0
+	for _, r := range requests {
+		if r.User == controllerUser && r.Namespace == u.ns && r.Resource == "serviceaccounts" && r.Verb == "patch" {
+			n++
+		}
+	}
+	return n
+}
