@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -181,9 +182,7 @@ func (f *front) watch(w http.ResponseWriter, r *http.Request, server *url.URL, t
 		panic(http.ErrAbortHandler)
 	}
 	defer res.Body.Close()
-	for name, values := range res.Header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), res.Header)
 	w.WriteHeader(res.StatusCode)
 	flusher := http.NewResponseController(w)
 	_ = flusher.Flush()
@@ -285,7 +284,7 @@ func (f *front) hold() {
 }
 
 // held waits until no event has come for a while, and returns whose events wait, one for each event.
-func (f *front) held(still time.Duration) (waiting []*watched) {
+func (f *front) held(still time.Duration) []*watched {
 	for {
 		f.mu.Lock()
 		moved := f.moved
@@ -297,15 +296,19 @@ func (f *front) held(still time.Duration) (waiting []*watched) {
 			continue
 		case <-timer.C:
 		}
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		for _, w := range f.watches {
-			for range w.pending {
-				waiting = append(waiting, w)
-			}
-		}
-		return waiting
+		return f.waiting()
 	}
+}
+
+func (f *front) waiting() (waiting []*watched) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, w := range f.watches {
+		for range w.pending {
+			waiting = append(waiting, w)
+		}
+	}
+	return waiting
 }
 
 // release lets the first event of a watch through, twice if it is doubled.

@@ -46,7 +46,8 @@ func (l *Lab) StartSteered(ctx context.Context, c *Clock, log io.Writer, args ..
 		return nil, err
 	}
 	s := &Steered{controller, c, address}
-	return s, s.advance(ctx, time.Duration(c.ahead.Load()))
+	err = s.advance(ctx, time.Duration(c.ahead.Load()))
+	return s, err
 }
 
 // Advance moves the clock of the controller, and of the clouds that share it.

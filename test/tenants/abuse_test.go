@@ -69,6 +69,7 @@ func TestATenantHarmsOnlyItself(t *testing.T) {
 
 // withstands lets one tenant for each abuse do it, and looks at what that is to the others.
 func (s *stage) withstands(t *testing.T, abuses ...abuse) {
+	t.Helper()
 	before, mallories := s.before(t), map[string]*tenant{}
 	for _, a := range abuses {
 		mallories[a.name] = s.admit(t, a)

@@ -21,8 +21,8 @@ import (
 
 // The answers that a webhook may give.
 var (
-	hangs = func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body); <-r.Context().Done() }
-	fails = func(w http.ResponseWriter, r *http.Request) { http.Error(w, "broken", http.StatusInternalServerError) }
+	hangs = func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body); <-r.Context().Done() }
+	fails = func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "broken", http.StatusInternalServerError) }
 	// conflicts answers as if somebody else had been faster.
 	conflicts = refuses(http.StatusConflict)
 	denies    = refuses(http.StatusForbidden)
@@ -56,11 +56,7 @@ var admissionAbuses = []abuse{
 		u.failing(v1alpha1.ReasonLinkFailed)
 	}},
 	{name: "a webhook that sees a conflict in its ServiceAccounts", unselected: true, storm: true, mints: 1, do: blocking("serviceaccounts", conflicts), says: func(u *tenant) { u.pulls(platform) }},
-	{name: "a webhook that hangs for its Secrets", unselected: true, storm: true, do: blocking("secrets", hangs), says: rejected},
-	{name: "a webhook that fails for its Secrets", unselected: true, storm: true, do: blocking("secrets", fails), says: rejected},
 	{name: "a webhook that denies its Secrets", unselected: true, storm: true, do: blocking("secrets", denies), says: rejected},
-	{name: "a webhook that sees a conflict in its Secrets", unselected: true, storm: true, do: blocking("secrets", conflicts), says: rejected},
-	{name: "a webhook that throttles its Secrets", unselected: true, storm: true, do: blocking("secrets", throttles), says: rejected},
 	{name: "no quota for Secrets", unselected: true, storm: true, do: func(u *tenant) {
 		u.quota("0")
 		u.join()

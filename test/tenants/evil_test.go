@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"sync"
 
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/test/cloud"
 )
@@ -80,8 +78,8 @@ func sendTokenFor(audience string) func(*tenant) {
 			Name:        "jfrog",
 			Artifactory: &v1alpha1.Artifactory{URL: "https://" + evil, ProviderName: "any", Audience: audience}, Identity: accountRef("default"),
 		})
-		if err := u.edit.Create(u.Context(), c); client.IgnoreAlreadyExists(err) != nil {
-			return // the schema refuses it
+		if err := u.edit.Create(u.Context(), c); err != nil {
+			u.Logf("refused: %v", err) // by the schema
 		}
 	}
 }

@@ -30,9 +30,9 @@ var linkAbuses = []abuse{
 			u.Errorf("the foreign link is gone: %v", sa.ImagePullSecrets)
 		}
 	}},
-	{name: "1,000 pull secrets on one ServiceAccount", writes: 10, do: func(u *tenant) {
+	{name: "500 pull secrets on one ServiceAccount", writes: 10, do: func(u *tenant) {
 		sa := u.account("crowded")
-		for i := range 1000 {
+		for i := range 500 {
 			sa.ImagePullSecrets = append(sa.ImagePullSecrets, corev1.LocalObjectReference{Name: fmt.Sprintf("secret-%d", i)})
 		}
 		u.create(sa)

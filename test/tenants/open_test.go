@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
@@ -24,6 +25,33 @@ func init() {
 		}},
 	)
 	ownershipAbuses = append(ownershipAbuses,
+		abuse{name: "200 Secrets that say they belong to the cluster's credential", writes: 250, do: func(u *tenant) {
+			c := &v1alpha1.ClusterRegistryCredential{}
+			u.must(u.admin.Get(u.Context(), client.ObjectKey{Name: platform}, c))
+			owner := *metav1.NewControllerRef(c, v1alpha1.GroupVersion.WithKind("ClusterRegistryCredential"))
+			owner.BlockOwnerDeletion = nil
+			u.inParallel(200, func(i int) error {
+				s := &corev1.Secret{ObjectMeta: u.object(fmt.Sprintf("forged-%d", i))}
+				s.Labels = map[string]string{v1alpha1.LabelSecret: v1alpha1.LabelSecretTarget}
+				s.OwnerReferences = []metav1.OwnerReference{owner}
+				return u.edit.Create(u.Context(), s)
+			})
+		}},
+		abuse{name: "a foreign Secret in the way", unselected: true, do: func(u *tenant) {
+			u.create(&corev1.Secret{ObjectMeta: u.object(platform), StringData: map[string]string{"mine": "own"}})
+			u.must(u.admin.Patch(u.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: u.ns}},
+				client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"labels":{"pull":"platform"}}}`))))
+		}, says: func(u *tenant) {
+			conflicting(u)
+			s := u.target(platform)
+			u.must(u.edit.Get(u.Context(), client.ObjectKeyFromObject(s), s))
+			if string(s.Data["mine"]) != "own" || len(s.Data) != 1 {
+				u.Error("the foreign Secret was touched")
+			}
+			if u.linked("default", platform) {
+				u.Error("the foreign Secret is linked")
+			}
+		}},
 		abuse{name: "200 Secrets that look like targets, with 200 KiB of annotations each", forgets: true, writes: 250, do: func(u *tenant) {
 			u.inParallel(200, func(i int) error {
 				s := &corev1.Secret{ObjectMeta: u.object(fmt.Sprintf("fat-%d", i)), Type: corev1.SecretTypeDockerConfigJson,
@@ -333,6 +361,10 @@ func init() {
 		}, says: func(u *tenant) { u.eventually("the last link", func() bool { return u.linked("app-499", "crowd") }) }},
 	)
 	admissionAbuses = append(admissionAbuses,
+		abuse{name: "a webhook that sees a conflict in its Secrets", unselected: true, storm: true, do: blocking("secrets", conflicts), says: rejected},
+		abuse{name: "a webhook that throttles its Secrets", unselected: true, storm: true, do: blocking("secrets", throttles), says: rejected},
+		abuse{name: "a webhook that hangs for its Secrets", unselected: true, storm: true, do: blocking("secrets", hangs), says: rejected},
+		abuse{name: "a webhook that fails for its Secrets", unselected: true, storm: true, do: blocking("secrets", fails), says: rejected},
 		abuse{name: "a webhook that hangs for its ServiceAccounts", unselected: true, storm: true, mints: 1, do: blocking("serviceaccounts", hangs), says: func(u *tenant) {
 			u.pulls(platform) // a link that fails stops no token
 			u.failing(v1alpha1.ReasonLinkFailed, v1alpha1.ReasonInternal)

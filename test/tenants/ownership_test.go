@@ -44,21 +44,6 @@ var ownershipAbuses = []abuse{
 		s := &corev1.Secret{ObjectMeta: u.object(platform), StringData: map[string]string{"a": "b"}}
 		u.must(client.IgnoreAlreadyExists(u.edit.Create(u.Context(), s)))
 	}},
-	{name: "a foreign Secret in the way", unselected: true, do: func(u *tenant) {
-		u.create(&corev1.Secret{ObjectMeta: u.object(platform), StringData: map[string]string{"mine": "own"}})
-		u.must(u.admin.Patch(u.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: u.ns}},
-			client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"labels":{"pull":"platform"}}}`))))
-	}, says: func(u *tenant) {
-		conflicting(u)
-		s := u.target(platform)
-		u.must(u.edit.Get(u.Context(), client.ObjectKeyFromObject(s), s))
-		if string(s.Data["mine"]) != "own" || len(s.Data) != 1 {
-			u.Error("the foreign Secret was touched")
-		}
-		if u.linked("default", platform) {
-			u.Error("the foreign Secret is linked")
-		}
-	}},
 	{name: "a Secret of 900 KiB that is handed over", unselected: true, mints: 1, do: func(u *tenant) {
 		s := &corev1.Secret{ObjectMeta: u.object(platform), Type: corev1.SecretTypeDockerConfigJson,
 			StringData: map[string]string{corev1.DockerConfigJsonKey: `{"auths":{}}`, "more": strings.Repeat("x", 900<<10)}}
@@ -71,18 +56,6 @@ var ownershipAbuses = []abuse{
 		u.keyed("key")
 		u.create(u.credential(platform, ecr(secretRef("key"))))
 	}, says: func(u *tenant) { u.ready(platform, v1alpha1.ReasonSecretConflict) }},
-	{name: "200 Secrets that say they belong to the cluster's credential", writes: 250, do: func(u *tenant) {
-		c := &v1alpha1.ClusterRegistryCredential{}
-		u.must(u.admin.Get(u.Context(), client.ObjectKey{Name: platform}, c))
-		owner := *metav1.NewControllerRef(c, v1alpha1.GroupVersion.WithKind("ClusterRegistryCredential"))
-		owner.BlockOwnerDeletion = nil
-		u.inParallel(200, func(i int) error {
-			s := &corev1.Secret{ObjectMeta: u.object(fmt.Sprintf("forged-%d", i))}
-			s.Labels = map[string]string{v1alpha1.LabelSecret: v1alpha1.LabelSecretTarget}
-			s.OwnerReferences = []metav1.OwnerReference{owner}
-			return u.edit.Create(u.Context(), s)
-		})
-	}},
 	{name: "a namespace that is deleted and comes back at once", mints: 1, do: func(u *tenant) {
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: u.ns}}
 		u.must(u.admin.Delete(u.Context(), ns))

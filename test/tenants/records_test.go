@@ -3,6 +3,7 @@ package tenants
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 
@@ -67,19 +68,16 @@ func forge(fields string, manager ...client.PatchOption) func(*tenant) {
 		u.Helper()
 		var add map[string]any
 		u.must(json.Unmarshal([]byte("{"+fields+"}"), &add))
-		for range 10 {
-			s := u.target(platform)
-			u.must(u.edit.Get(u.Context(), client.ObjectKeyFromObject(s), s))
-			var record any
-			u.must(json.Unmarshal([]byte(s.Annotations[registries]), &record))
-			if !forgeIn(record, add) {
-				u.Fatalf("the record has no entry: %s", s.Annotations[registries])
-			}
-			forged, err := json.Marshal(record)
-			u.must(err)
-			u.annotate(u.target(platform), map[string]string{registries: string(forged)}, manager...)
-			return
+		s := u.target(platform)
+		u.must(u.edit.Get(u.Context(), client.ObjectKeyFromObject(s), s))
+		var record any
+		u.must(json.Unmarshal([]byte(s.Annotations[registries]), &record))
+		if !forgeIn(record, add) {
+			u.Fatalf("the record has no entry: %s", s.Annotations[registries])
 		}
+		forged, err := json.Marshal(record)
+		u.must(err)
+		u.annotate(u.target(platform), map[string]string{registries: string(forged)}, manager...)
 	}
 }
 
@@ -92,9 +90,7 @@ func forgeIn(record any, fields map[string]any) (found bool) {
 		}
 	case map[string]any:
 		if _, entry := v["source"]; entry {
-			for name, value := range fields {
-				v[name] = value
-			}
+			maps.Copy(v, fields)
 			return true
 		}
 		for _, item := range v {

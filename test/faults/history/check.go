@@ -142,7 +142,8 @@ func (h History) repeated() (broken []string) {
 			continue
 		}
 		object := r.Resource + " " + r.Namespace + "/" + r.Name
-		recent := append(written[object], r.Time)
+		written[object] = append(written[object], r.Time)
+		recent := written[object]
 		for r.Time.Sub(recent[0]) > time.Minute {
 			recent = recent[1:]
 		}
