@@ -138,10 +138,11 @@ record: ## Write the demo's output anew, of which README.md shows a part.
 	$(MAKE) --no-print-directory demo > test/demo/recorded.txt
 
 .PHONY: nightly
-nightly: build ## What takes too long for every change: the demo's record, the chart in every order, and the measurements.
+nightly: build ## What takes too long for every change: the demo's record, the chart in every order, faults, and the measurements.
 	$(MAKE) --no-print-directory demo > bin/demo.txt
 	assets=$(ASSETS); KUBEBUILDER_ASSETS="$$assets" $(GO) test ./test/docs -run TheRecord -args -demo-output "$(CURDIR)/bin/demo.txt"
 	$(MAKE) --no-print-directory chart
+	$(MAKE) --no-print-directory faults
 	$(MAKE) --no-print-directory bench
 
 .PHONY: kind
