@@ -29,13 +29,14 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
+	t.Helper()
 	now := clocktesting.NewFakePassiveClock(time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC))
 	w := &world{T: t, Reconciler: New(now), time: now, holders: map[ID]int{}, woken: map[ID]time.Duration{}}
 	w.Held = func(_ context.Context, id ID) (bool, error) {
 		w.looks++
 		return w.holders[id] > 0, nil
 	}
-	w.Reconciler.Revoke = func(id string, done func(error)) {
+	w.Revoke = func(id string, done func(error)) {
 		w.revoked = append(w.revoked, id)
 		done(w.fails)
 	}
@@ -43,10 +44,10 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) run(id ID) time.Duration {
+func (w *world) run() time.Duration {
 	w.Helper()
-	delete(w.woken, id)
-	result, err := w.Reconcile(w.Context(), id)
+	delete(w.woken, "a")
+	result, err := w.Reconcile(w.Context(), "a")
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -69,7 +70,7 @@ func TestATokenIsRevokedWhenNoSecretHasHeldItForAWhile(t *testing.T) {
 	if _, woken := w.woken["a"]; !woken {
 		t.Error("nobody looks at it")
 	}
-	if after := w.run("a"); after != 0 {
+	if after := w.run(); after != 0 {
 		t.Errorf("looked at again after %s though the Secret's event says when", after)
 	}
 	w.holders["a"] = 0
@@ -77,23 +78,23 @@ func TestATokenIsRevokedWhenNoSecretHasHeldItForAWhile(t *testing.T) {
 	if len(w.woken) != 1 || w.woken["a"] != Settle {
 		t.Errorf("woken: %v", w.woken)
 	}
-	if after := w.run("a"); after != grace {
+	if after := w.run(); after != grace {
 		t.Errorf("looked at again after %s, want %s: it may be on its way into a Secret", after, grace)
 	}
 	// A Secret got it at the last moment.
 	w.holders["a"] = 1
 	w.step(grace)
-	w.run("a")
+	w.run()
 	w.ended()
 	w.holders["a"] = 0
-	w.run("a")
+	w.run()
 	w.ended()
 	w.step(grace)
-	w.run("a")
-	w.run("a")
+	w.run()
+	w.run()
 	w.ended("a")
 	w.Retired("a")
-	w.run("a")
+	w.run()
 	if w.retired.Len() != 1 {
 		t.Errorf("%d tokens", w.retired.Len())
 	}
@@ -101,9 +102,9 @@ func TestATokenIsRevokedWhenNoSecretHasHeldItForAWhile(t *testing.T) {
 
 func TestATokenThatWasNotRetiredIsLeftAlone(t *testing.T) {
 	w := newWorld(t)
-	w.run("a")
+	w.run()
 	w.step(time.Hour)
-	w.run("a")
+	w.run()
 	if w.ended(); w.looks != 0 {
 		t.Errorf("%d looks", w.looks)
 	}
@@ -122,10 +123,10 @@ func TestARevocationThatFailsIsTriedAgainAFewTimes(t *testing.T) {
 		w := newWorld(t)
 		w.fails = c.err
 		w.Retired("a")
-		w.run("a")
+		w.run()
 		for range 2 * tries {
 			w.step(c.after + grace)
-			w.run("a")
+			w.run()
 			if after, woken := w.woken["a"]; woken && after != c.after {
 				t.Errorf("%s: tried again after %s, want %s", name, after, c.after)
 			}
@@ -140,7 +141,7 @@ func TestARotationOfManySecretsCostsFewLooks(t *testing.T) {
 	w := newWorld(t)
 	w.holders["a"] = 10_000
 	w.Retired("a")
-	w.run("a")
+	w.run()
 	for range 10_000 {
 		w.holders["a"]--
 		w.Released([]string{"a"})

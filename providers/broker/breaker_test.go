@@ -30,7 +30,7 @@ func TestAnEndpointThatIsDownIsLeftAloneAndThenTriedOnce(t *testing.T) {
 		}
 		p.err, p.latency = nil, time.Second
 		pass(f.RetryAfter)
-		askMany(b, "a", "eu-west-1", 20)
+		askMany(b, "a", 20)
 		if got := p.calls.Load(); got != 7 {
 			t.Errorf("%d calls after the rest, want a single trial", got-6)
 		}
@@ -114,7 +114,7 @@ func TestARestGrowsWhileTheTrialsFail(t *testing.T) {
 		p := &fake{err: down()}
 		b := newBroker(t, p)
 		for start := time.Now(); time.Since(start) < time.Hour; pass(time.Second) {
-			askMany(b, "a", "eu-west-1", 20)
+			askMany(b, "a", 20)
 		}
 		// Full jitter of up to two minutes makes one a minute on average.
 		if got := p.calls.Load(); got < 30 || got > 120 {
@@ -132,7 +132,7 @@ func TestAnEndpointOfShortLivedTokensRestsShortly(t *testing.T) {
 		}
 		p.err = down()
 		for start := time.Now(); time.Since(start) < 10*time.Minute; pass(time.Second) {
-			askMany(b, "a", "eu-west-1", 10)
+			askMany(b, "a", 10)
 		}
 		p.err = nil
 		pass(6 * time.Second) // an eighth of 40 s, and the second over which requests are spread
@@ -188,7 +188,7 @@ func TestWhatIsNotTheEndpointsFaultNeitherCountsNorResets(t *testing.T) {
 				_, _ = ask(b, entry("a", "eu-west-1", 33), time.Time{})
 				p.err, p.latency = nil, time.Second
 				calls = p.calls.Load()
-				askMany(b, "a", "eu-west-1", 20)
+				askMany(b, "a", 20)
 				if got := p.calls.Load() - calls; got != 1 {
 					t.Errorf("%d calls at once to an endpoint that has not been found well, want 1", got)
 				}

@@ -260,7 +260,7 @@ func TestAnUnusableTokenIsAFailure(t *testing.T) {
 			if t.Log(name); err == nil {
 				t.Fatal("no failure")
 			}
-			failure(t, err, v1alpha1.ReasonInvalidResponse)
+			_ = failure(t, err, v1alpha1.ReasonInvalidResponse)
 		})
 	}
 }
@@ -272,7 +272,7 @@ func (panicking) Token(context.Context, providers.Request) (providers.Token, err
 func TestAPanicOfAProviderIsAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, err := ask(newBroker(t, panicking{}), request("eu-west-1"), time.Time{})
-		if failure(t, err, v1alpha1.ReasonInternal); quotes(err, "canary") {
+		if _ = failure(t, err, v1alpha1.ReasonInternal); quotes(err, "canary") {
 			t.Errorf("%v quotes the panic", err)
 		}
 	})

@@ -14,9 +14,9 @@ import (
 // askMany asks for many tokens of a tenant at once.
 func askMany(b interface {
 	Token(providers.Request, time.Time, func()) (providers.Token, error)
-}, tenant, region string, n int) {
+}, tenant string, n int) {
 	for i := range n {
-		_, _ = b.Token(entry(tenant, region, i), time.Time{}, func() {})
+		_, _ = b.Token(entry(tenant, "eu-west-1", i), time.Time{}, func() {})
 	}
 	synctest.Wait()
 }
@@ -25,7 +25,7 @@ func TestCallsToOneEndpointAreSpaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fake{life: time.Hour}
 		b := newBroker(t, p)
-		askMany(b, "", "eu-west-1", 120)
+		askMany(b, "", 120)
 		if got := p.calls.Load(); got != 20 {
 			t.Errorf("%d calls at once, want a burst of 20", got)
 		}
@@ -44,11 +44,11 @@ func TestSixteenThousandFailingEntriesOfATenantDelayNobodyElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fake{life: time.Hour, err: providers.Errorf(v1alpha1.ReasonAccessDenied, "no")}
 		b := newBroker(t, p)
-		askMany(b, "attacker", "eu-west-1", 16_000)
+		askMany(b, "attacker", 16_000)
 		for range 20 {
 			start := time.Now()
 			_, err := ask(b, entry(fmt.Sprint("victim", start), "eu-west-1", 0), time.Time{})
-			failure(t, err, v1alpha1.ReasonAccessDenied)
+			_ = failure(t, err, v1alpha1.ReasonAccessDenied)
 			if waited := time.Since(start); waited > 300*time.Millisecond { // two of the other, and its own
 				t.Errorf("a first token waits %s behind somebody else's", waited)
 			}
@@ -65,7 +65,7 @@ func TestManyTenantsGetTheSame(t *testing.T) {
 		p := &fake{life: time.Hour}
 		b := newBroker(t, p)
 		for _, tenant := range []string{"a", "b", "", "c"} {
-			askMany(b, tenant, "eu-west-1", 1000)
+			askMany(b, tenant, 1000)
 		}
 		before := map[string]int{}
 		for _, tenant := range []string{"a", "b", "", "c"} {
@@ -110,7 +110,7 @@ func TestASourceThatTwoTenantsShareIsMintedInTheFirstTurnOfAnyOfThem(t *testing.
 	synctest.Test(t, func(t *testing.T) {
 		p := &fake{life: time.Hour}
 		b := newBroker(t, p)
-		askMany(b, "attacker", "eu-west-1", 2000)
+		askMany(b, "attacker", 2000)
 		shared := entry("attacker", "eu-west-1", 1999) // the last in that lane
 		shared.Tenant = "victim"
 		start := time.Now()
@@ -124,7 +124,7 @@ func TestAHungEndpointHoldsFewCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fake{latency: -1}
 		b := newBroker(t, p)
-		askMany(b, "", "eu-west-1", 200)
+		askMany(b, "", 200)
 		pass(29 * time.Second)
 		synctest.Wait()
 		if got := p.calls.Load(); got != 32 {
@@ -168,7 +168,7 @@ func TestTheOrderOfALaneIsThatOfUrgencyAndThenOfTime(t *testing.T) {
 		p := &fake{life: time.Hour}
 		var order []string
 		b := newBroker(t, recording{p, &order})
-		askMany(b, "filler", "eu-west-1", 20)
+		askMany(b, "filler", 20)
 		order = nil
 		for _, want := range []struct {
 			n, urgency int

@@ -71,6 +71,7 @@ func TestInvariants(t *testing.T) {
 }
 
 func runSteps(t *testing.T, rt *rapid.T, steps [][4]int, latencies, lives, failures []int) {
+	t.Helper()
 	calls := 0
 	w := &weather{underway: map[string]int{}, minted: map[string]int{}, next: func() (time.Duration, time.Duration, error) {
 		calls++

@@ -123,7 +123,7 @@ func TestARefusedTokenThatTheCloudRepeatsStaysRefused(t *testing.T) {
 		b.Refuse(req, token.Logins[0])
 		pass(time.Minute)
 		_, err := ask(b, req, token.IssuedAt)
-		failure(t, err, v1alpha1.ReasonTokenRefused)
+		_ = failure(t, err, v1alpha1.ReasonTokenRefused)
 		if _, ok := b.Held(req); ok {
 			t.Error("the refused token is handed out")
 		}

@@ -30,7 +30,7 @@ type slot struct {
 	// began is when its mint began: it answers the refresh requests that were seen before.
 	began time.Time
 	// prints are of the token's logins, so that they are known again.
-	prints []print
+	prints []fingerprint
 	// refusedUntil is when the token was issued that a registry has refused: neither it nor one from before is good.
 	refusedUntil time.Time
 	refreshes    stamps
@@ -50,15 +50,15 @@ type slot struct {
 	floor time.Time
 }
 
-// print is a login's hash.
-type print [sha256.Size]byte
+// fingerprint is a login's hash.
+type fingerprint [sha256.Size]byte
 
-func printOf(l providers.Login) print {
+func printOf(l providers.Login) fingerprint {
 	return sha256.Sum256(fmt.Appendf(nil, "%d %s%s", len(l.Username), l.Username, l.Password.Reveal()))
 }
 
-func printsOf(t providers.Token) []print {
-	prints := make([]print, len(t.Logins))
+func printsOf(t providers.Token) []fingerprint {
+	prints := make([]fingerprint, len(t.Logins))
 	for i, l := range t.Logins {
 		prints[i] = printOf(l)
 	}

@@ -198,7 +198,7 @@ func (g *guard) undecided(host registryhost.Host, err error) *providers.Error {
 	failure := providers.Errorf(v1alpha1.ReasonUnavailable, "%s could not be asked whether the token may pull", host)
 	dns, unresolved := errors.AsType[*net.DNSError](err)
 	if status := statusOf(err); status >= http.StatusInternalServerError || status == http.StatusTooManyRequests ||
-		status == 0 && !errors.Is(err, errRedirect) && !errors.Is(err, outbound.ErrForbiddenAddress) && !(unresolved && dns.IsNotFound) {
+		status == 0 && !errors.Is(err, errRedirect) && !errors.Is(err, outbound.ErrForbiddenAddress) && (!unresolved || !dns.IsNotFound) {
 		failure.Scope = providers.ScopeEndpoint
 	}
 	return failure
