@@ -17,14 +17,18 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 )
 
-// dryRun has the API server say whether it would take the objects, unknown fields and admission policies included. Their namespaces and
-// kinds are made present.
-func (w *world) dryRun(ctx context.Context, objects string) error {
-	_, err := w.shell(ctx, `
+// withKinds makes our kinds present.
+const withKinds = `
 kubectl get crd registrycredentials.regcred.dev >/dev/null 2>&1 || {
   kubectl apply --server-side -f config/crd >/dev/null
   kubectl wait --for=condition=Established -f config/crd >/dev/null
 }
+`
+
+// dryRun has the API server say whether it would take the objects, unknown fields and admission policies included. Their namespaces and
+// kinds are made present.
+func (w *world) dryRun(ctx context.Context, objects string) error {
+	_, err := w.shell(ctx, withKinds+`
 objects=$(cat)
 sed -nE 's/^ *namespace: "?([a-z0-9-]+)"?.*/\1/p; s/.*[{ ]namespace: ([a-z0-9-]+)[,}].*/\1/p' <<<"$objects" | sort -u | while read -r namespace; do
   kubectl create namespace "$namespace" >/dev/null 2>&1 || true
@@ -33,9 +37,9 @@ kubectl apply --server-side --dry-run=server --validate=strict --force-conflicts
 	return err
 }
 
-// install renders the chart with the values, and has the API server say whether it would take the result.
+// install renders the chart with the values, as at an installation, which sees the cluster, and has the API server say whether it would take the result.
 func (w *world) install(ctx context.Context, values string) error {
-	rendered, err := w.shell(ctx, `
+	rendered, err := w.shell(ctx, withKinds+`
 kubectl create namespace regcred-system >/dev/null 2>&1 || true
 cat > values.yaml
 helm template regcred charts/regcred --namespace regcred-system --values values.yaml --skip-tests --dry-run=server`, values)
