@@ -45,7 +45,7 @@ func write(chart string) error {
 		return errors.New("README.md does not say where the table goes")
 	}
 	return errors.Join(
-		os.WriteFile(filepath.Join(dir, "values.schema.json"), schema, 0o600),
+		os.WriteFile(filepath.Join(dir, "values.schema.json"), schema, 0o600),                              //nolint:gosec // what is written goes nowhere else
 		os.WriteFile(filepath.Join(dir, "README.md"), []byte(before+begin+table(values)+end+after), 0o600), //nolint:gosec // what is written goes nowhere else
 	)
 }
