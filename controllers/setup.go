@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/regcred/regcred/controllers/diagnosis"
@@ -133,7 +134,7 @@ func setupTargets(mgr ctrl.Manager, o Options, targets *target.Reconciler) error
 		WithLogConstructor(logger(mgr, func(t credential.Target) []any {
 			return []any{"credential", t.Credential.String(), "namespace", t.Namespace}
 		})).
-		Complete(targets)
+		Complete(punctual{targets})
 }
 
 func setupStatus(mgr ctrl.Manager, o Options, status *report.StatusReconciler, ledger *report.Ledger) error {
@@ -254,3 +255,17 @@ var (
 		return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() || !samePullSecrets(e.ObjectOld, e.ObjectNew)
 	}}
 )
+
+// longestSleep is after how long a target is looked at again at the latest: a clock that jumps, or a machine that slept, is noticed then.
+const longestSleep = 30 * time.Minute
+
+// punctual lets no target sleep for longer than that.
+type punctual struct {
+	reconcile.TypedReconciler[credential.Target]
+}
+
+func (p punctual) Reconcile(ctx context.Context, t credential.Target) (reconcile.Result, error) {
+	result, err := p.TypedReconciler.Reconcile(ctx, t)
+	result.RequeueAfter = min(result.RequeueAfter, longestSleep)
+	return result, err
+}

@@ -27,10 +27,11 @@ func Nobody(metav1.Object) (*credential.Target, error) { return nil, nil }
 // imagePullSecrets is an atomic list that others write too: it is read, appended to and patched under its resourceVersion, never
 // applied and never reordered. A link that we made is recorded on the ServiceAccount; only such a link is ever removed.
 //
-// A ServiceAccount that the API server does not let us change is a failure of the target, not an error.
+// A ServiceAccount that could not be changed is a failure, and holds up none of the others. A conflict is returned as the error: it has
+// changed since the cache saw it, and not every change of it is an event for us.
 func Reconcile(
 	ctx context.Context, from client.Reader, to client.Client, t credential.Target, wanted Wanted,
-) (done Changes, unlinked *credential.Failure, err error) {
+) (done Changes, unlinked *credential.Failure, lost error) {
 	var accounts corev1.ServiceAccountList
 	if err := from.List(ctx, &accounts, client.InNamespace(t.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return done, nil, err
@@ -51,21 +52,28 @@ func Reconcile(
 			continue
 		}
 		_, err = patch.send(ctx, to, client.ObjectKeyFromObject(sa))
-		switch {
-		case apierrors.IsNotFound(err), apierrors.IsConflict(err):
-			// The ServiceAccount has changed or gone since the cache saw it; the event of that change brings us back.
-		case credential.IsGone(err):
+		switch what := "ServiceAccount " + client.ObjectKeyFromObject(sa).String(); {
+		case err == nil:
+			done.Add(patch.change)
+		case apierrors.IsNotFound(err):
+		case apierrors.IsConflict(err):
+			lost = err
+		case credential.IsGone(err), ctx.Err() != nil:
 			return done, nil, err
 		case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
-			unlinked = &credential.Failure{Reason: v1alpha1.ReasonLinkFailed, RetryAfter: credential.RetryAfter, Message: "the API server refuses to change ServiceAccount " +
-				client.ObjectKeyFromObject(sa).String() + ": check the controller's RBAC rules and the admission policies of the namespace"}
-		case err != nil:
-			return done, nil, err
+			unlinked = &credential.Failure{RetryAfter: credential.RetryAfter, Message: "the API server refuses to change " + what +
+				": check the controller's RBAC rules and the admission policies of the namespace"}
+			if by := credential.RefusedBy(err); by != "" {
+				unlinked.Message = by + " refuses to let " + what + " be linked: let it pass there"
+			}
 		default:
-			done.Add(patch.change)
+			unlinked = credential.Unanswered("changing "+what, err)
 		}
 	}
-	return done, unlinked, nil
+	if unlinked != nil {
+		unlinked.Reason = v1alpha1.ReasonLinkFailed
+	}
+	return done, unlinked, lost
 }
 
 // Changes counts links by what was done to them.

@@ -22,6 +22,8 @@ type Outcome struct {
 	Suspended bool
 	// Unseen means that the cache does not show our own last write yet, so that nothing can be said.
 	Unseen bool
+	// again is whether a ServiceAccount has changed just now, so that its link is looked at again.
+	again bool
 }
 
 // Outcomes takes the outcome of every reconcile. What it knows of a target it may say, and nothing is decided from it.
@@ -43,6 +45,9 @@ func (o Outcome) result(now time.Time) reconcile.Result {
 	}
 	if o.Suspended {
 		return reconcile.Result{}
+	}
+	if o.again {
+		return reconcile.Result{RequeueAfter: expectFor}
 	}
 	if o.Failure != nil {
 		return reconcile.Result{RequeueAfter: o.Failure.RetryAfter}

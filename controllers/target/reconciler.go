@@ -82,6 +82,11 @@ type Reconciler struct {
 	condemned *expiring.Map[condemned, time.Time]
 	// selected are the credentials of namespaces, as they were lately.
 	selected *expiring.Map[string, []*credential.Credential]
+	// absent are Secrets that were not there when the API server was asked, standoffs those that are not ours, and fights those that somebody
+	// else changes again and again.
+	absent    *expiring.Map[credential.Target, struct{}]
+	standoffs *expiring.Map[credential.Target, standoff]
+	fights    *expiring.Map[credential.Target, fight]
 	// inspected are the Secrets of suspended credentials that are not in the cache, as they were found.
 	inspected *expiring.Map[credential.Target, inspection]
 }
@@ -107,6 +112,9 @@ func New(c Config) *Reconciler {
 		contents:   expiring.New[string, string](c.Clock, contentsFor, identitiesAtOnce),
 		condemned:  expiring.New[condemned, time.Time](c.Clock, condemnedFor, condemnedAtOnce),
 		selected:   expiring.New[string, []*credential.Credential](c.Clock, time.Second, namespacesAtOnce),
+		absent:     expiring.New[credential.Target, struct{}](c.Clock, absentFor, targetsAtOnce),
+		standoffs:  expiring.New[credential.Target, standoff](c.Clock, 2*lastConflict, targetsAtOnce),
+		fights:     expiring.New[credential.Target, fight](c.Clock, peace, targetsAtOnce),
 	}
 }
 
@@ -142,11 +150,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, t credential.Target) (reconc
 		return reconcile.Result{}, nil
 	case ctx.Err() != nil:
 		return reconcile.Result{}, nil //nolint:nilerr // the controller stops; the next leader goes on
-	case err != nil:
-		return reconcile.Result{}, err
+	case err != nil && out.Failure == nil:
+		out.Failure = credential.Unanswered("writing Secret "+t.Secret().String(), err)
 	}
 	r.Outcomes.Report(c, t, out)
 	logOutcome(ctx, out)
+	if err != nil {
+		return reconcile.Result{}, err // which the queue spaces out
+	}
 	return out.result(r.Clock.Now()), nil
 }
 
@@ -169,38 +180,46 @@ func (r *Reconciler) serve(ctx context.Context, t credential.Target, c *credenti
 		if f, err := r.yield(ctx, t, c); f != nil || err != nil {
 			return Outcome{Failure: f}, err
 		}
-	}
-	linked, unlinked, err := link.Reconcile(ctx, r.Cache, r.Client, t, r.wanted(ctx, t, c))
-	r.Outcomes.Linked(t.Credential, linked)
-	if err != nil {
-		return Outcome{}, err
-	}
-	out, err := r.keep(ctx, t, c, r.observe(c, secret))
-	if apierrors.IsAlreadyExists(err) {
-		// A Secret of that name is not in the cache: it is foreign, or has lost our label.
-		if secret, err = view.Secret(ctx, r.Live, t); err != nil {
+		if f := r.standing(t, c); f != nil {
+			return Outcome{Failure: f}, nil
+		}
+		if secret, err = r.unwatched(ctx, t); err != nil {
 			return Outcome{}, err
 		}
-		out, err = r.keep(ctx, t, c, r.observe(c, secret))
 	}
+	o := r.observe(c, secret)
+	if f := conflict(c, o); f != nil {
+		return Outcome{Failure: r.stand(t, c, f)}, nil
+	}
+	r.standoffs.Delete(t)
+	linked, unlinked, lost := link.Reconcile(ctx, r.Cache, r.Client, t, r.wanted(ctx, t, c))
+	r.Outcomes.Linked(t.Credential, linked)
+	if credential.IsGone(lost) || ctx.Err() != nil {
+		return Outcome{}, lost
+	}
+	out, err := r.keep(ctx, t, c, o)
 	if apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err) {
 		// The Secret has changed since it was observed; the event of that change brings us back, too.
+		r.absent.Delete(t)
 		return Outcome{Unseen: true}, nil
 	}
 	if out.Failure == nil {
 		out.Failure = unlinked
 	}
+	out.again = lost != nil
 	return out, err
 }
 
 // keep brings one observed Secret up to date with at most one write.
 func (r *Reconciler) keep(ctx context.Context, t credential.Target, c *credential.Credential, o observed) (Outcome, error) {
-	if f := conflict(c, o); f != nil {
-		return Outcome{Failure: f}, nil
-	}
 	why := staleSecret(c, o)
 	out := Outcome{Entries: r.obtain(ctx, t, c, o)}
 	if why == "" && !anyFresh(out.Entries) {
+		return out, nil
+	}
+	if f := r.contended(t, why, o); f != nil {
+		withdraw(o, out.Entries)
+		out.Failure = f
 		return out, nil
 	}
 	if waiting(out.Entries, r.Clock.Now()) {
@@ -208,15 +227,19 @@ func (r *Reconciler) keep(ctx context.Context, t credential.Target, c *credentia
 		return out, nil
 	}
 	if err := r.complete(ctx, o, out.Entries); err != nil {
+		withdraw(o, out.Entries)
 		return out, err
 	}
 	if !anyAuth(out.Entries) {
-		return out, nil
+		return r.empty(ctx, why, o, out)
 	}
 	changed, rejection, err := r.write(ctx, t, c, o, out.Entries)
 	if err != nil || rejection != nil {
 		withdraw(o, out.Entries)
 		out.Failure = rejection
+	}
+	if changed && why.repairs() {
+		r.fights.Update(t, func(f fight, _ bool) fight { return f.next(r.Clock.Now()) })
 	}
 	switch {
 	case changed && why != "":

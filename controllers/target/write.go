@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
@@ -34,7 +35,7 @@ func conflict(c *credential.Credential, o observed) *credential.Failure {
 	case o.secret.Annotations[v1alpha1.AnnotationAdopt] == "true":
 		return nil
 	default:
-		f.Message = fmt.Sprintf("Secret %s/%s exists and was not made by this credential: delete or rename it, or annotate it with %s=true to hand it over; it is looked at every two minutes",
+		f.Message = fmt.Sprintf("Secret %s/%s exists and was not made by this credential: delete or rename it, or annotate it with %s=true to hand it over; it is looked at again in two minutes, and later every half hour",
 			o.secret.Namespace, o.secret.Name, v1alpha1.AnnotationAdopt)
 	}
 	return f
@@ -67,7 +68,20 @@ func (r *Reconciler) write(ctx context.Context, t credential.Target, c *credenti
 		return false, nil, err
 	}
 	r.written.Put(t, secret.ResourceVersion)
+	r.absent.Delete(t)
 	return o.secret == nil || o.secret.ResourceVersion != secret.ResourceVersion, nil, nil
+}
+
+// empty deletes a Secret of which nothing is left but the tokens of entries that were removed.
+func (r *Reconciler) empty(ctx context.Context, why Cause, o observed, out Outcome) (Outcome, error) {
+	if why != CauseEntryRemoved || pullsecret.Kept(o.secret) {
+		return out, nil
+	}
+	err := r.Client.Delete(ctx, o.secret, client.Preconditions{UID: &o.secret.UID, ResourceVersion: &o.secret.ResourceVersion})
+	if err == nil {
+		out.Wrote = why
+	}
+	return out, err
 }
 
 // rejected explains why the API server refuses the Secret.
@@ -75,6 +89,9 @@ func rejected(t credential.Target, err error) *credential.Failure {
 	f := &credential.Failure{Reason: v1alpha1.ReasonSecretRejected, RetryAfter: credential.RetryAfter,
 		Message: fmt.Sprintf("the API server refuses Secret %s: check the controller's RBAC rules, and the quotas and admission policies of the namespace", t.Secret())}
 	var status apierrors.APIStatus
+	if by := credential.RefusedBy(err); by != "" {
+		f.Message = fmt.Sprintf("%s refuses Secret %s: make room for it there, or let it pass", by, t.Secret())
+	}
 	if !errors.As(err, &status) || status.Status().Details == nil {
 		return f
 	}
@@ -101,12 +118,15 @@ func (r *Reconciler) release(ctx context.Context, t credential.Target, c *creden
 	if c == nil && secret != nil && pullsecret.Retained(secret) && keptFor(t, secret) {
 		return nil
 	}
-	linked, _, err := link.Reconcile(ctx, r.Cache, r.Client, t, r.wanted(ctx, t, nil))
+	linked, failed, err := link.Reconcile(ctx, r.Cache, r.Client, t, r.wanted(ctx, t, nil))
 	if c != nil {
 		r.Outcomes.Linked(t.Credential, linked)
 	}
 	if err != nil {
-		return err
+		return err // of a conflict, too: the queue tries again
+	}
+	if failed != nil {
+		log.FromContext(ctx).V(1).Info("A link was not removed", "message", failed.Message)
 	}
 	switch {
 	case secret == nil:

@@ -1,0 +1,21 @@
+package credential
+
+import (
+	"errors"
+	"testing"
+)
+
+func TestWhoRefusesIsNamedAndItsTextIsNot(t *testing.T) {
+	for text, want := range map[string]string{
+		`secrets "a" is forbidden: exceeded quota: few-secrets, requested: count/secrets=1, used: count/secrets=5, limited: count/secrets=5`:                                           "the quota few-secrets",
+		`admission webhook "images.example.com" denied the request: <b>pay here</b>`:                                                                                                   "the admission webhook images.example.com",
+		`Internal error occurred: failed calling webhook "sa.example.com": failed to call webhook: Post "https://x.y.svc:443/?timeout=10s": dial tcp 10.0.0.1:443: connection refused`: "the admission webhook sa.example.com",
+		`secrets "a" is forbidden: ValidatingAdmissionPolicy 'no-secrets' with binding 'all' denied request: because`:                                                                  "the admission policy no-secrets",
+		`admission webhook "<script>" denied the request`:                                                                                                                              "",
+		`secrets "a" is forbidden: User "x" cannot create resource "secrets"`:                                                                                                          "",
+	} {
+		if got := RefusedBy(errors.New(text)); got != want {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+}
