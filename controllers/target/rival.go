@@ -45,7 +45,11 @@ func (r *Reconciler) yield(ctx context.Context, t credential.Target, c *credenti
 // wanted says who wants the link of a target whose credential is c; nil if that is gone, or no longer selects the namespace. What a rival
 // wants, too, passes to it.
 func (r *Reconciler) wanted(ctx context.Context, t credential.Target, c *credential.Credential) link.Wanted {
+	ns, nsErr := view.Namespace(ctx, r.Cache, t.Namespace)
 	return func(sa metav1.Object) (*credential.Target, error) {
+		if nsErr != nil || ns == nil || leftAlone(ns) || leftAlone(sa) {
+			return nil, nsErr
+		}
 		if c != nil {
 			if links, err := c.Links(sa); err != nil || links {
 				return &t, err
@@ -65,6 +69,11 @@ func (r *Reconciler) wanted(ctx context.Context, t credential.Target, c *credent
 		}
 		return nil, nil
 	}
+}
+
+// leftAlone says whether the owner of a ServiceAccount or a namespace wants no links there.
+func leftAlone(o metav1.Object) bool {
+	return o.GetLabels()[v1alpha1.LabelLink] == v1alpha1.LabelLinkNever
 }
 
 // recorded says whether a link of the target is recorded on a ServiceAccount.
