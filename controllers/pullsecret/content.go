@@ -105,7 +105,7 @@ func Compose(name types.NamespacedName, owner Owner, existing *metav1.PartialObj
 	if err != nil {
 		return nil, err
 	}
-	annotation, err := document{Entries: records}.encode()
+	annotation, err := document{Entries: records, Labels: keysOf(owner.Template.Labels), Annotations: keysOf(owner.Template.Annotations)}.encode()
 	if err != nil {
 		return nil, err
 	}
@@ -132,6 +132,8 @@ func Compose(name types.NamespacedName, owner Owner, existing *metav1.PartialObj
 	if owner.Retain {
 		metav1.SetMetaDataAnnotation(&secret.ObjectMeta, v1alpha1.AnnotationRetain, "true")
 	}
+	written, _ := parsed.of(secret.Annotations[AnnotationRegistries])
+	owner.Template.apply(&secret.ObjectMeta, written)
 	metav1.SetMetaDataLabel(&secret.ObjectMeta, v1alpha1.LabelSecret, v1alpha1.LabelSecretTarget)
 	metav1.SetMetaDataAnnotation(&secret.ObjectMeta, AnnotationRegistries, annotation)
 	return secret, nil

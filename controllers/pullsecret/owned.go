@@ -17,6 +17,8 @@ const FieldManager = "regcred"
 type Owner struct {
 	Kind, Name string
 	UID        types.UID
+	// Template is what is added to the Secret.
+	Template Template
 	// Retain says that the Secret is to outlive the credential.
 	Retain bool
 }

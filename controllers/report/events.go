@@ -70,6 +70,8 @@ func (b *book) tellWrite(t credential.Target, out target.Outcome, before standin
 		n.reason, n.note = eventRepaired, "the Secret belongs to this credential again"
 	case target.CauseAdopted:
 		n.reason, n.action, n.note = eventAdopted, "Adopt", "the Secret was handed over by its annotation "+v1alpha1.AnnotationAdopt
+	case target.CauseTemplate:
+		n.reason, n.action, n.note = eventUpdated, "Publish", "the Secret's labels and annotations follow spec.secretTemplate again"
 	case target.CauseEntryRemoved:
 		n.reason, n.action, n.note = eventUpdated, "Publish", "the Secret no longer holds tokens of removed entries"
 	}
@@ -103,6 +105,10 @@ func (b *book) tellTokens(out target.Outcome, tell bool) {
 			e.Name, why, strings.Join(e.Record.Hosts, ", "), e.Record.ExpiresAt.UTC().Format(time.RFC3339))}
 		if e.Record.ExpiresAt.Equal(providers.Never) {
 			n.note = fmt.Sprintf("%s %s: the credentials for %s are published", e.Name, why, strings.Join(e.Record.Hosts, ", "))
+		}
+		if !e.OverrideUntil.IsZero() {
+			n.reason, n.note = v1alpha1.ReasonOverridden, fmt.Sprintf("%s: a login by hand takes the place of the provider's token for %s until %s",
+				e.Name, strings.Join(e.Record.Hosts, ", "), e.OverrideUntil.Format(time.RFC3339))
 		}
 		if first && e.Cause == target.CauseNew {
 			n.reason = eventIssued

@@ -73,6 +73,7 @@ type entryStanding struct {
 	name                 string
 	expiresAt, refreshAt time.Time
 	issuedAt             time.Time
+	overrideUntil        time.Time
 	verified             metav1.ConditionStatus
 	failure              *credential.Failure
 }
@@ -135,7 +136,7 @@ func (b *book) stand(out target.Outcome, before standing, now time.Time) standin
 		s.pending = s.pending || e.Pending()
 		if e.Known && (e.Cause != target.CauseRefused || e.Fresh) { // a token that was refused is none
 			stands.expiresAt, stands.refreshAt, stands.verified = e.Record.ExpiresAt, e.DueAt, e.Record.Verified
-			stands.issuedAt = e.Record.IssuedAt
+			stands.issuedAt, stands.overrideUntil = e.Record.IssuedAt, e.OverrideUntil
 			b.hosts[e.Name] = e.Record.Hosts
 		}
 		s.entries[i] = stands
@@ -167,7 +168,7 @@ func (s standing) equal(other standing) bool {
 	}
 	for i, e := range s.entries {
 		o := other.entries[i]
-		if e.name != o.name || !e.expiresAt.Equal(o.expiresAt) || !e.refreshAt.Equal(o.refreshAt) ||
+		if e.name != o.name || !e.overrideUntil.Equal(o.overrideUntil) || !e.expiresAt.Equal(o.expiresAt) || !e.refreshAt.Equal(o.refreshAt) ||
 			e.verified != o.verified || !sameFailure(e.failure, o.failure) {
 			return false
 		}

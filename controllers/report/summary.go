@@ -134,10 +134,13 @@ func (s *summary) addEntry(i int, e entryStanding, now time.Time) {
 	if r.Verified == "" || e.verified == metav1.ConditionUnknown {
 		r.Verified = e.verified
 	}
+	if !e.overrideUntil.IsZero() && r.Reason == "" {
+		r.Reason, r.Message = v1alpha1.ReasonOverridden, "a login by hand takes the place of the provider's token until "+e.overrideUntil.Format(time.RFC3339)
+	}
 	if e.failure == nil {
 		return
 	}
-	if r.Reason == "" {
+	if r.Reason == "" || r.Reason == v1alpha1.ReasonOverridden {
 		r.Reason, r.Message = e.failure.Reason, credential.Truncate(e.failure.Message)
 	}
 	s.fail(e.failure, r.Name)

@@ -71,7 +71,19 @@ func (r *Reconciler) readBack(ctx context.Context, secret *metav1.PartialObjectM
 }
 
 func ownerOf(c *credential.Credential) pullsecret.Owner {
-	return pullsecret.Owner{Kind: c.Kind(), Name: c.Name, UID: c.Object.GetUID(), Retain: c.Spec.DeletionPolicy == v1alpha1.DeletionPolicyRetain}
+	owner := pullsecret.Owner{Kind: c.Kind(), Name: c.Name, UID: c.Object.GetUID(), Retain: c.Spec.DeletionPolicy == v1alpha1.DeletionPolicyRetain}
+	if t := c.Spec.SecretTemplate; t != nil {
+		owner.Template = pullsecret.Template{Labels: texts(t.Labels), Annotations: texts(t.Annotations)}
+	}
+	return owner
+}
+
+func texts[V ~string](m map[string]V) map[string]string {
+	plain := make(map[string]string, len(m))
+	for key, value := range m {
+		plain[key] = string(value)
+	}
+	return plain
 }
 
 func compose(t credential.Target, c *credential.Credential, existing *metav1.PartialObjectMetadata, entries []*Entry) (*corev1.Secret, error) {

@@ -44,7 +44,7 @@ func (f fight) next(now time.Time) fight {
 
 // repairs are the causes that somebody else brings about.
 func (c Cause) repairs() bool {
-	return c == CauseDeleted || c == CauseEdited || c == CauseRelabelled || c == CauseOwnerChanged
+	return c == CauseDeleted || c == CauseEdited || c == CauseRelabelled || c == CauseOwnerChanged || c == CauseTemplate
 }
 
 // contended says why a repair has to wait; nil if it has not.

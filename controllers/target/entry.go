@@ -25,6 +25,8 @@ type Entry struct {
 	// Withheld is whether there is a token that was not written, for want of the others.
 	Withheld bool
 	Failure  *credential.Failure
+	// OverrideUntil is when the provider's token takes the place of a login by hand again; zero if there is none.
+	OverrideUntil time.Time
 
 	// req is what its token is made from; nil when its identity could not be resolved.
 	req *providers.Request
@@ -45,6 +47,9 @@ func newEntry(c *credential.Credential, t credential.Target, spec v1alpha1.Regis
 
 // take puts a token into the entry.
 func (e *Entry) take(token providers.Token) {
+	if !e.OverrideUntil.IsZero() {
+		token.ExpiresAt = e.OverrideUntil
+	}
 	e.auths = pullsecret.AuthsOf(token)
 	record := pullsecret.NewRecord(e.Name, e.req.Source(), token)
 	record.Refresh = e.req.Refresh
@@ -53,6 +58,9 @@ func (e *Entry) take(token providers.Token) {
 
 func (e *Entry) set(record pullsecret.Record) {
 	e.Record, e.Known, e.DueAt = record, true, e.due(record)
+	if !e.OverrideUntil.IsZero() {
+		e.DueAt = e.OverrideUntil
+	}
 }
 
 // hold goes by what the Secret says of the entry.

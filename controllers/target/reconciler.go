@@ -258,8 +258,9 @@ func (r *Reconciler) obtain(ctx context.Context, t credential.Target, c *credent
 	for i, spec := range c.Spec.Registries {
 		e := newEntry(c, t, spec)
 		entries[i] = e
+		by, invalid := e.effective(spec, o, now)
 		e.hold(o)
-		req, err := r.request(ctx, c, spec)
+		req, err := r.request(ctx, c, by)
 		e.recheckIn = r.recheckIn(c, spec)
 		if err != nil {
 			// What it was made from is still what it will be made from, as far as is known.
@@ -274,6 +275,9 @@ func (r *Reconciler) obtain(ctx context.Context, t credential.Target, c *credent
 		}
 		if e.Cause = staleEntry(e, wanted{req, r.refusedUntil(t, req), now}); e.Cause != "" {
 			r.refresh(t, e, now)
+		}
+		if e.Failure == nil {
+			e.Failure = invalid
 		}
 	}
 	r.Tokens.Keep(t.Credential.String(), sources)

@@ -36,6 +36,7 @@ const (
 	CauseEdited           Cause = "Edited"
 	CauseRelabelled       Cause = "Relabelled"
 	CauseOwnerChanged     Cause = "OwnerChanged"
+	CauseTemplate         Cause = "TemplateChanged"
 	CauseEntryRemoved     Cause = "EntryRemoved"
 	CauseNew              Cause = "New"
 	CauseSourceChanged    Cause = "SourceChanged"
@@ -56,6 +57,9 @@ var secretChecks = []struct {
 		return o.secret.Labels[v1alpha1.LabelSecret] != v1alpha1.LabelSecretTarget
 	}},
 	{CauseOwnerChanged, func(c *credential.Credential, o observed) bool { return !pullsecret.Held(ownerOf(c), o.secret) }},
+	{CauseTemplate, func(c *credential.Credential, o observed) bool {
+		return o.Records != nil && !ownerOf(c).Template.Followed(o.secret, o.Contents)
+	}},
 	{CauseEntryRemoved, func(c *credential.Credential, o observed) bool {
 		for name := range o.Records {
 			if c.Entry(name) == nil {
