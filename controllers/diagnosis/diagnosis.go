@@ -199,11 +199,11 @@ func (h *Holding) Why(otherwise string) string {
 type Remedy int
 
 const (
-	// Replaced: it is minted anew for all who hold it.
+	// Replaced means that it is minted anew for all who hold it.
 	Replaced Remedy = iota
-	// Restored: it is not known as what was minted; this Secret alone is written anew.
+	// Restored means that it is not known as what was minted; this Secret alone is written anew.
 	Restored
-	// Repeated: the provider can only repeat it, so that somebody has to mend its source.
+	// Repeated means that the provider can only repeat it, so that somebody has to mend its source.
 	Repeated
 )
 

@@ -30,7 +30,7 @@ func TestTheKubeletChoosesTheSame(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same cases every time
+	random := rand.New(rand.NewPCG(1, 2)) // the same cases every time
 	questions := make([]question, cases)
 	var stdin bytes.Buffer
 	encoder := json.NewEncoder(&stdin)
