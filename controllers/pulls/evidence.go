@@ -95,7 +95,7 @@ func (r *Reconciler) evidence(ctx context.Context, i diagnosis.Image, failed dia
 
 // about is the publication that a holding is of.
 func (e evidence) about(h *diagnosis.Holding) target.Publication {
-	return e.published[slices.IndexFunc(e.published, func(p target.Publication) bool { return p.Credential.Key.String() == h.Credential })]
+	return e.published[slices.IndexFunc(e.published, func(p target.Publication) bool { return p.Credential.String() == h.Credential })]
 }
 
 // secret is the Secret of a credential in the pod's namespace.

@@ -182,5 +182,6 @@ func ownedBy(entry metav1.ManagedFieldsEntry) (owned ownership, err error) {
 	if entry.FieldsV1 == nil || entry.Subresource != "" {
 		return owned, nil
 	}
-	return owned, json.Unmarshal(entry.FieldsV1.GetRawBytes(), &owned)
+	err = json.Unmarshal(entry.FieldsV1.GetRawBytes(), &owned)
+	return owned, err
 }

@@ -32,8 +32,8 @@ var (
 	namePattern   = regexp.MustCompile(`^[0-9a-z]([0-9a-z.-]{0,61}[0-9a-z])?$`)
 	sourcePattern = regexp.MustCompile(`^[0-9a-f]{1,64}$`)
 	stampPattern  = regexp.MustCompile(`^([0-9a-f]{16})?$`)
-	// printable is plain ASCII without quotes or blanks.
-	printable = regexp.MustCompile(`^[!#-&(-;=?-~]*$`)
+	// printable is plain ASCII without quotes, angle brackets or blanks.
+	printable = regexp.MustCompile(`^[^\x00-\x20"'<>\x7f-\x{10FFFF}]*$`)
 )
 
 // Contents is what a Secret says of itself, as far as it can be believed.

@@ -3,6 +3,7 @@ package target
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -78,10 +79,5 @@ func leftAlone(o metav1.Object) bool {
 
 // recorded says whether a link of the target is recorded on a ServiceAccount.
 func recorded(sa metav1.Object, t credential.Target) bool {
-	for _, linked := range credential.Linked(sa) {
-		if linked == t {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(credential.Linked(sa), t)
 }

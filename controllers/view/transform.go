@@ -113,7 +113,7 @@ func (t *transforms) share(m *metav1.ObjectMeta) {
 	}
 	m.Namespace, m.Name = unique.Make(m.Namespace).Value(), unique.Make(m.Name).Value()
 	m.Labels, m.Annotations = t.maps.of(m.Labels), t.maps.of(m.Annotations)
-	m.GenerateName, m.SelfLink = "", ""
+	m.GenerateName = ""
 }
 
 // shared are maps of which equal ones are held once. It is bounded, and starts anew when it is full.

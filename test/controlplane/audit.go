@@ -88,7 +88,7 @@ func (r *AuditReader) Next() ([]AuditRequest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the audit log: %w", err)
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }()
 	if _, err := log.Seek(r.offset, io.SeekStart); err != nil {
 		return nil, err
 	}
