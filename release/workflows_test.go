@@ -111,6 +111,7 @@ var granted = map[string][]string{
 	"release.yaml/image":      {"attestations", "id-token", "packages"},
 	"release.yaml/charts":     {"id-token", "packages"},
 	"release.yaml/publish":    {"attestations", "contents", "id-token"},
+	"site.yaml/publish":       {"contents"},
 	"security.yaml/codeql":    {"security-events"},
 	"security.yaml/scorecard": {"id-token", "security-events"},
 }
