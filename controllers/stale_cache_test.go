@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -184,7 +185,7 @@ func TestANamesakeDoesNotSpeakForAServiceAccount(t *testing.T) {
 	}
 }
 
-func TestAnUnlabelledIdentitySecretIsLookedAtEveryFiveMinutes(t *testing.T) {
+func TestASecretIsAnIdentityOnlyIfItsOwnerSaysSo(t *testing.T) {
 	w, ns := newWorld(t)
 	keys := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: ns}, StringData: map[string]string{"key": "1"}}
 	entry := registry("prod", "eu-west-1")
@@ -199,41 +200,50 @@ func TestAnUnlabelledIdentitySecretIsLookedAtEveryFiveMinutes(t *testing.T) {
 		t.Errorf("a Secret that is missing is looked for after %s, want %s", after, missingSecret)
 	}
 	w.step(missingSecret)
-	if after := w.run(target).RequeueAfter; after != unwatchedSecret {
-		t.Errorf("it is looked at again after %s, want %s", after, unwatchedSecret)
+	w.run(target)
+	command := "kubectl label secret -n " + home + " " + ns + " regcred.dev/secret=identity"
+	if ready := w.ready(target); ready.Reason != v1alpha1.ReasonIdentityInvalid || !strings.Contains(ready.Message, command) || w.mint.count() != 0 {
+		t.Errorf("%d calls, Ready: %s: %s", w.mint.count(), ready.Reason, ready.Message)
+	}
+	keys.Labels = map[string]string{v1alpha1.LabelSecret: v1alpha1.LabelSecretIdentity}
+	w.must(w.admin.Update(t.Context(), keys))
+	w.run(target)
+	if w.mint.count() != 1 {
+		t.Fatalf("%d calls, want 1", w.mint.count())
 	}
 	data, err := w.mint.asked[0].Identity.Secret.Data(t.Context())
 	if err != nil || string(data["key"]) != "1" {
 		t.Errorf("the Secret's content was not given to the provider: %v", err)
 	}
-	keys.StringData = map[string]string{"key": "2"}
+	keys.Annotations = map[string]string{"touched": "x"}
 	w.must(w.admin.Update(t.Context(), keys))
-	w.step(time.Minute)
-	if after := w.run(target).RequeueAfter; after != unwatchedSecret-time.Minute {
-		t.Errorf("after a minute it is looked at again after %s", after)
+	w.run(target)
+	if w.mint.count() != 1 {
+		t.Errorf("%d calls, want 1: the content is the same", w.mint.count())
 	}
-	w.step(-time.Minute)
-	for _, c := range []struct {
-		after time.Duration
-		calls int
-	}{{unwatchedSecret - time.Second, 1}, {time.Second, 2}} {
-		w.step(c.after)
-		w.run(target)
-		if w.mint.count() != c.calls {
-			t.Errorf("%d calls, want %d", w.mint.count(), c.calls)
-		}
-	}
-	// With the label, the cache tells at once.
-	keys.Labels = map[string]string{v1alpha1.LabelSecret: v1alpha1.LabelSecretIdentity}
+	keys.StringData = map[string]string{"key": "2"}
 	w.must(w.admin.Update(t.Context(), keys))
 	w.run(target)
 	if w.mint.count() != 2 {
-		t.Errorf("%d calls, want 2: the content is the same", w.mint.count())
+		t.Errorf("%d calls, want 2", w.mint.count())
 	}
-	keys.StringData = map[string]string{"key": "3"}
+	keys.Labels = nil
 	w.must(w.admin.Update(t.Context(), keys))
+	if _, err := w.mint.asked[1].Identity.Secret.Data(t.Context()); err == nil {
+		t.Error("a Secret that is an identity no longer is given to the provider")
+	}
+}
+
+func TestSomeSecretsAreNeverIdentities(t *testing.T) {
+	w, ns := newWorld(t)
+	release := &corev1.Secret{Type: "helm.sh/release.v1", StringData: map[string]string{"release": canary},
+		ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: ns, Labels: map[string]string{v1alpha1.LabelSecret: v1alpha1.LabelSecretIdentity}}}
+	w.must(w.admin.Create(t.Context(), release))
+	entry := registry("prod", "eu-west-1")
+	entry.Identity = &v1alpha1.Identity{SecretRef: &v1alpha1.LocalReference{Name: ns}}
+	target := w.apply(ns, nil, entry)
 	w.run(target)
-	if w.mint.count() != 3 {
-		t.Errorf("%d calls, want 3", w.mint.count())
+	if ready := w.ready(target); ready.Reason != v1alpha1.ReasonIdentityInvalid || !strings.Contains(ready.Message, "helm.sh/release.v1") || w.mint.count() != 0 {
+		t.Errorf("%d calls, Ready: %s: %s", w.mint.count(), ready.Reason, ready.Message)
 	}
 }

@@ -90,21 +90,14 @@ func TestAChangeOfALabelledSourceIsPublishedAtOnce(t *testing.T) {
 	}
 }
 
-func TestAChangeOfASourceWithoutTheLabelIsPublishedAfterFiveMinutes(t *testing.T) {
-	w, target := newHubWorld(t, nil)
-	if after := w.run(target).RequeueAfter; after != unwatchedSecret || !w.pulls(w.secret(target)) {
-		t.Errorf("the source is looked at again after %s, want %s", after, unwatchedSecret)
-	}
-	w.rotate()
-	for _, c := range []struct {
-		after time.Duration
-		pulls bool
-	}{{0, false}, {5*time.Minute - time.Second, false}, {time.Second, true}} {
-		w.step(c.after)
-		w.run(target)
-		if got := w.pulls(w.secret(target)); got != c.pulls {
-			t.Errorf("%s later: pulls %t, want %t", c.after, got, c.pulls)
-		}
+func TestASourceThatIsNoIdentityAnyMoreTakesNothing(t *testing.T) {
+	w, target := newHubWorld(t, map[string]string{v1alpha1.LabelSecret: v1alpha1.LabelSecretIdentity})
+	w.run(target)
+	w.source.Labels = nil
+	w.must(w.admin.Update(t.Context(), w.source))
+	w.run(target)
+	if r := w.report(target).Registries[0]; r.Reason != v1alpha1.ReasonIdentityInvalid || !w.pulls(w.secret(target)) {
+		t.Errorf("reason %s: %s", r.Reason, r.Message)
 	}
 }
 

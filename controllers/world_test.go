@@ -37,9 +37,8 @@ const (
 	unseen = 5 * time.Second
 	// pendingGrace is how long a Secret waits for all of its entries.
 	pendingGrace = 2 * time.Second
-	// missingSecret and unwatchedSecret are how long the change of an identity without the watch label goes unnoticed.
-	missingSecret   = 30 * time.Second
-	unwatchedSecret = 5 * time.Minute
+	// missingSecret is how long a Secret without the label of an identity is not looked at again.
+	missingSecret = 30 * time.Second
 	// settle is how long a status waits for targets that were not heard of.
 	settle = 5 * time.Second
 	// jitterShare is the part of a token's life over which refreshes are spread.

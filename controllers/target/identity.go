@@ -2,6 +2,7 @@ package target
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -20,26 +21,16 @@ import (
 )
 
 const (
-	// unwatchedSecret is how long a Secret without the watch label may have changed before it is noticed.
-	unwatchedSecret = 5 * time.Minute
-	// missingSecret is how long such a Secret may be there before it is noticed.
+	// missingSecret is how long a Secret without the label of an identity is not looked at again; with it, the watch tells at once.
 	missingSecret = 30 * time.Second
 	// contentsFor is how long what stands for the content of a version is remembered.
 	contentsFor = 7 * 24 * time.Hour
 )
 
-// identityVersion is the version of an unlabelled Secret when it was last looked at.
-type identityVersion struct {
-	at      time.Time
-	version providers.Secret
-	err     error
-}
-
-func (v identityVersion) validFor() time.Duration {
-	if v.err != nil {
-		return missingSecret
-	}
-	return unwatchedSecret
+// noIdentity is why a Secret that is not watched is none, and when that was found.
+type noIdentity struct {
+	at  time.Time
+	err error
 }
 
 // request resolves the identity of an entry: what it is, for the hash, and how to use it, for the provider.
@@ -109,6 +100,9 @@ func (r *Reconciler) requestToken(ctx context.Context, sa *corev1.ServiceAccount
 
 func (r *Reconciler) identitySecret(ctx context.Context, key client.ObjectKey) (*providers.Secret, error) {
 	version, err := r.secretVersion(ctx, key)
+	if known, ok := errors.AsType[*providers.Error](err); ok {
+		return nil, known
+	}
 	if err != nil {
 		return nil, notFound(err, "Secret", key)
 	}
@@ -117,12 +111,33 @@ func (r *Reconciler) identitySecret(ctx context.Context, key client.ObjectKey) (
 		if err := r.Live.Get(ctx, key, secret); err != nil {
 			return nil, notFound(err, "Secret", key)
 		}
+		if err := lendable(secret); err != nil {
+			return nil, err
+		}
 		return secret.Data, nil
 	}
 	return &version, nil
 }
 
-// secretVersion costs no request for a Secret with the watch label whose content is known, and one in five minutes for any other.
+// notLendable are the types of Secrets that hold other credentials than those of registries: sent where an entry says, they would give away
+// what whoever writes the entry may not read.
+var notLendable = []corev1.SecretType{corev1.SecretTypeServiceAccountToken, corev1.SecretTypeBootstrapToken, "helm.sh/release.v1"}
+
+// lendable says why a Secret is no identity: its owner has not marked it as one, or it is of a kind that never is.
+func lendable(secret *corev1.Secret) error {
+	if slices.Contains(notLendable, secret.Type) {
+		return providers.Errorf(v1alpha1.ReasonIdentityInvalid, "Secret %s is of type %s, which holds no login of a registry: let identity name another",
+			client.ObjectKeyFromObject(secret), secret.Type)
+	}
+	if secret.Labels[v1alpha1.LabelSecret] != v1alpha1.LabelSecretIdentity {
+		return providers.Errorf(v1alpha1.ReasonIdentityInvalid, "Secret %s is not marked as an identity by its owner: kubectl label secret -n %s %s %s=%s --overwrite",
+			client.ObjectKeyFromObject(secret), secret.Namespace, secret.Name, v1alpha1.LabelSecret, v1alpha1.LabelSecretIdentity)
+	}
+	return nil
+}
+
+// secretVersion costs no request for a Secret with the label of an identity whose content is known, and one in half a minute for one that is
+// missing, or no identity.
 func (r *Reconciler) secretVersion(ctx context.Context, key client.ObjectKey) (providers.Secret, error) {
 	m := view.SecretMetadata()
 	err := r.Cache.Get(ctx, key, m)
@@ -136,12 +151,13 @@ func (r *Reconciler) secretVersion(ctx context.Context, key client.ObjectKey) (p
 		}
 		return r.readIdentity(ctx, key)
 	}
-	last, ok := r.identities.Get(key)
-	if ok && r.Clock.Since(last.at) < last.validFor() {
-		return last.version, last.err
+	if last, ok := r.identities.Get(key); ok {
+		return providers.Secret{}, last.err
 	}
 	version, err := r.readIdentity(ctx, key)
-	r.identities.Put(key, identityVersion{at: r.Clock.Now(), version: version, err: err})
+	if err != nil {
+		r.identities.Put(key, noIdentity{at: r.Clock.Now(), err: err})
+	}
 	return version, err
 }
 
@@ -149,6 +165,9 @@ func (r *Reconciler) secretVersion(ctx context.Context, key client.ObjectKey) (p
 func (r *Reconciler) readIdentity(ctx context.Context, key client.ObjectKey) (providers.Secret, error) {
 	secret := &corev1.Secret{}
 	if err := r.Live.Get(ctx, key, secret); err != nil {
+		return providers.Secret{}, err
+	}
+	if err := lendable(secret); err != nil {
 		return providers.Secret{}, err
 	}
 	hash := providers.HashData(secret.Data)
@@ -170,7 +189,7 @@ func (r *Reconciler) recheckIn(c *credential.Credential, entry v1alpha1.Registry
 	if !ok {
 		return 0
 	}
-	return max(last.validFor()-r.Clock.Since(last.at), soon)
+	return max(missingSecret-r.Clock.Since(last.at), soon)
 }
 
 func notFound(err error, kind string, key client.ObjectKey) error {

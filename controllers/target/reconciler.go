@@ -72,8 +72,8 @@ type Config struct {
 type Reconciler struct {
 	Config
 
-	// identities are the versions of Secrets that are identities and not watched.
-	identities *expiring.Map[client.ObjectKey, identityVersion]
+	// identities are the Secrets that entries name, and that are missing or no identities.
+	identities *expiring.Map[client.ObjectKey, noIdentity]
 	// written are the resource versions of our own last writes, until the cache shows them.
 	written *expiring.Map[credential.Target, string]
 	// contents are hashes of identities' data, by UID and resource version.
@@ -106,7 +106,7 @@ const (
 func New(c Config) *Reconciler {
 	return &Reconciler{
 		Config:     c,
-		identities: expiring.New[client.ObjectKey, identityVersion](c.Clock, unwatchedSecret, identitiesAtOnce),
+		identities: expiring.New[client.ObjectKey, noIdentity](c.Clock, missingSecret, identitiesAtOnce),
 		written:    expiring.New[credential.Target, string](c.Clock, expectFor, writtenAtOnce),
 		inspected:  expiring.New[credential.Target, inspection](c.Clock, inspectedFor, writtenAtOnce),
 		contents:   expiring.New[string, string](c.Clock, contentsFor, identitiesAtOnce),
