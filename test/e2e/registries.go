@@ -21,7 +21,7 @@ import (
 
 const (
 	jfrogUser  = "team-c"
-	jfrogImage = "docker-local." + cloud.DefaultJFrogHost + "/team-c/app:v1"
+	jfrogImage = "acme-docker-local.jfrog.io/team-c/app:v1"
 )
 
 // manyRegistries applies the sample of one Secret for the registries of several clouds, adds that of JFrog, and has a pod pull from each.
@@ -89,7 +89,7 @@ func (e *e2e) storeMany() error {
 		StoreImage(host, repository, tag string, image v1.Image) (digest string, err error)
 	}{
 		"amazonaws.com": e.lab.AWS, "pkg.dev": e.lab.Google, "azurecr.io": e.lab.Azure, "docker.io": e.lab.DockerHub,
-		cloud.DefaultJFrogHost: e.lab.JFrog,
+		"jfrog.io": e.lab.JFrog,
 	}
 	for _, name := range append([]string{jfrogImage}, lab.ManyImages...) {
 		host, rest, _ := strings.Cut(name, "/")
