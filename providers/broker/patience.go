@@ -13,13 +13,16 @@ import (
 const (
 	minBackoff = time.Second
 	maxBackoff = 2 * time.Minute
-	// minGrant and maxGrant are for a token that its registry refuses when it is new: what is missing is a grant, and those are made by people.
-	minGrant = 2 * time.Minute
-	maxGrant = 30 * time.Minute
 	// maxRetryAfter bounds how long a cloud can silence us by a Retry-After header.
 	maxRetryAfter = 15 * time.Minute
 	// terminalRetry is how often what only somebody else can mend is tried again all the same: never say never.
 	terminalRetry = time.Hour
+)
+
+var (
+	// minGrant and maxGrant are for a token that its registry refuses when it is new: what is missing is a grant, and those are made by people.
+	minGrant = 2 * time.Minute
+	maxGrant = 30 * time.Minute
 )
 
 // fail takes the failure of a call, and decides when the next is made.

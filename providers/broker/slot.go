@@ -12,7 +12,7 @@ import (
 )
 
 // maxFloor is the least time between two successful mints of one source, or an eighth of the token's life if that is shorter.
-const maxFloor = time.Minute
+var maxFloor = time.Minute
 
 // slot is what the Broker knows of one source: there is one, however many ask and for whatever reason.
 type slot struct {
@@ -146,7 +146,7 @@ func usable(t providers.Token, now time.Time) bool {
 }
 
 func floorOf(life time.Duration) time.Duration {
-	return max(time.Second, min(maxFloor, life/8))
+	return min(maxFloor, max(time.Second, life/8))
 }
 
 // refuse condemns the token if the login is of it, and says whether that is news.
