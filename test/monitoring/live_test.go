@@ -241,7 +241,7 @@ func TestEveryAlertFiresInTheFaultThatItIsForAndEveryPanelHasData(t *testing.T) 
 		"RegcredTokenExpired":     {"fine", "fought", "tried"},
 		"RegcredProviderFailing":  {"ecr"},
 		"RegcredSecretConflict":   {"conflict"},
-		"RegcredTargetsBehind":    {"behind"},
+		"RegcredTargetsBehind":    {"behind", "fought"}, // what is fought for is repaired ever more rarely
 		"RegcredSecretContended":  {"fought"},
 		"RegcredLinksContended":   {"fought"},
 		"RegcredPullsFailing":     {"fine"},
