@@ -40,10 +40,8 @@ func (w *weather) Token(ctx context.Context, req providers.Request) (providers.T
 		defer w.mu.Unlock()
 		w.underway[source]--
 	}()
-	select {
-	case <-time.After(latency):
-	case <-ctx.Done():
-		return providers.Token{}, ctx.Err()
+	if err := takes(ctx, latency); err != nil {
+		return providers.Token{}, err
 	}
 	return providers.Token{
 		Logins:    []providers.Login{{Username: fmt.Sprint(serial), Password: "p", Hosts: []string{"h"}}},
