@@ -6,8 +6,11 @@ import (
 	"github.com/regcred/regcred/providers"
 )
 
-// budget bounds the bytes of the tokens in memory. When there are too many, those go first that were asked for least recently, of the
-// namespace that holds most; those of the administrator's own credentials, which have no tenant, go last.
+// shareOfTenant is the part of the memory that one namespace can fill.
+const shareOfTenant = 4
+
+// budget bounds the bytes of the tokens in memory, and those of each namespace. When there are too many, those go first that were asked for
+// least recently, of the namespace that holds most; those of the administrator's own credentials, which have no tenant, go last.
 type budget struct {
 	most, used int
 	shares     map[string]*share
@@ -35,11 +38,19 @@ func (b *budget) hold(s *slot, tenant string) {
 	of.used += s.size
 	b.used += s.size
 	// The token itself stays: somebody is about to be given it.
-	for largest := b.largest(s); b.used > b.most && largest != nil; largest = b.largest(s) {
-		least := largest.order.Front().Value.(*slot)
-		least.token.Logins = nil
-		b.drop(least)
+	for tenant != "" && of.used > b.most/shareOfTenant && of.order.Len() > 1 {
+		b.evict(of)
 	}
+	for largest := b.largest(s); b.used > b.most && largest != nil; largest = b.largest(s) {
+		b.evict(largest)
+	}
+}
+
+// evict forgets the bytes of the share that were asked for least recently.
+func (b *budget) evict(of *share) {
+	least := of.order.Front().Value.(*slot)
+	least.token.Logins = nil
+	b.drop(least)
 }
 
 // ask is told that the slot's token was asked for.

@@ -31,10 +31,14 @@ func (b *Broker) Keep(owner string, sources []string) {
 		s.dropped = false
 	}
 	var gone []string
+	var waiting []func()
 	for _, source := range before {
 		s := b.slots[source]
 		if s.keepers--; s.keepers > 0 {
 			continue
+		}
+		if s.call != nil && b.turns.withdraw(s.call) {
+			waiting, s.call = append(waiting, s.waiting...), nil
 		}
 		if s.dropped = s.call != nil; !s.dropped {
 			gone = append(gone, b.bury(s))
@@ -46,6 +50,9 @@ func (b *Broker) Keep(owner string, sources []string) {
 	b.sweep(now)
 	b.mu.Unlock()
 	b.retire(gone...)
+	for _, wake := range waiting {
+		wake()
+	}
 }
 
 // bury forgets a slot, and returns the ID of its token. The caller holds the lock.

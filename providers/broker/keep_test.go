@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -89,6 +90,48 @@ func TestASourceThatComesBackWhileItsCallIsUnderWayHasOneCall(t *testing.T) {
 	})
 }
 
+func TestACallThatNobodyNeedsAnyMoreIsNotMade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fake{life: time.Hour, latency: time.Minute}
+		b := newBroker(t, p)
+		var woken atomic.Int32
+		for n := range 1000 {
+			req := entry("a", "eu-west-1", n)
+			b.Keep("a/restless", []string{req.Source()})
+			_, _ = b.Token(req, time.Time{}, func() { woken.Add(1) })
+		}
+		b.Keep("a/restless", nil)
+		pass(time.Hour)
+		if made := p.calls.Load(); made > 32 {
+			t.Errorf("%d calls were made, of which the endpoint takes 32 at once", made)
+		}
+		if got := sizes(t, b); got["regcred_broker_slots"] != 0 || got["regcred_broker_waiting_calls"] != 0 {
+			t.Errorf("left: %v", got)
+		}
+		if n := woken.Load(); n != 1000 {
+			t.Errorf("%d of 1,000 who waited were woken", n)
+		}
+	})
+}
+
+func TestOneNamespaceFillsNoMoreThanItsShareOfTheMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fake{life: 12 * time.Hour, change: func(token *providers.Token) {
+			token.Logins[0].Password += providers.Sensitive(strings.Repeat("x", 1000))
+		}}
+		b := with(t, p, broker.Options{Bytes: 100_000})
+		for n := range 50 {
+			must(t, b, entry("attacker", "eu-west-1", n), time.Time{})
+		}
+		if got := sizes(t, b)["regcred_broker_token_bytes"]; got > 25_000 {
+			t.Errorf("%v bytes of 100,000", got)
+		}
+		if _, ok := b.Held(entry("attacker", "eu-west-1", 49)); !ok {
+			t.Error("the token that was minted last is gone")
+		}
+	})
+}
+
 func TestTheBytesInMemoryAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fake{life: 12 * time.Hour, change: func(token *providers.Token) {
@@ -98,25 +141,27 @@ func TestTheBytesInMemoryAreBounded(t *testing.T) {
 		victim, admin := entry("victim", "eu-west-1", 0), entry("", "eu-west-1", 0)
 		must(t, b, victim, time.Time{})
 		must(t, b, admin, time.Time{})
+		// Nobody's share is too large, and yet all of them are.
+		attack := func(n int) providers.Request { return entry(fmt.Sprintf("attacker-%d", n%8), "eu-west-1", n) }
 		for n := range 1000 {
-			must(t, b, entry("attacker", "eu-west-1", n), time.Time{})
+			must(t, b, attack(n), time.Time{})
 			if got := sizes(t, b)["regcred_broker_token_bytes"]; got > 102_000 {
 				t.Fatalf("%v bytes after %d tokens", got, n)
 			}
 		}
 		for _, req := range []providers.Request{victim, admin} {
 			if _, ok := b.Held(req); !ok {
-				t.Errorf("%q lost its token to somebody who has a thousand", req.Tenant)
+				t.Errorf("%q lost its token to those who have a hundred", req.Tenant)
 			}
 		}
-		if _, ok := b.Held(entry("attacker", "eu-west-1", 999)); !ok {
+		if _, ok := b.Held(attack(999)); !ok {
 			t.Error("the token that was minted last is gone")
 		}
-		if _, ok := b.Held(entry("attacker", "eu-west-1", 0)); ok {
+		if _, ok := b.Held(attack(0)); ok {
 			t.Error("the token that was asked for least recently stays")
 		}
 		// What was dropped is minted again for whoever needs its bytes.
-		must(t, b, entry("attacker", "eu-west-1", 0), time.Time{})
+		must(t, b, attack(0), time.Time{})
 	})
 }
 

@@ -117,11 +117,18 @@ func (t *turns) do(ctx context.Context, name string, w waiter, work func() error
 	case err := <-done:
 		return err
 	case <-ctx.Done():
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		c.endpoint.waiting.remove(c)
+		t.withdraw(c)
 		return ctx.Err()
 	}
+}
+
+// withdraw takes back a call that nobody needs any more, and says whether it still waited.
+func (t *turns) withdraw(c *call) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	waits := len(c.tickets) > 0
+	c.endpoint.waiting.remove(c)
+	return waits
 }
 
 // advance lets a call through if there is room. The caller holds the lock.
