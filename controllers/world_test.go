@@ -73,7 +73,13 @@ type mint struct {
 }
 
 func (m *mint) Token(ctx context.Context, req providers.Request) (providers.Token, error) {
-	region := req.Registry.ECR.Region
+	region, account := "", "123456789012"
+	if ecr := req.Registry.ECR; ecr != nil {
+		region = ecr.Region
+		if len(ecr.Accounts) > 0 {
+			account = ecr.Accounts[0]
+		}
+	}
 	m.mu.Lock()
 	m.calls++
 	m.serial++
@@ -86,10 +92,6 @@ func (m *mint) Token(ctx context.Context, req providers.Request) (providers.Toke
 	}
 	if err != nil {
 		return providers.Token{}, err
-	}
-	account := "123456789012"
-	if len(req.Registry.ECR.Accounts) > 0 {
-		account = req.Registry.ECR.Accounts[0]
 	}
 	token := providers.Token{
 		Logins: []providers.Login{{
@@ -173,7 +175,7 @@ func (w *world) restart() {
 	w.retired = make(chan string, 100)
 	w.Reconciler = target.New(target.Config{
 		Cache: labelled{w.admin}, Live: w.admin, Client: ours, Clock: w.time, Namespace: home, Outcomes: w.ledger,
-		Tokens: broker.New(w.Context(), broker.Options{Clock: w.time, Providers: map[string]providers.Provider{"ecr": w.mint}, Trials: w.mint,
+		Tokens: broker.New(w.Context(), broker.Options{Clock: w.time, Providers: map[string]providers.Provider{"ecr": w.mint, "ecrPublic": w.mint}, Trials: w.mint,
 			Retired: func(id string) { w.retired <- id }}),
 		Excluded: view.Excluded{"kube-system"},
 		Wake:     func(t credential.Target, _ int) { woken <- t },

@@ -26,6 +26,7 @@ const (
 	eventRepaired = "Repaired"
 	eventUpdated  = "Updated"
 	eventAdopted  = "Adopted"
+	eventLapsed   = "Lapsed"
 )
 
 // news is something that happened to a target and is worth an event. Equal news of many namespaces become one event.
@@ -74,6 +75,9 @@ func (b *book) tellWrite(t credential.Target, out target.Outcome, before standin
 		n.reason, n.action, n.note = eventUpdated, "Publish", "the Secret's labels and annotations follow spec.secretTemplate again"
 	case target.CauseEntryRemoved:
 		n.reason, n.action, n.note = eventUpdated, "Publish", "the Secret no longer holds tokens of removed entries"
+	case target.CauseLapsed:
+		n.warning, n.reason, n.action = true, eventLapsed, "Withdraw"
+		n.note = "an expired token of a public registry is withdrawn, so that its images are pulled without a login until there is a new token"
 	}
 	if n.reason != "" {
 		b.news = append(b.news, n)

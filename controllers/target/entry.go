@@ -25,6 +25,8 @@ type Entry struct {
 	// Withheld is whether there is a token that was not written, for want of the others.
 	Withheld bool
 	Failure  *credential.Failure
+	// optional is whether pulls need no login of it.
+	optional bool
 	// OverrideUntil is when the provider's token takes the place of a login by hand again; zero if there is none.
 	OverrideUntil time.Time
 
@@ -42,7 +44,7 @@ type Entry struct {
 }
 
 func newEntry(c *credential.Credential, t credential.Target, spec v1alpha1.Registry) *Entry {
-	return &Entry{Name: spec.Name, due: func(record pullsecret.Record) time.Time { return dueAt(c, t.Namespace, spec, record) }}
+	return &Entry{Name: spec.Name, optional: optional(spec), due: func(record pullsecret.Record) time.Time { return dueAt(c, t.Namespace, spec, record) }}
 }
 
 // take puts a token into the entry.

@@ -55,7 +55,7 @@ func (o Outcome) result(now time.Time) reconcile.Result {
 	var next time.Duration
 	var expires time.Time
 	for _, e := range o.Entries {
-		next = sooner(sooner(next, e.recheckIn), e.next(now))
+		next = sooner(sooner(sooner(next, e.recheckIn), e.lapsesIn(now)), e.next(now))
 		if at := e.Record.ExpiresAt; e.Known && (expires.IsZero() || at.Before(expires)) {
 			expires = at
 		}

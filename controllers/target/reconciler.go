@@ -3,6 +3,7 @@ package target
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -214,7 +215,9 @@ func (r *Reconciler) serve(ctx context.Context, t credential.Target, c *credenti
 func (r *Reconciler) keep(ctx context.Context, t credential.Target, c *credential.Credential, o observed) (Outcome, error) {
 	why := staleSecret(c, o)
 	out := Outcome{Entries: r.obtain(ctx, t, c, o)}
-	if why == "" && !anyFresh(out.Entries) {
+	now := r.Clock.Now()
+	lapsed := slices.ContainsFunc(out.Entries, func(e *Entry) bool { return e.lapsed(now) })
+	if why == "" && !lapsed && !anyFresh(out.Entries) {
 		return out, nil
 	}
 	if f := r.contended(t, why, o); f != nil {
@@ -222,15 +225,21 @@ func (r *Reconciler) keep(ctx context.Context, t credential.Target, c *credentia
 		out.Failure = f
 		return out, nil
 	}
-	if waiting(out.Entries, r.Clock.Now()) {
+	if waiting(out.Entries, now) {
 		withdraw(o, out.Entries)
 		return out, nil
+	}
+	if lapse(out.Entries, now) && why == "" {
+		why = CauseLapsed
 	}
 	if err := r.complete(ctx, o, out.Entries); err != nil {
 		withdraw(o, out.Entries)
 		return out, err
 	}
 	if !anyAuth(out.Entries) {
+		if lapsed {
+			why = CauseLapsed
+		}
 		return r.empty(ctx, why, o, out)
 	}
 	changed, rejection, err := r.write(ctx, t, c, o, out.Entries)

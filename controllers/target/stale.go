@@ -38,6 +38,7 @@ const (
 	CauseOwnerChanged     Cause = "OwnerChanged"
 	CauseTemplate         Cause = "TemplateChanged"
 	CauseEntryRemoved     Cause = "EntryRemoved"
+	CauseLapsed           Cause = "Lapsed"
 	CauseNew              Cause = "New"
 	CauseSourceChanged    Cause = "SourceChanged"
 	CauseRefreshRequested Cause = "RefreshRequested"

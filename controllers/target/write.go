@@ -72,14 +72,17 @@ func (r *Reconciler) write(ctx context.Context, t credential.Target, c *credenti
 	return o.secret == nil || o.secret.ResourceVersion != secret.ResourceVersion, nil, nil
 }
 
-// empty deletes a Secret of which nothing is left but the tokens of entries that were removed.
+// empty deletes a Secret of which nothing is left but what is to be withdrawn.
 func (r *Reconciler) empty(ctx context.Context, why Cause, o observed, out Outcome) (Outcome, error) {
-	if why != CauseEntryRemoved || pullsecret.Kept(o.secret) {
+	if why != CauseEntryRemoved && why != CauseLapsed || pullsecret.Kept(o.secret) {
 		return out, nil
 	}
 	err := r.Client.Delete(ctx, o.secret, client.Preconditions{UID: &o.secret.UID, ResourceVersion: &o.secret.ResourceVersion})
-	if err == nil {
+	switch {
+	case err == nil:
 		out.Wrote = why
+	case apierrors.IsNotFound(err): // deleted since it was observed
+		err = apierrors.NewConflict(corev1.Resource("secrets"), o.secret.Name, err)
 	}
 	return out, err
 }
