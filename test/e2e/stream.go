@@ -54,13 +54,14 @@ func (e *e2e) startStream(ctx context.Context, namespace string, every time.Dura
 	go s.observe(ctx, pods)
 	go func() {
 		defer close(s.done)
-		s.err = s.create(creating, every)
+		s.err = s.create(ctx, creating.Done(), every)
 		s.ended = time.Now()
 	}()
 	return s, nil
 }
 
-func (s *stream) create(ctx context.Context, every time.Duration) error {
+// create goes on until enough is closed. No creation is broken off: its pod might be there all the same, made by nobody.
+func (s *stream) create(ctx context.Context, enough <-chan struct{}, every time.Duration) error {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for i := 1; ; i++ {
@@ -68,18 +69,12 @@ func (s *stream) create(ctx context.Context, every time.Duration) error {
 		s.mu.Lock()
 		s.made[name] = time.Now()
 		s.mu.Unlock()
-		err := s.e.createPod(ctx, s.namespace, name, podOptions{life: podLife, labels: map[string]string{streamLabel: ""}})
-		if err != nil && ctx.Err() == nil {
+		if err := s.e.createPod(ctx, s.namespace, name, podOptions{life: podLife, labels: map[string]string{streamLabel: ""}}); err != nil {
 			return err
-		}
-		if err != nil {
-			s.mu.Lock()
-			delete(s.made, name)
-			s.mu.Unlock()
 		}
 		select {
 		case <-ticker.C:
-		case <-ctx.Done():
+		case <-enough:
 			return nil
 		}
 	}
