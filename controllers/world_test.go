@@ -175,12 +175,17 @@ func (w *world) restart() {
 	w.retired = make(chan string, 100)
 	w.Reconciler = target.New(target.Config{
 		Cache: labelled{w.admin}, Live: w.admin, Client: ours, Clock: w.time, Namespace: home, Outcomes: w.ledger,
-		Tokens: broker.New(w.Context(), broker.Options{Clock: w.time, Providers: map[string]providers.Provider{"ecr": w.mint, "ecrPublic": w.mint}, Trials: w.mint,
-			Retired: func(id string) { w.retired <- id }}),
+		Tokens:   newTokens(w),
 		Excluded: view.Excluded{"kube-system"},
 		Wake:     func(t credential.Target, _ int) { woken <- t },
 	})
 	w.status = &report.StatusReconciler{Cache: w.admin, Client: ours, Clock: w.time, Events: w.recorder, Excluded: w.Excluded, Ledger: w.ledger.Ledger}
+}
+
+// newTokens is a broker that has minted nothing yet.
+func newTokens(w *world) target.Tokens {
+	return broker.New(w.Context(), broker.Options{Clock: w.time, Providers: map[string]providers.Provider{"ecr": w.mint, "ecrPublic": w.mint}, Trials: w.mint,
+		Retired: func(id string) { w.retired <- id }})
 }
 
 // exclude adds to the namespaces that are never served.

@@ -87,6 +87,20 @@ func (c *Config) Login(host string) (providers.Login, error) {
 	return providers.Login{Username: username, Password: providers.Sensitive(password), Hosts: []string{host}}, nil
 }
 
+// Fits says whether there is a login for each host of the records, and no other.
+func (c *Config) Fits(records map[string]Record) bool {
+	hosts := map[string]struct{}{}
+	for _, r := range records {
+		for _, host := range r.Hosts {
+			if _, err := c.Login(host); err != nil {
+				return false
+			}
+			hosts[Key(host)] = struct{}{}
+		}
+	}
+	return len(hosts) == len(c.Auths)
+}
+
 // Entry is the part of a Secret that one registry entry brings.
 type Entry struct {
 	Record Record

@@ -5,8 +5,8 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
@@ -35,7 +35,7 @@ func refuseDuplicateHosts(entries []*Entry) {
 }
 
 // complete finds the bytes of the entries that need no new token, or cannot have one: in memory, or else in the Secret itself.
-func (r *Reconciler) complete(ctx context.Context, o observed, entries []*Entry) error {
+func (r *Reconciler) complete(ctx context.Context, t credential.Target, o observed, entries []*Entry) error {
 	var content *pullsecret.Config
 	for _, e := range entries {
 		if e.Fresh || !e.Known {
@@ -51,7 +51,7 @@ func (r *Reconciler) complete(ctx context.Context, o observed, entries []*Entry)
 		}
 		if content == nil {
 			var err error
-			if content, err = r.readBack(ctx, o.secret); err != nil {
+			if content, err = r.readBack(ctx, t, o); err != nil {
 				return err
 			}
 		}
@@ -60,12 +60,18 @@ func (r *Reconciler) complete(ctx context.Context, o observed, entries []*Entry)
 	return nil
 }
 
-// readBack reads the content of a Secret that is ours. If it has changed since it was observed, what is read goes nowhere: the write is
-// bound to the observed version.
-func (r *Reconciler) readBack(ctx context.Context, secret *metav1.PartialObjectMetadata) (*pullsecret.Config, error) {
+// readBack reads the content of a Secret that is ours, as it was observed. What somebody else has written under our name, and is yet to be
+// compared, goes nowhere.
+func (r *Reconciler) readBack(ctx context.Context, t credential.Target, o observed) (*pullsecret.Config, error) {
 	live := &corev1.Secret{}
-	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(secret), live); err != nil {
+	if err := r.Live.Get(ctx, t.Secret(), live); err != nil {
 		return nil, err
+	}
+	if live.ResourceVersion != o.secret.ResourceVersion {
+		return nil, apierrors.NewConflict(corev1.Resource("secrets"), t.Name, errChanged)
+	}
+	if sealed, known := r.seals.get(t); known && r.seals.broken(sealed, live, o.Contents) {
+		return nil, errChanged
 	}
 	return pullsecret.Content(live)
 }

@@ -22,8 +22,8 @@ type Outcome struct {
 	Suspended bool
 	// Unseen means that the cache does not show our own last write yet, so that nothing can be said.
 	Unseen bool
-	// again is whether a ServiceAccount has changed just now, so that its link is looked at again.
-	again bool
+	// again is when to look again at what could not be looked at; 0 if there is nothing.
+	again time.Duration
 }
 
 // Outcomes takes the outcome of every reconcile. What it knows of a target it may say, and nothing is decided from it.
@@ -46,13 +46,10 @@ func (o Outcome) result(now time.Time) reconcile.Result {
 	if o.Suspended {
 		return reconcile.Result{}
 	}
-	if o.again {
-		return reconcile.Result{RequeueAfter: expectFor}
-	}
 	if o.Failure != nil {
-		return reconcile.Result{RequeueAfter: o.Failure.RetryAfter}
+		return reconcile.Result{RequeueAfter: sooner(o.again, o.Failure.RetryAfter)}
 	}
-	var next time.Duration
+	next := o.again
 	var expires time.Time
 	for _, e := range o.Entries {
 		next = sooner(sooner(sooner(next, e.recheckIn), e.lapsesIn(now)), e.next(now))

@@ -84,10 +84,11 @@ func (r *Reconciler) Login(ctx context.Context, p Publication, req providers.Req
 	if err != nil {
 		return providers.Login{}, err
 	}
-	if !pullsecret.Trusted(ownerOf(p.Credential), secret) {
+	o := r.observe(p.Credential, secret)
+	if o.Records == nil {
 		return providers.Login{}, errChanged
 	}
-	content, err := r.readBack(ctx, secret)
+	content, err := r.readBack(ctx, p.Target, o)
 	if err != nil {
 		return providers.Login{}, err
 	}

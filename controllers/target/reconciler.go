@@ -77,6 +77,9 @@ type Reconciler struct {
 	identities *expiring.Map[client.ObjectKey, noIdentity]
 	// written are the resource versions of our own last writes, until the cache shows them.
 	written *expiring.Map[credential.Target, string]
+	// seals are what the Secrets were when we wrote them, and compared how often they were read since to see whether they still are.
+	seals    *seals
+	compared *expiring.Map[credential.Target, fight]
 	// contents are hashes of identities' data, by UID and resource version.
 	contents *expiring.Map[string, string]
 	// condemned are the tokens that a registry has refused in one Secret.
@@ -116,6 +119,8 @@ func New(c Config) *Reconciler {
 		absent:     expiring.New[credential.Target, struct{}](c.Clock, absentFor, targetsAtOnce),
 		standoffs:  expiring.New[credential.Target, standoff](c.Clock, 2*lastConflict, targetsAtOnce),
 		fights:     expiring.New[credential.Target, fight](c.Clock, peace, targetsAtOnce),
+		seals:      newSeals(targetsAtOnce),
+		compared:   expiring.New[credential.Target, fight](c.Clock, peace, targetsAtOnce),
 	}
 }
 
@@ -193,6 +198,13 @@ func (r *Reconciler) serve(ctx context.Context, t credential.Target, c *credenti
 		return Outcome{Failure: r.stand(t, c, f)}, nil
 	}
 	r.standoffs.Delete(t)
+	o, again, err := r.compare(ctx, t, o)
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return Outcome{Unseen: true}, nil
+	}
+	if err != nil {
+		return Outcome{}, err
+	}
 	linked, unlinked, lost := link.Reconcile(ctx, r.Cache, r.Client, t, r.wanted(ctx, t, c))
 	r.Outcomes.Linked(t.Credential, linked)
 	if credential.IsGone(lost) || ctx.Err() != nil {
@@ -207,7 +219,9 @@ func (r *Reconciler) serve(ctx context.Context, t credential.Target, c *credenti
 	if out.Failure == nil {
 		out.Failure = unlinked
 	}
-	out.again = lost != nil
+	if out.again = again; lost != nil {
+		out.again = sooner(again, expectFor)
+	}
 	return out, err
 }
 
@@ -232,7 +246,7 @@ func (r *Reconciler) keep(ctx context.Context, t credential.Target, c *credentia
 	if lapse(out.Entries, now) && why == "" {
 		why = CauseLapsed
 	}
-	if err := r.complete(ctx, o, out.Entries); err != nil {
+	if err := r.complete(ctx, t, o, out.Entries); err != nil {
 		withdraw(o, out.Entries)
 		return out, err
 	}
@@ -344,6 +358,7 @@ func (r *Reconciler) giveUp(c *credential.Credential, t credential.Target) {
 
 func (r *Reconciler) forget(t credential.Target) {
 	r.written.Delete(t)
+	r.seals.delete(t)
 	r.Outcomes.Forget(t)
 }
 
@@ -367,5 +382,6 @@ func (r *Reconciler) ahead(t credential.Target, secret *metav1.PartialObjectMeta
 func (r *Reconciler) Deleted(secret client.Object) {
 	if t, ok := credential.TargetOf(secret); ok {
 		r.written.Delete(t)
+		r.seals.delete(t)
 	}
 }

@@ -15,6 +15,8 @@ import (
 type observed struct {
 	secret *metav1.PartialObjectMetadata
 	pullsecret.Contents
+	// forged is whether somebody else has written it under our name.
+	forged bool
 }
 
 // observe reads what a Secret says of itself, if it can be believed.
@@ -53,7 +55,7 @@ var secretChecks = []struct {
 }{
 	{CauseDeleted, func(_ *credential.Credential, o observed) bool { return o.secret == nil }},
 	{CauseAdopted, func(c *credential.Credential, o observed) bool { return !pullsecret.Ours(ownerOf(c), o.secret) }},
-	{CauseEdited, func(_ *credential.Credential, o observed) bool { return !pullsecret.Intact(o.secret) }},
+	{CauseEdited, func(_ *credential.Credential, o observed) bool { return o.forged || !pullsecret.Intact(o.secret) }},
 	{CauseRelabelled, func(_ *credential.Credential, o observed) bool {
 		return o.secret.Labels[v1alpha1.LabelSecret] != v1alpha1.LabelSecretTarget
 	}},

@@ -68,6 +68,7 @@ func (r *Reconciler) write(ctx context.Context, t credential.Target, c *credenti
 		return false, nil, err
 	}
 	r.written.Put(t, secret.ResourceVersion)
+	r.seals.put(t, r.seals.of(secret))
 	r.absent.Delete(t)
 	return o.secret == nil || o.secret.ResourceVersion != secret.ResourceVersion, nil, nil
 }

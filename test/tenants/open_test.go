@@ -16,14 +16,6 @@ import (
 
 // What is not withstood yet: go test -tags open ./test/tenants.
 func init() {
-	recordAbuses = append(recordAbuses,
-		abuse{name: "an empty docker config, written under our manager's name", says: repaired, mints: 1, do: func(u *tenant) {
-			u.patch(u.target(platform), `{"stringData":{".dockerconfigjson":"{\"auths\":{}}"}}`, asRegcred)
-		}},
-		abuse{name: "another login, written under our manager's name", says: repaired, mints: 1, do: func(u *tenant) {
-			u.patch(u.target(platform), `{"stringData":{".dockerconfigjson":`+quoted(login(ecrHost, "AWS:wrong"))+`}}`, asRegcred)
-		}},
-	)
 	ownershipAbuses = append(ownershipAbuses,
 		abuse{name: "200 Secrets that say they belong to the cluster's credential", writes: 250, do: func(u *tenant) {
 			c := &v1alpha1.ClusterRegistryCredential{}

@@ -49,6 +49,12 @@ var recordAbuses = []abuse{
 	{name: "an endless token, written under our manager's name", says: repaired, mints: 1,
 		do: forge(`"expiresAt": "`+farAhead+`", "refreshAt": "`+longAgo+`", "renewableAt": "`+longAgo+`"`, asRegcred)},
 	{name: "a verdict that no status may hold, written under our manager's name", do: forge(`"verified": "x"`, asRegcred), says: repaired, mints: 1},
+	{name: "an empty docker config, written under our manager's name", says: repaired, mints: 1, do: func(u *tenant) {
+		u.patch(u.target(platform), `{"stringData":{".dockerconfigjson":"{\"auths\":{}}"}}`, asRegcred)
+	}},
+	{name: "another login, written under our manager's name", says: repaired, mints: 1, do: func(u *tenant) {
+		u.patch(u.target(platform), `{"stringData":{".dockerconfigjson":`+quoted(login(ecrHost, "AWS:wrong"))+`}}`, asRegcred)
+	}},
 	{name: "a docker config that is none", says: repaired, mints: 1, do: func(u *tenant) {
 		u.patch(u.target(platform), `{"stringData":{".dockerconfigjson":"{}"}}`)
 	}},

@@ -1,0 +1,203 @@
+package controllers
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/pullsecret"
+)
+
+// countReads counts what the controller reads past its cache.
+func (w *world) countReads() *int {
+	w.Helper()
+	watched, err := client.NewWithWatch(cluster.Config, client.Options{Scheme: w.admin.Scheme()})
+	w.must(err)
+	reads := 0
+	w.Live = interceptor.NewClient(watched, interceptor.Funcs{Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+		reads++
+		return c.Get(ctx, key, o, opts...)
+	}})
+	return &reads
+}
+
+// patch changes the target's Secret as somebody who writes under a field manager's name.
+func (w *world) patch(t credential.Target, manager, merge string) {
+	w.Helper()
+	s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: t.Namespace, Name: t.Name}}
+	w.must(w.admin.Patch(w.Context(), s, client.RawPatch(types.MergePatchType, []byte(merge)), client.FieldOwner(manager)))
+}
+
+const (
+	emptied  = `{"stringData":{".dockerconfigjson":"{\"auths\":{}}"}}`
+	strange  = `{"stringData":{".dockerconfigjson":"{\"auths\":7}"}}`
+	harmless = `{"metadata":{"labels":{"cost-centre":"7"}}}`
+)
+
+// another is a docker config with another login for the hosts of the regions.
+func another(regions ...string) string {
+	var auths []string
+	for _, region := range regions {
+		auths = append(auths, fmt.Sprintf(`\"%s\":{\"auth\":\"%s\"}`, host(region), base64.StdEncoding.EncodeToString([]byte("AWS:wrong"))))
+	}
+	return `{"stringData":{".dockerconfigjson":"{\"auths\":{` + strings.Join(auths, ",") + `}}"}}`
+}
+
+func TestWhatOthersWriteUnderOurNameIsRepairedAtTheCostOfOneRead(t *testing.T) {
+	for name, merge := range map[string]string{
+		"emptied": emptied, "no logins": strange, "another login": another("eu-west-1"),
+		"another host in the record": `{"metadata":{"annotations":{"regcred.dev/registries":%q}}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, ns := newWorld(t)
+			target := w.apply(ns, nil, registry("prod", "eu-west-1"))
+			reads := w.countReads()
+			w.run(target)
+			before, first := w.secret(target), *reads
+			if name == "another host in the record" {
+				record := before.Annotations[pullsecret.AnnotationRegistries]
+				merge = fmt.Sprintf(merge, replaced(t, record, host("eu-west-1"), host("us-east-1")))
+			}
+			w.patch(target, pullsecret.FieldManager, merge)
+			w.run(target)
+			after := w.secret(target)
+			if !cmp.Equal(before.Data, after.Data) || !cmp.Equal(before.Annotations, after.Annotations) || before.UID != after.UID {
+				t.Error("the Secret is not what it was")
+			}
+			w.run(target)
+			if *reads != first+1 || w.mint.count() != 1 || w.secret(target).ResourceVersion != after.ResourceVersion {
+				t.Errorf("%d reads and %d calls, want one and none", *reads-first, w.mint.count()-1)
+			}
+		})
+	}
+}
+
+func TestAChangeOfWhatIsNotOursCostsOneReadAndNoWrite(t *testing.T) {
+	w, ns := newWorld(t)
+	target := w.apply(ns, nil, registry("prod", "eu-west-1"))
+	w.run(target)
+	reads := w.countReads()
+	w.patch(target, "kubectl", harmless)
+	changed := w.secret(target).ResourceVersion
+	w.run(target)
+	w.run(target)
+	if *reads != 1 || w.secret(target).ResourceVersion != changed {
+		t.Errorf("%d reads, want one, and no write", *reads)
+	}
+}
+
+func TestComparingReadsHaveABudget(t *testing.T) {
+	w, ns := newWorld(t)
+	target := w.apply(ns, nil, registry("prod", "eu-west-1"))
+	w.run(target)
+	reads := w.countReads()
+	var again time.Duration
+	for i := range 20 {
+		w.patch(target, "heart", fmt.Sprintf(`{"metadata":{"annotations":{"beat":"%d"}}}`, i))
+		w.step(time.Second)
+		again = w.run(target).RequeueAfter
+	}
+	if *reads < 6 || *reads > 9 {
+		t.Errorf("%d reads for twenty changes in twenty seconds", *reads)
+	}
+	if again <= 0 || again > 5*time.Minute {
+		t.Errorf("looked at again after %s", again)
+	}
+	// What is forged meanwhile is found when its time has come.
+	before := w.secret(target)
+	w.patch(target, pullsecret.FieldManager, emptied)
+	w.run(target)
+	w.step(again)
+	w.run(target)
+	if !cmp.Equal(w.secret(target).Data, before.Data) {
+		t.Error("what was forged is not repaired")
+	}
+}
+
+// Two namespaces hold a token. After a restart, nobody knows what was written there: one may empty its Secret, and gets another token, and
+// the other does not notice.
+func TestAfterARestartWhatIsForgedConcernsItsNamespaceAlone(t *testing.T) {
+	for name, merge := range map[string]string{"emptied": emptied, "no logins": strange} {
+		t.Run(name, func(t *testing.T) {
+			w, ns := newWorld(t)
+			w.must(w.admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns + "-b", Labels: map[string]string{"team": ns}}}))
+			first := w.apply(ns, nil, registry("prod", "eu-west-1"))
+			second := credential.Target{Credential: first.Credential, Namespace: ns + "-b", Name: first.Name}
+			w.run(first)
+			w.run(second)
+			neighbour := w.secret(second)
+			w.restart()
+			reads := w.countReads()
+			w.run(first)
+			w.run(second)
+			if *reads != 0 || w.mint.count() != 1 {
+				t.Fatalf("a restart costs %d reads and %d calls", *reads, w.mint.count()-1)
+			}
+			w.patch(first, pullsecret.FieldManager, merge)
+			w.run(first)
+			w.run(second)
+			if len(tokens(t, w.secret(first))) != 1 || *reads != 1 || w.mint.count() != 2 {
+				t.Errorf("%d tokens, %d reads, %d calls; want one of each", len(tokens(t, w.secret(first))), *reads, w.mint.count()-1)
+			}
+			if w.secret(second).ResourceVersion != neighbour.ResourceVersion {
+				t.Error("the neighbour's Secret was written")
+			}
+		})
+	}
+}
+
+// replaced replaces a text that must be there.
+func replaced(t *testing.T, in, what, by string) string {
+	t.Helper()
+	out := strings.ReplaceAll(in, what, by)
+	if out == in {
+		t.Fatalf("%s is not in %s", what, in)
+	}
+	return out
+}
+
+// One entry is due while another's bytes are read back: what was forged there meanwhile, and not compared for want of budget, is not
+// published as ours.
+func TestWhatIsNotComparedYetIsNotPublishedAgain(t *testing.T) {
+	w, ns := newWorld(t)
+	target := w.apply(ns, nil, registry("prod", "eu-west-1"), registry("stage", "us-east-1"))
+	w.run(target)
+	for i := range 12 {
+		w.patch(target, "heart", fmt.Sprintf(`{"metadata":{"annotations":{"beat":"%d"}}}`, i))
+		w.run(target)
+	}
+	w.Tokens = newTokens(w)
+	w.patch(target, pullsecret.FieldManager, another("eu-west-1", "us-east-1"))
+	w.change(ns, func(c *v1alpha1.ClusterRegistryCredential) {
+		c.Spec.Registries[0].ECR.Accounts = []string{"210987654321"}
+	})
+	for range 3 {
+		if _, err := w.Reconcile(t.Context(), target); err != nil || !w.waits(target) {
+			break
+		}
+		<-w.woken
+	}
+	w.step(5 * time.Minute)
+	w.run(target)
+	got := tokens(t, w.secret(target))
+	if len(got) != 2 {
+		t.Errorf("published %d logins, want 2", len(got))
+	}
+	for host, password := range got {
+		if password == "wrong" {
+			t.Errorf("the forged login for %s was published again", host)
+		}
+	}
+}
