@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/regcred/regcred/api/v1alpha1"
 )
 
 func managed(manager, fields string) metav1.ManagedFieldsEntry {
@@ -50,6 +52,40 @@ func TestTamperingShowsInManagedFieldsBeforeAndAfterTheyAreHeld(t *testing.T) {
 		}
 		if len(m.ManagedFields) > maxManagers {
 			t.Errorf("%s: the fields of %d managers are held", name, len(m.ManagedFields))
+		}
+	}
+}
+
+func TestOnlyWhatWasMadeForACredentialIsItsOwn(t *testing.T) {
+	owner := Owner{Kind: v1alpha1.KindRegistryCredential, Name: "mine", UID: "u"}
+	owned := func(change func(*metav1.OwnerReference)) metav1.ObjectMeta {
+		ref := owner.reference()
+		change(&ref)
+		return metav1.ObjectMeta{OwnerReferences: []metav1.OwnerReference{ref}}
+	}
+	kept := func(by string) metav1.ObjectMeta {
+		return metav1.ObjectMeta{Annotations: map[string]string{v1alpha1.AnnotationKeptBy: by}}
+	}
+	labelled := map[string]string{v1alpha1.LabelSecret: v1alpha1.LabelSecretTarget}
+	fields := []metav1.ManagedFieldsEntry{managed("regcred", written)}
+	for name, c := range map[string]struct {
+		meta metav1.ObjectMeta
+		want bool
+	}{
+		"its own":                            {owned(func(*metav1.OwnerReference) {}), true},
+		"its own, from a backup":             {owned(func(r *metav1.OwnerReference) { r.UID = "before" }), true},
+		"of a namesake of another kind":      {owned(func(r *metav1.OwnerReference) { r.Kind = v1alpha1.KindClusterRegistryCredential }), false},
+		"of a namesake of another group":     {owned(func(r *metav1.OwnerReference) { r.APIVersion = "example.com/v1" }), false},
+		"another credential's":               {owned(func(r *metav1.OwnerReference) { r.Name = "other" }), false},
+		"kept by it":                         {kept("RegistryCredential/mine"), true},
+		"kept by another":                    {kept("RegistryCredential/other"), false},
+		"kept by a namesake of another kind": {kept("ClusterRegistryCredential/mine"), false},
+		"nobody's, as we wrote it":           {metav1.ObjectMeta{Labels: labelled, ManagedFields: fields}, true},
+		"nobody's, and tampered with":        {metav1.ObjectMeta{Labels: labelled}, false},
+		"nobody's, without our label":        {metav1.ObjectMeta{ManagedFields: fields}, false},
+	} {
+		if got := Ours(owner, &metav1.PartialObjectMetadata{ObjectMeta: c.meta}); got != c.want {
+			t.Errorf("%s: ours is %t, want %t", name, got, c.want)
 		}
 	}
 }

@@ -134,6 +134,17 @@ func TestARefreshIsHandledOnceEveryTargetHasAnswered(t *testing.T) {
 	}
 }
 
+func TestARefreshRequestThatIsTooLongIsNone(t *testing.T) {
+	_, c := ledgerOf(time.Time{}, nil)
+	for length, want := range map[int]bool{maxRefreshRequest: true, maxRefreshRequest + 1: false} {
+		value := strings.Repeat("x", length)
+		c.Object.SetAnnotations(map[string]string{v1alpha1.AnnotationRefreshRequestedAt: value})
+		if got := refreshRequest(c) == value; got != want {
+			t.Errorf("one of %d bytes counts: %t", length, got)
+		}
+	}
+}
+
 func TestATargetAnswersWhenTheCallHasEnded(t *testing.T) {
 	_, c := ledgerOf(time.Time{}, nil)
 	c.Object.SetAnnotations(map[string]string{v1alpha1.AnnotationRefreshRequestedAt: "now"})
