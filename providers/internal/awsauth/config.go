@@ -47,10 +47,14 @@ func (c *Configuration) Load(ctx context.Context) (aws.Config, error) {
 			return aws.Config{}, providers.Errorf(v1alpha1.ReasonInvalidRequest, "the AWS configuration of the controller cannot be read: "+
 				"check AWS_CA_BUNDLE, AWS_CONFIG_FILE and the other AWS_ variables")
 		}
+		if cfg.HTTPClient == nil {
+			cfg.HTTPClient = awshttp.NewBuildableClient()
+		}
 		if client, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok {
 			// Otherwise every service client, and so every call, would open connections of its own.
 			cfg.HTTPClient = client.Freeze()
 		}
+		cfg.HTTPClient = whole{cfg.HTTPClient}
 		c.loaded = &cfg
 	}
 	return c.loaded.Copy(), nil
