@@ -137,7 +137,9 @@ func (f *front) through(w http.ResponseWriter, r *http.Request, proxy http.Handl
 	}
 	if trap.code != 0 {
 		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Retry-After", "1")
+		if trap.code == http.StatusTooManyRequests {
+			w.Header().Set("Retry-After", "1") // the client obeys and asks again by itself; all other errors are for the controller
+		}
 		w.WriteHeader(trap.code)
 		fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":%q,"message":"a fault","code":%d}`, reasons[trap.code], trap.code)
 		return

@@ -25,7 +25,7 @@ const (
 	patience = 30 * time.Second
 )
 
-// scene is a cluster-wide credential with an identity of its own, and two namespaces that live for all scenes.
+// scene is a cluster-wide credential with an identity and ServiceAccounts of its own, in two namespaces that live for all scenes.
 type scene struct {
 	*testing.T
 	name string
@@ -46,9 +46,7 @@ func newScene(t *testing.T) *scene {
 	for _, ns := range namespaces {
 		err := world.Client.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}})
 		s.must(client.IgnoreAlreadyExists(err))
-		s.await("a ServiceAccount in "+ns, func() bool {
-			return world.Client.Get(t.Context(), client.ObjectKey{Namespace: ns, Name: "default"}, &corev1.ServiceAccount{}) == nil
-		})
+		s.must(world.Client.Create(t.Context(), s.account(ns)))
 		s.selected(ns, true)
 	}
 	s.must(world.Client.Create(t.Context(), &corev1.Secret{
@@ -56,6 +54,10 @@ func newScene(t *testing.T) *scene {
 		StringData: map[string]string{"AWS_ACCESS_KEY_ID": s.user.AccessKeyID, "AWS_SECRET_ACCESS_KEY": s.user.SecretAccessKey},
 	}))
 	return s
+}
+
+func (s *scene) account(ns string) *corev1.ServiceAccount {
+	return &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: s.name}}
 }
 
 func (s *scene) must(err error) {
@@ -117,7 +119,7 @@ func (s *scene) credential() *v1alpha1.ClusterRegistryCredential {
 		Name: "ecr", ECR: &v1alpha1.ECR{Region: region, Accounts: []string{cloud.DefaultAccount}},
 		Identity: &v1alpha1.Identity{SecretRef: &v1alpha1.LocalReference{Name: s.name}},
 	}}
-	c.Spec.ServiceAccounts = &v1alpha1.ServiceAccounts{Names: []string{"default"}}
+	c.Spec.ServiceAccounts = &v1alpha1.ServiceAccounts{Names: []string{s.name}}
 	return c
 }
 
@@ -150,8 +152,8 @@ func (s *scene) pulls(ns string) bool {
 }
 
 func (s *scene) linked(ns string) bool {
-	sa := &corev1.ServiceAccount{}
-	s.must(client.IgnoreNotFound(world.Client.Get(s.Context(), client.ObjectKey{Namespace: ns, Name: "default"}, sa)))
+	sa := s.account(ns)
+	s.must(world.Client.Get(s.Context(), client.ObjectKeyFromObject(sa), sa))
 	return slices.Contains(sa.ImagePullSecrets, corev1.LocalObjectReference{Name: s.name})
 }
 
@@ -187,7 +189,11 @@ func (s *scene) mints() int {
 // end takes away what is left.
 func (s *scene) end() {
 	ctx := context.WithoutCancel(s.Context())
-	for _, o := range []client.Object{s.credential(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: lab.Namespace, Name: s.name}}} {
+	left := []client.Object{s.credential(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: lab.Namespace, Name: s.name}}}
+	for _, ns := range namespaces {
+		left = append(left, s.account(ns))
+	}
+	for _, o := range left {
 		if err := world.Client.Delete(ctx, o); err != nil && !apierrors.IsNotFound(err) {
 			s.Error(err)
 		}

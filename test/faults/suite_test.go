@@ -71,7 +71,6 @@ func happened(began time.Time) ([]string, error) {
 	requests, err := world.AuditRequests(began, func(r controlplane.AuditRequest) bool { return r.User == controllerUser })
 	h := history.History{
 		Secrets: recorder.Stop(), Requests: requests, Calls: world.AWS.Log(), Token: world.AWS.Token,
-		Lax: 500, // those of two namespaces serve every run
 	}
 	return h.Check(), err
 }
@@ -95,6 +94,9 @@ func start(ctx context.Context) (stop func() error, err error) {
 		return stop, err
 	}
 	stops = append(stops, world.Stop)
+	if err := os.MkdirAll(filepath.Join(world.Root, "bin"), 0o755); err != nil {
+		return stop, err
+	}
 	if output, err = os.Create(filepath.Join(world.Root, "bin", "faults-controller.log")); err != nil {
 		return stop, err
 	}
@@ -128,6 +130,11 @@ func standBetween() (stop func() error, err error) {
 		return api.URL, nil
 	}
 	return func() error {
+		if controller != nil { // it would connect again
+			if err := controller.Stop(); err != nil {
+				return err
+			}
+		}
 		ecr.CloseClientConnections()
 		ecr.Close()
 		if api != nil {

@@ -15,7 +15,7 @@ import (
 
 const (
 	// still is how long no event must come for all to have come.
-	still = 150 * time.Millisecond
+	still = 100 * time.Millisecond
 	// orders is how many orders of more than five events are tried.
 	orders = 24
 	// enough is how many effects may come of what is done in one step.
@@ -52,8 +52,7 @@ var steps = []step{
 		before: existing,
 		do: func(s *scene) {
 			s.must(world.Client.Delete(s.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "one", Name: s.name}}))
-			s.must(world.Client.Patch(s.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "one", Name: "default"}},
-				client.RawPatch("application/merge-patch+json", []byte(`{"imagePullSecrets":null}`))))
+			s.must(world.Client.Patch(s.Context(), s.account("one"), client.RawPatch("application/merge-patch+json", []byte(`{"imagePullSecrets":null}`))))
 			s.selected("two", false)
 		},
 		done: func(s *scene) bool { return s.served("one", true) && s.served("two", false) && s.reported(1) },
@@ -69,6 +68,16 @@ var steps = []step{
 		done: func(s *scene) bool {
 			return s.mints() == 2 && s.served("one", true) && s.served("two", true) && s.password("one") == s.password("two") && s.reported(2)
 		},
+	},
+	{
+		name:   "a credential that goes while its Secret is edited",
+		before: existing,
+		do: func(s *scene) {
+			s.must(world.Client.Patch(s.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "one", Name: s.name}},
+				client.RawPatch("application/merge-patch+json", []byte(`{"stringData":{".dockerconfigjson":"{}"}}`))))
+			s.must(world.Client.Delete(s.Context(), s.credential()))
+		},
+		done: func(s *scene) bool { return s.served("one", false) && s.served("two", false) },
 	},
 }
 

@@ -29,17 +29,13 @@ type Steered struct {
 
 // StartSteered builds the controller with the tag lab, and starts it with this clock and without a Lease.
 func (l *Lab) StartSteered(ctx context.Context, c *Clock, log io.Writer, args ...string) (*Steered, error) {
-	binary := filepath.Join(l.Root, "bin", "regcred-lab")
-	build := exec.CommandContext(ctx, "cmd/buildenv", "go", "build", "-tags=grpcnotrace,lab", "-o", binary, "./cmd/regcred")
-	build.Dir, build.Env = l.Root, append(os.Environ(), "VERSION=lab")
-	if out, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("building the controller for tests: %w: %s", err, out)
+	if err := l.buildSteered(ctx); err != nil {
+		return nil, err
 	}
 	address, err := freeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
-	l.Binary = binary
 	l.ControllerEnv = append(l.ControllerEnv, "REGCRED_LAB="+address) // the last of a name counts
 	controller, err := l.StartControllerAs(ctx, Namespace, "regcred", log, args...)
 	if err != nil {
@@ -48,6 +44,21 @@ func (l *Lab) StartSteered(ctx context.Context, c *Clock, log io.Writer, args ..
 	s := &Steered{controller, c, address}
 	err = s.advance(ctx, time.Duration(c.ahead.Load()))
 	return s, err
+}
+
+// buildSteered does so once; whoever is started from then on is that.
+func (l *Lab) buildSteered(ctx context.Context) error {
+	binary := filepath.Join(l.Root, "bin", "regcred-lab")
+	if l.Binary == binary {
+		return nil
+	}
+	build := exec.CommandContext(ctx, "cmd/buildenv", "go", "build", "-tags=grpcnotrace,lab", "-o", binary, "./cmd/regcred")
+	build.Dir, build.Env = l.Root, append(os.Environ(), "VERSION=lab")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("building the controller for tests: %w: %s", err, out)
+	}
+	l.Binary = binary
+	return nil
 }
 
 // Advance moves the clock of the controller, and of the clouds that share it.

@@ -24,8 +24,6 @@ type History struct {
 	Calls    []cloud.Call
 	// Token knows the passwords that a cloud has issued.
 	Token func(password string) (cloud.Token, bool)
-	// Lax is how often more than usual a ServiceAccount may be written in a minute, if many scenarios share it.
-	Lax int
 }
 
 // often is how many times one object may be written within a minute: the budget of a fight, a rotation and what a restart repeats.
@@ -148,11 +146,7 @@ func (h History) repeated() (broken []string) {
 			recent = recent[1:]
 		}
 		written[object] = recent
-		most := often
-		if r.Resource == "serviceaccounts" {
-			most += h.Lax
-		}
-		if len(recent) > most && !told[object] {
+		if len(recent) > often && !told[object] {
 			told[object] = true
 			broken = append(broken, fmt.Sprintf("%s was written %d times within a minute", object, len(recent)))
 		}
