@@ -21,8 +21,8 @@ import (
 	"github.com/regcred/regcred/providers/broker"
 )
 
-func (m *mint) Pick(providers.Request, providers.Token) (providers.Login, providers.Pull, error) {
-	return providers.Login{}, providers.Pull{}, errRefused
+func (m *mint) Pick(req providers.Request, token providers.Token) (providers.Login, providers.Pull, error) {
+	return token.Logins[0], providers.Pull{Host: token.Logins[0].Hosts[0], Repository: req.Registry.Verify.Repository}, nil
 }
 
 func (m *mint) Try(_ context.Context, login providers.Login, pull providers.Pull) (providers.Verdict, error) {

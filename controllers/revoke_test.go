@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	clocktesting "k8s.io/utils/clock/testing"
@@ -142,6 +143,42 @@ func TestAVerifiedTokenIsReportedAsSuch(t *testing.T) {
 	w.run(target)
 	if got := w.report(target).Registries[0].Verified; got != metav1.ConditionTrue {
 		t.Errorf("verified: %q", got)
+	}
+}
+
+func TestWhyATokenCouldNotBeProvedIsInStatus(t *testing.T) {
+	w, ns := newWorld(t)
+	const why = "registry.example wants logins to be shown to elsewhere.example, which is another host"
+	w.mint.verdict = func(string) (providers.Verdict, error) {
+		return providers.Verdict{}, providers.Errorf(v1alpha1.ReasonUnavailable, why)
+	}
+	entry := registry("prod", "eu-west-1")
+	entry.Verify = &v1alpha1.Verify{Repository: "team/app"}
+	target := w.apply(ns, nil, entry)
+	w.run(target)
+	told := func(when, want string) {
+		t.Helper()
+		r := w.report(target).Registries[0]
+		if r.Verified != metav1.ConditionUnknown || r.Reason != "" || r.Message != want {
+			t.Errorf("%s: verified %s, %s: %s", when, r.Verified, r.Reason, r.Message)
+		}
+		w.expectReady(when, w.ready(target), metav1.ConditionTrue, v1alpha1.ReasonCurrent)
+	}
+	told("when it is published", why)
+	w.run(target)
+	told("when nothing has changed", why)
+	before := w.report(target)
+	w.restart()
+	w.run(target)
+	told("after a restart", why)
+	if after := w.report(target); !cmp.Equal(before, after) {
+		t.Error("the restart changed the status")
+	}
+	w.mint.verdict = func(string) (providers.Verdict, error) { return providers.Verdict{}, nil }
+	w.step(life / 2)
+	w.run(target)
+	if r := w.report(target).Registries[0]; r.Verified != metav1.ConditionTrue || r.Message != "" {
+		t.Errorf("once it is proved: verified %s: %s", r.Verified, r.Message)
 	}
 }
 

@@ -25,6 +25,8 @@ type Request struct {
 
 	// What follows is no part of the source.
 
+	// Credential names the credential whose call it is, for the log.
+	Credential string
 	// Tenant is the namespace of the credential, in whose turn the call is made; empty for a ClusterRegistryCredential.
 	Tenant string
 	// Refresh stands for a refresh request that is not answered yet: only a token whose mint began after it was first seen will do.

@@ -24,6 +24,8 @@ type Token struct {
 	Copied bool
 	// Verified is how a trial of the token has ended; empty if none was asked for.
 	Verified metav1.ConditionStatus
+	// Unproven is why a trial has said nothing, for people.
+	Unproven string
 }
 
 // Login is a username and a password, and where they are good.

@@ -88,7 +88,7 @@ type RegistryStatus struct {
 	// +optional
 	Reason string `json:"reason,omitempty"`
 
-	// message says what failed and what helps.
+	// message says what failed and what helps, or why verified is Unknown.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message,omitempty"`

@@ -12,6 +12,7 @@ import (
 
 // fill writes the summary into a status.
 func (s *summary) fill(c *credential.Credential, status *v1alpha1.ClusterCredentialStatus) {
+	s.keepUnproven(status.Registries)
 	status.Registries = s.registries
 	status.RegistriesCurrent = fmt.Sprintf("%d/%d", s.registriesCurrent(), len(s.registries))
 	status.ExpiresAt, status.RefreshAt = nil, nil
@@ -42,6 +43,21 @@ func (s *summary) fill(c *credential.Credential, status *v1alpha1.ClusterCredent
 		Type: v1alpha1.ConditionStalled, Status: metav1.ConditionTrue, ObservedGeneration: ready.ObservedGeneration,
 		Reason: s.stalled.Reason, Message: credential.Truncate(s.stalled.Message),
 	})
+}
+
+// keepUnproven repeats why a token was not proved where nobody remembers it, as after a restart.
+func (s *summary) keepUnproven(was []v1alpha1.RegistryStatus) {
+	for i := range s.registries {
+		r := &s.registries[i]
+		if r.Verified != metav1.ConditionUnknown || r.Reason != "" || r.Message != "" {
+			continue
+		}
+		for _, before := range was {
+			if before.Name == r.Name && before.Verified == r.Verified && before.Reason == "" {
+				r.Message = before.Message
+			}
+		}
+	}
 }
 
 // answered says which spec and which refresh request every target has answered. A target that waits for an answer takes nothing back.

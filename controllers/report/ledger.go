@@ -75,6 +75,7 @@ type entryStanding struct {
 	issuedAt             time.Time
 	overrideUntil        time.Time
 	verified             metav1.ConditionStatus
+	unproven             string
 	failure              *credential.Failure
 }
 
@@ -136,7 +137,7 @@ func (b *book) stand(out target.Outcome, before standing, now time.Time) standin
 		s.pending = s.pending || e.Pending()
 		if e.Known && (e.Cause != target.CauseRefused || e.Fresh) { // a token that was refused is none
 			stands.expiresAt, stands.refreshAt, stands.verified = e.Record.ExpiresAt, e.DueAt, e.Record.Verified
-			stands.issuedAt, stands.overrideUntil = e.Record.IssuedAt, e.OverrideUntil
+			stands.issuedAt, stands.overrideUntil, stands.unproven = e.Record.IssuedAt, e.OverrideUntil, e.Unproven
 			b.hosts[e.Name] = e.Record.Hosts
 		}
 		s.entries[i] = stands
@@ -169,7 +170,7 @@ func (s standing) equal(other standing) bool {
 	for i, e := range s.entries {
 		o := other.entries[i]
 		if e.name != o.name || !e.overrideUntil.Equal(o.overrideUntil) || !e.expiresAt.Equal(o.expiresAt) || !e.refreshAt.Equal(o.refreshAt) ||
-			e.verified != o.verified || !sameFailure(e.failure, o.failure) {
+			e.verified != o.verified || e.unproven != o.unproven || !sameFailure(e.failure, o.failure) {
 			return false
 		}
 	}

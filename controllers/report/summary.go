@@ -134,6 +134,9 @@ func (s *summary) addEntry(i int, e entryStanding, now time.Time) {
 	if r.Verified == "" || e.verified == metav1.ConditionUnknown {
 		r.Verified = e.verified
 	}
+	if r.Reason == "" && r.Message == "" {
+		r.Message = credential.Truncate(e.unproven)
+	}
 	if !e.overrideUntil.IsZero() && r.Reason == "" {
 		r.Reason, r.Message = v1alpha1.ReasonOverridden, "a login by hand takes the place of the provider's token until "+e.overrideUntil.Format(time.RFC3339)
 	}

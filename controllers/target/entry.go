@@ -25,6 +25,8 @@ type Entry struct {
 	// Withheld is whether there is a token that was not written, for want of the others.
 	Withheld bool
 	Failure  *credential.Failure
+	// Unproven is why nobody knows whether the published token may pull, although it was tried.
+	Unproven string
 	// optional is whether pulls need no login of it.
 	optional bool
 	// OverrideUntil is when the provider's token takes the place of a login by hand again; zero if there is none.
@@ -52,7 +54,7 @@ func (e *Entry) take(token providers.Token) {
 	if !e.OverrideUntil.IsZero() {
 		token.ExpiresAt = e.OverrideUntil
 	}
-	e.auths = pullsecret.AuthsOf(token)
+	e.auths, e.Unproven = pullsecret.AuthsOf(token), token.Unproven
 	record := pullsecret.NewRecord(e.Name, e.req.Source(), token)
 	record.Refresh = e.req.Refresh
 	e.set(record)
@@ -67,6 +69,7 @@ func (e *Entry) set(record pullsecret.Record) {
 
 // hold goes by what the Secret says of the entry.
 func (e *Entry) hold(o observed) {
+	e.Unproven = ""
 	record, known := o.Records[e.Name]
 	if known {
 		e.set(record)

@@ -298,6 +298,10 @@ func (r *Reconciler) obtain(ctx context.Context, t credential.Target, c *credent
 		}
 		if e.Cause = staleEntry(e, wanted{req, r.refusedUntil(t, req), now}); e.Cause != "" {
 			r.refresh(t, e, now)
+		} else if e.Record.Verified == metav1.ConditionUnknown {
+			if held, ok := r.Tokens.Held(req); ok {
+				e.Unproven = held.Unproven
+			}
 		}
 		if e.Failure == nil {
 			e.Failure = invalid

@@ -111,7 +111,7 @@ func (b *Broker) Token(req providers.Request, newerThan time.Time, wake func()) 
 		b.bytes.ask(s)
 		return s.token, nil
 	}
-	if failure := s.patience(now); failure != nil {
+	if failure := s.patience(req.Refresh, now); failure != nil {
 		return providers.Token{}, failure
 	}
 	return providers.Token{}, b.await(s, provider, req, wake, now)
@@ -120,7 +120,7 @@ func (b *Broker) Token(req providers.Request, newerThan time.Time, wake func()) 
 // await has a token minted, and the caller woken then. The caller holds the lock.
 func (b *Broker) await(s *slot, provider providers.Provider, req providers.Request, wake func(), now time.Time) error {
 	asker := waiter{req.Tenant, req.Urgency}
-	switch early := s.early(now); {
+	switch early := s.early(req.Refresh, now); {
 	case s.call != nil:
 		b.turns.join(s.call, asker)
 	case early > 0:
@@ -129,9 +129,9 @@ func (b *Broker) await(s *slot, provider providers.Provider, req providers.Reque
 		c, err := b.mint(s, provider, req, asker)
 		if err != nil {
 			s.fail(err, now)
-			return s.patience(now)
+			return s.patience(req.Refresh, now)
 		}
-		s.call, s.since = c, now
+		s.begin(c, req.Refresh, now)
 	}
 	if len(s.waiting) >= waitersHeld {
 		return &providers.PendingError{Since: s.since, RetryAfter: waiterCrowded}

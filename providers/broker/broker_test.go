@@ -3,11 +3,14 @@ package broker_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
 	"k8s.io/utils/clock"
 
 	"github.com/regcred/regcred/api/v1alpha1"
@@ -274,6 +277,28 @@ func TestAPanicOfAProviderIsAFailure(t *testing.T) {
 		_, err := ask(newBroker(t, panicking{}), request("eu-west-1"), time.Time{})
 		if _ = failure(t, err, v1alpha1.ReasonInternal); quotes(err, "canary") {
 			t.Errorf("%v quotes the panic", err)
+		}
+	})
+}
+
+// talkative is a provider that says something to those who look closely.
+type talkative struct{ *fake }
+
+func (p talkative) Token(ctx context.Context, req providers.Request) (providers.Token, error) {
+	logr.FromContextOrDiscard(ctx).Info("here")
+	return p.fake.Token(ctx, req)
+}
+
+func TestWhatAProviderLogsStandsUnderItsCredential(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var lines []string
+		ctx := logr.NewContext(t.Context(), funcr.New(func(_, args string) { lines = append(lines, args) }, funcr.Options{}))
+		b := broker.New(ctx, broker.Options{Clock: clock.RealClock{}, Providers: map[string]providers.Provider{"ecr": talkative{&fake{life: time.Hour}}}})
+		req := request("eu-west-1")
+		req.Credential = "RegistryCredential team-a/images"
+		must(t, b, req, time.Time{})
+		if len(lines) != 1 || !strings.Contains(lines[0], `"credential"="RegistryCredential team-a/images" "registry"="prod"`) {
+			t.Errorf("%q", lines)
 		}
 	})
 }

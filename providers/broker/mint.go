@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/go-logr/logr"
+
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
 )
@@ -40,13 +42,18 @@ func (b *Broker) ask(provider providers.Provider, req providers.Request) (provid
 	}
 	ctx, cancel := context.WithTimeout(b.base, patience)
 	defer cancel()
-	token, err := provider.Token(ctx, req)
+	token, err := provider.Token(logr.NewContext(ctx, loggerOf(ctx, req)), req)
 	if err != nil && ctx.Err() != nil {
 		failure := providers.Errorf(v1alpha1.ReasonUnavailable, "no answer within %s: check the endpoint, the proxy and the network policies of the controller", patience)
 		failure.Scope = providers.ScopeEndpoint
 		return providers.Token{}, failure
 	}
 	return token, err
+}
+
+// loggerOf is for what a provider says to those who look closely: the line stands under the credential that has the call made.
+func loggerOf(ctx context.Context, req providers.Request) logr.Logger {
+	return logr.FromContextOrDiscard(ctx).WithValues("credential", req.Credential, "registry", req.Registry.Name)
 }
 
 // settle takes the end of a mint, and wakes all who wait for it.

@@ -41,22 +41,19 @@ func (s *slot) fail(err error, now time.Time) {
 	case s.failure.Reason == v1alpha1.ReasonVerificationFailed:
 		wait = backoff(s.source, s.failures, minGrant, maxGrant)
 	default:
-		var life time.Duration
-		if !s.token.IssuedAt.IsZero() {
-			life = s.token.ExpiresAt.Sub(s.token.IssuedAt)
-		}
-		wait = backoff(s.source, s.failures, minBackoff, longest(life))
+		wait = backoff(s.source, s.failures, minBackoff, longest(s.life()))
 	}
 	s.retryAt = now.Add(max(wait, min(s.failure.RetryAfter, maxRetryAfter)))
 }
 
 // patience is the failure while it is too early to try again; nil when it is not.
-func (s *slot) patience(now time.Time) *providers.Error {
-	if s.failure == nil || !now.Before(s.retryAt) {
+func (s *slot) patience(refresh string, now time.Time) *providers.Error {
+	retryAt := s.due(s.retryAt, refresh)
+	if s.failure == nil || !now.Before(retryAt) {
 		return nil
 	}
 	failure := *s.failure
-	failure.RetryAfter = s.retryAt.Sub(now)
+	failure.RetryAfter = retryAt.Sub(now)
 	return &failure
 }
 

@@ -1,10 +1,14 @@
 package broker_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/providers"
 )
 
 func TestARefreshRequestGetsATokenThatWasMintedAfterIt(t *testing.T) {
@@ -50,6 +54,88 @@ func TestTenThousandRefreshRequestsInAMinuteAreOneMint(t *testing.T) {
 		}
 		if got := sizes(t, b)["regcred_broker_slots"]; got != 1 {
 			t.Errorf("%v slots for one source", got)
+		}
+	})
+}
+
+func TestTheFirstRefreshRequestDoesNotWaitForTheFloor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fake{life: 12 * time.Hour}
+		b := newBroker(t, p)
+		must(t, b, request("eu-west-1"), time.Time{})
+		pass(time.Second)
+		must(t, b, refreshing(request("eu-west-1"), "a"), time.Time{})
+		pass(time.Second)
+		_, err := ask(b, refreshing(request("eu-west-1"), "b"), time.Time{})
+		if wait := early(t, err); wait > time.Minute {
+			t.Errorf("the second waits for %s", wait)
+		}
+		for n := range 100_000 {
+			_, _ = ask(b, refreshing(request("eu-west-1"), fmt.Sprint(n)), time.Time{})
+			pass(6 * time.Millisecond)
+		}
+		if got := p.calls.Load(); got > 2+10 {
+			t.Errorf("%d mints in ten minutes", got)
+		}
+	})
+}
+
+func TestARefreshRequestIsTriedAtOnceAfterAFailure(t *testing.T) {
+	for reason, because := range map[string]*providers.Error{
+		v1alpha1.ReasonVerificationFailed: providers.Errorf(v1alpha1.ReasonVerificationFailed, "may not pull"),
+		v1alpha1.ReasonInvalidRequest:     {Reason: v1alpha1.ReasonInvalidRequest, Terminal: true, Err: errors.New("no such role")},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p := &fake{life: 12 * time.Hour, err: because}
+			b := newBroker(t, p)
+			_, err := ask(b, request("eu-west-1"), time.Time{})
+			_ = failure(t, err, reason)
+			pass(time.Second)
+			_, err = ask(b, request("eu-west-1"), time.Time{})
+			if _ = failure(t, err, reason); p.calls.Load() != 1 {
+				t.Error("somebody who asks for nothing new is not patient")
+			}
+			_, err = ask(b, refreshing(request("eu-west-1"), "too early"), time.Time{})
+			if _ = failure(t, err, reason); p.calls.Load() != 2 {
+				t.Error("it is not tried at once")
+			}
+			pass(time.Second)
+			p.err = nil
+			_, err = ask(b, refreshing(request("eu-west-1"), "mended"), time.Time{})
+			if wait := failure(t, err, reason).RetryAfter; wait > time.Minute {
+				t.Errorf("%s: the next refresh request waits for %s", reason, wait)
+			} else {
+				pass(wait)
+			}
+			must(t, b, refreshing(request("eu-west-1"), "mended"), time.Time{})
+		})
+	}
+}
+
+func TestRefreshRequestsOfWhatFailsAreOneCallAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fake{err: providers.Errorf(v1alpha1.ReasonVerificationFailed, "may not pull")}
+		b := newBroker(t, p)
+		for n := range 10_000 {
+			_, _ = ask(b, refreshing(request("eu-west-1"), fmt.Sprint(n)), time.Time{})
+			pass(60 * time.Millisecond)
+		}
+		if got := p.calls.Load(); got > 10 {
+			t.Errorf("%d calls in ten minutes", got)
+		}
+	})
+}
+
+func TestARefreshRequestWaitsAsTheCloudHasAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fake{err: &providers.Error{Reason: v1alpha1.ReasonThrottled, RetryAfter: 10 * time.Minute, Err: errors.New("slow down")}}
+		b := newBroker(t, p)
+		_, err := ask(b, request("eu-west-1"), time.Time{})
+		_ = failure(t, err, v1alpha1.ReasonThrottled)
+		pass(5 * time.Minute)
+		_, err = ask(b, refreshing(request("eu-west-1"), "a"), time.Time{})
+		if _ = failure(t, err, v1alpha1.ReasonThrottled); p.calls.Load() != 1 {
+			t.Error("the cloud has asked for more patience")
 		}
 	})
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/regcred/regcred/providers"
 )
 
-// maxFloor is the least time between two successful mints of one source, or an eighth of the token's life if that is shorter.
+// maxFloor is the least time between two successful mints of one source, and between two calls for refresh requests, or an eighth of the token's
+// life if that is shorter. A refresh request does not wait for the floor of a mint that was made for another reason.
 var maxFloor = time.Minute
 
 // slot is what the Broker knows of one source: there is one, however many ask and for whatever reason.
@@ -46,8 +47,9 @@ type slot struct {
 	failure  *providers.Error
 	failures int
 	retryAt  time.Time
-	// floor is when another token may be minted.
-	floor time.Time
+	// floor is when another token may be minted, and hurryAt when a refresh request need not wait for that, nor for the patience that a failure
+	// asks for.
+	floor, hurryAt time.Time
 }
 
 // fingerprint is a login's hash.
@@ -84,12 +86,41 @@ func (s *slot) serves(refresh string, newerThan, now time.Time) bool {
 	return s.present(now) && s.token.IssuedAt.After(newerThan) && !s.began.Before(s.refreshes.seen(refresh))
 }
 
+// begin notes a call. The next refresh request has to wait for its turn if this call is for one, too.
+func (s *slot) begin(c *call, refresh string, now time.Time) {
+	if s.unanswered(refresh) {
+		s.hurryAt = now.Add(floorOf(s.life()))
+	}
+	s.call, s.since = c, now
+}
+
+// unanswered says whether no call has begun since the refresh request was first seen.
+func (s *slot) unanswered(refresh string) bool { return s.since.Before(s.refreshes.seen(refresh)) }
+
+// due is when the next call may be made that could be at the time, or sooner for a refresh request: somebody waits, and may have mended what the
+// last one failed of. The patience that a cloud has asked for is kept all the same.
+func (s *slot) due(at time.Time, refresh string) time.Time {
+	asked := s.failure != nil && s.failure.RetryAfter > 0
+	if s.unanswered(refresh) && !asked && s.hurryAt.Before(at) {
+		return s.hurryAt
+	}
+	return at
+}
+
+// life is how long the last token was to live; 0 if there is none yet.
+func (s *slot) life() time.Duration {
+	if s.token.IssuedAt.IsZero() {
+		return 0
+	}
+	return s.token.ExpiresAt.Sub(s.token.IssuedAt)
+}
+
 // early is how long no other token may be minted. What can be read again at no cost may be.
-func (s *slot) early(now time.Time) time.Duration {
+func (s *slot) early(refresh string, now time.Time) time.Duration {
 	if s.token.Copied && len(s.token.Logins) == 0 {
 		return 0
 	}
-	return s.floor.Sub(now)
+	return s.due(s.floor, refresh).Sub(now)
 }
 
 // accept takes a minted token. Its predecessor is replaced, whatever the two say of their ends: the newer mint is what the cloud wants us to
@@ -145,7 +176,11 @@ func usable(t providers.Token, now time.Time) bool {
 	return len(t.Logins) > 0 && t.ExpiresAt.After(now)
 }
 
+// floorOf is the floor for a token of that life; 0 is no token.
 func floorOf(life time.Duration) time.Duration {
+	if life == 0 {
+		return maxFloor
+	}
 	return min(maxFloor, max(time.Second, life/8))
 }
 

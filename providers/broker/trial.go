@@ -140,7 +140,7 @@ func (b *Broker) prove(req providers.Request, token providers.Token) (providers.
 	found, err := b.proof(req, login, pull)
 	switch {
 	case err != nil:
-		token.Verified = metav1.ConditionUnknown
+		token.Verified, token.Unproven = metav1.ConditionUnknown, err.Error()
 		b.Metrics.tried(req, resultUnknown)
 	case found.Result != providers.PullAllowed:
 		b.Metrics.tried(req, resultRefused)
