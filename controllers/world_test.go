@@ -24,6 +24,7 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/link"
 	"github.com/regcred/regcred/controllers/pullsecret"
 	"github.com/regcred/regcred/controllers/report"
 	"github.com/regcred/regcred/controllers/target"
@@ -199,6 +200,13 @@ type ledger struct {
 	*report.Ledger
 	mu      sync.Mutex
 	pending map[credential.Target]bool
+	// links are those that were changed so far.
+	links link.Changes
+}
+
+func (l *ledger) Linked(key credential.Key, done link.Changes) {
+	l.links.Add(done)
+	l.Ledger.Linked(key, done)
 }
 
 func (l *ledger) Report(c *credential.Credential, t credential.Target, out target.Outcome) {

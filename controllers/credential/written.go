@@ -28,19 +28,27 @@ func TargetOf(secret metav1.Object) (Target, bool) {
 func Linked(sa metav1.Object) []Target {
 	var targets []Target
 	for annotation, record := range sa.GetAnnotations() {
-		secret, ok := strings.CutPrefix(annotation, v1alpha1.AnnotationLinkPrefix)
-		if !ok {
-			continue
-		}
-		kind, name, ok := strings.Cut(record, "/")
-		if !ok {
-			name = secret
-		}
-		if kind == v1alpha1.KindRegistryCredential || kind == v1alpha1.KindClusterRegistryCredential {
-			targets = append(targets, Target{KeyFromRef(kind+"/"+name, sa.GetNamespace()), sa.GetNamespace(), secret})
+		if t, ok := LinkOf(sa.GetNamespace(), annotation, record); ok {
+			targets = append(targets, t)
 		}
 	}
 	return targets
+}
+
+// LinkOf reads the record of a link from an annotation of a ServiceAccount, of which others may write any.
+func LinkOf(namespace, annotation, record string) (Target, bool) {
+	secret, ok := strings.CutPrefix(annotation, v1alpha1.AnnotationLinkPrefix)
+	if !ok {
+		return Target{}, false
+	}
+	kind, name, ok := strings.Cut(record, "/")
+	if !ok {
+		name = secret
+	}
+	if kind != v1alpha1.KindRegistryCredential && kind != v1alpha1.KindClusterRegistryCredential {
+		return Target{}, false
+	}
+	return Target{KeyFromRef(kind+"/"+name, namespace), namespace, secret}, true
 }
 
 // LinkRecord is what records the target's link on a ServiceAccount: <Kind>/<credential>, or the kind alone where the Secret has the credential's
@@ -57,3 +65,9 @@ const AnnotationCut = "regcred.dev/cut"
 
 // Cut says whether the list of pull secrets of a ServiceAccount is not held, and so must not be changed.
 func Cut(sa metav1.Object) bool { return sa.GetAnnotations()[AnnotationCut] != "" }
+
+// AnnotationCrowded marks, in memory alone, a ServiceAccount with more records of links than are held.
+const AnnotationCrowded = "regcred.dev/crowded"
+
+// Crowded says whether a ServiceAccount has more records of links than are held.
+func Crowded(sa metav1.Object) bool { return sa.GetAnnotations()[AnnotationCrowded] != "" }

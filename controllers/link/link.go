@@ -2,144 +2,181 @@
 package link
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
+	"fmt"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/internal/truce"
 )
 
-// Wanted is who wants a ServiceAccount to name the target's Secret: the target itself, another of the same Secret, or nobody.
-type Wanted func(sa metav1.Object) (*credential.Target, error)
+// Wishes are what is wanted of the ServiceAccounts of a target's namespace.
+type Wishes struct {
+	// Wanted is who wants a ServiceAccount to name the target's Secret: the target itself, another of the same Secret, or nobody.
+	Wanted func(sa metav1.Object) (*credential.Target, error)
+	// Dead says of a recorded link whether it is of nobody any more, whatever the ServiceAccount.
+	Dead func(credential.Target) bool
+}
 
-// Nobody wants a link.
-func Nobody(metav1.Object) (*credential.Target, error) { return nil, nil }
+// API is where ServiceAccounts are read and written.
+type API struct {
+	// Cache reads what package view holds, and Live reads past it.
+	Cache, Live client.Reader
+	// Client writes.
+	Client client.Client
+}
 
-// Reconcile makes the ServiceAccounts of a target's namespace name its Secret, or not, as wanted says of each.
+// Linker makes and removes links, and remembers which of them somebody else changes again and again.
+type Linker struct {
+	fights *truce.Fights[place]
+}
+
+// place is the link of a target on a ServiceAccount; without a target's name, all dead links on it.
+type place struct {
+	credential.Target
+	account string
+}
+
+// placesAtOnce bounds the links of which is remembered how often they were repaired.
+const placesAtOnce = 4096
+
+// New returns a Linker that remembers nothing yet.
+func New(c clock.PassiveClock) *Linker {
+	return &Linker{fights: truce.New[place](c, placesAtOnce)}
+}
+
+// Reconcile makes the ServiceAccounts of a target's namespace name its Secret, or not, as is wished.
 //
 // imagePullSecrets is an atomic list that others write too: it is read, appended to and patched under its resourceVersion, never
 // applied and never reordered. A link that we made is recorded on the ServiceAccount; only such a link is ever removed.
 //
 // A ServiceAccount that could not be changed is a failure, and holds up none of the others. A conflict is returned as the error: it has
 // changed since the cache saw it, and not every change of it is an event for us.
-func Reconcile(
-	ctx context.Context, from client.Reader, to client.Client, t credential.Target, wanted Wanted,
-) (done Changes, unlinked *credential.Failure, lost error) {
+func (l *Linker) Reconcile(ctx context.Context, api API, t credential.Target, w Wishes) (done Changes, failed *credential.Failure, lost error) {
 	var accounts corev1.ServiceAccountList
-	if err := from.List(ctx, &accounts, client.InNamespace(t.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+	if err := api.Cache.List(ctx, &accounts, client.InNamespace(t.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return done, nil, err
 	}
 	for n := range accounts.Items {
 		sa := &accounts.Items[n]
-		by, err := wanted(sa)
+		by, err := w.Wanted(sa)
 		if err != nil {
 			return done, nil, err
 		}
-		if by != nil && credential.Cut(sa) {
-			unlinked = &credential.Failure{Reason: v1alpha1.ReasonLinkFailed, RetryAfter: credential.RetryAfter, Message: "ServiceAccount " +
-				client.ObjectKeyFromObject(sa).String() + " lists too many imagePullSecrets to be changed: remove those that are not used"}
-			continue
-		}
-		patch := patchFor(t, sa, by)
-		if patch == nil {
-			continue
-		}
-		_, err = patch.send(ctx, to, client.ObjectKeyFromObject(sa))
-		switch what := "ServiceAccount " + client.ObjectKeyFromObject(sa).String(); {
-		case err == nil:
-			done.Add(patch.change)
-		case apierrors.IsNotFound(err):
+		change, failure, err := l.one(ctx, api, t, sa, by, w.Dead)
+		done.Add(change)
+		switch {
 		case apierrors.IsConflict(err):
 			lost = err
-		case credential.IsGone(err), ctx.Err() != nil:
+		case err != nil:
 			return done, nil, err
-		case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
-			unlinked = &credential.Failure{RetryAfter: credential.RetryAfter, Message: "the API server refuses to change " + what +
-				": check the controller's RBAC rules and the admission policies of the namespace"}
-			if by := credential.RefusedBy(err); by != "" {
-				unlinked.Message = by + " refuses to let " + what + " be linked: let it pass there"
-			}
-		default:
-			unlinked = credential.Unanswered("changing "+what, err)
+		case failure != nil:
+			failure.Unlinked = by != nil
+			failed = first(failed, failure)
 		}
 	}
-	if unlinked != nil {
-		unlinked.Reason = v1alpha1.ReasonLinkFailed
+	return done, failed, lost
+}
+
+// first is the failure that is looked at again first: its time must not be missed.
+func first(a, b *credential.Failure) *credential.Failure {
+	if a == nil || b.RetryAfter < a.RetryAfter {
+		a, b = b, a
 	}
-	return done, unlinked, lost
+	a.Unlinked = a.Unlinked || b != nil && b.Unlinked
+	return a
 }
 
-// Changes counts links by what was done to them.
-type Changes struct {
-	// Made are new ones, Restored those that somebody else had removed, and Removed those that were ours and are wanted no longer.
-	Made, Restored, Removed int
+// one does to a ServiceAccount what is wished of it.
+func (l *Linker) one(ctx context.Context, api API, t credential.Target, sa *corev1.ServiceAccount, by *credential.Target, dead func(credential.Target) bool) (
+	change Changes, failure *credential.Failure, err error,
+) {
+	name := client.ObjectKeyFromObject(sa)
+	if by != nil && credential.Cut(sa) {
+		return change, failed("ServiceAccount " + name.String() + " lists too many imagePullSecrets to be changed: remove those that are not used"), nil
+	}
+	at := place{t, sa.Name}
+	patch := patchFor(t, sa, by)
+	if patch != nil && by == nil && dead(t) {
+		at.Target = credential.Target{Namespace: t.Namespace}
+		if patch, err = bury(ctx, api.Live, t, sa, dead); err != nil {
+			return change, nil, err
+		}
+	}
+	if patch == nil {
+		return change, nil, nil
+	}
+	if wait, rival := l.fights.Truce(at); wait > 0 {
+		return change, contended(t, name, rival, wait), nil
+	}
+	rival := ""
+	if l.fights.Fighting(at) { // who it is shows before our own change alone
+		if rival, err = rivalOn(ctx, api.Live, name); err != nil {
+			return change, nil, err
+		}
+	}
+	if err := patch.send(ctx, api.Client, name); err != nil {
+		failure, err = refused(ctx, name, err)
+		return change, failure, err
+	}
+	l.fights.Repaired(at, rival)
+	return patch.change, nil, nil
 }
 
-// Add counts further ones.
-func (c *Changes) Add(change Changes) {
-	c.Made += change.Made
-	c.Restored += change.Restored
-	c.Removed += change.Removed
-}
-
-// serviceAccountPatch is a merge patch that says all it touches and the version it was computed from.
-type serviceAccountPatch struct {
-	Metadata struct {
-		UID             types.UID          `json:"uid"`
-		ResourceVersion string             `json:"resourceVersion"`
-		Annotations     map[string]*string `json:"annotations"`
-	} `json:"metadata"`
-	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitzero"`
-
-	// change is what the patch does to links.
-	change Changes
-}
-
-// send returns the ServiceAccount as it is after the patch.
-func (p *serviceAccountPatch) send(ctx context.Context, c client.Client, name client.ObjectKey) (*corev1.ServiceAccount, error) {
-	raw, err := json.Marshal(p)
-	if err != nil {
+// bury removes all dead links of a ServiceAccount in one patch. It is done for the first of them, and for the others there is nothing to do.
+func bury(ctx context.Context, live client.Reader, t credential.Target, sa *corev1.ServiceAccount, dead func(credential.Target) bool) (*serviceAccountPatch, error) {
+	buried := func(sa *corev1.ServiceAccount) []credential.Target {
+		all := slices.DeleteFunc(credential.Linked(sa), func(t credential.Target) bool { return !dead(t) })
+		slices.SortFunc(all, func(a, b credential.Target) int { return cmp.Compare(a.Name, b.Name) })
+		return all
+	}
+	switch all := buried(sa); {
+	case all[0] != t:
+		return nil, nil
+	case !credential.Crowded(sa):
+		return removal(sa, all...), nil
+	}
+	whole, err := read(ctx, live, client.ObjectKeyFromObject(sa))
+	if err != nil || whole == nil {
 		return nil, err
 	}
-	target := &corev1.ServiceAccount{}
-	target.Namespace, target.Name = name.Namespace, name.Name
-	return target, c.Patch(ctx, target, client.RawPatch(types.MergePatchType, raw))
+	return removal(whole, buried(whole)...), nil
 }
 
-// patchFor returns what must change on the ServiceAccount; nil for nothing. A link that another target wants, too, passes to that one.
-func patchFor(t credential.Target, sa *corev1.ServiceAccount, wanted *credential.Target) *serviceAccountPatch {
-	secret, annotation := corev1.LocalObjectReference{Name: t.Name}, v1alpha1.AnnotationLinkPrefix+t.Name
-	linked, recorded := slices.Contains(sa.ImagePullSecrets, secret), slices.Contains(credential.Linked(sa), t)
+// contended says why a repair has to wait.
+func contended(t credential.Target, account client.ObjectKey, rival string, wait time.Duration) *credential.Failure {
+	return &credential.Failure{Reason: v1alpha1.ReasonContended, RetryAfter: wait, Message: fmt.Sprintf(
+		"the link of ServiceAccount %s to Secret %s is changed by %s again and again, and is put right ever more rarely: stop that, or label the ServiceAccount %s=%s",
+		account, t.Name, rival, v1alpha1.LabelLink, v1alpha1.LabelLinkNever)}
+}
 
-	patch := &serviceAccountPatch{}
-	patch.Metadata.UID, patch.Metadata.ResourceVersion = sa.UID, sa.ResourceVersion
+// refused says what an error means: a failure, or that nothing can be said now.
+func refused(ctx context.Context, account client.ObjectKey, err error) (*credential.Failure, error) {
+	what := "ServiceAccount " + account.String()
 	switch {
-	case credential.Cut(sa):
-		return nil
-	case wanted != nil && *wanted == t && !linked:
-		patch.Metadata.Annotations = map[string]*string{annotation: new(t.LinkRecord())}
-		patch.ImagePullSecrets = append(slices.Clone(sa.ImagePullSecrets), secret)
-		if patch.change.Made = 1; recorded {
-			patch.change = Changes{Restored: 1}
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case apierrors.IsConflict(err), credential.IsGone(err), ctx.Err() != nil:
+		return nil, err
+	case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
+		if by := credential.RefusedBy(err); by != "" {
+			return failed(by + " refuses to let " + what + " be linked: let it pass there"), nil
 		}
-	case wanted != nil && *wanted != t && recorded:
-		patch.Metadata.Annotations = map[string]*string{annotation: new(wanted.LinkRecord())}
-	case wanted == nil && recorded:
-		patch.Metadata.Annotations = map[string]*string{annotation: nil}
-		if linked {
-			others := slices.DeleteFunc(slices.Clone(sa.ImagePullSecrets), func(r corev1.LocalObjectReference) bool { return r == secret })
-			patch.ImagePullSecrets = append([]corev1.LocalObjectReference{}, others...)
-			patch.change.Removed = 1
-		}
+		return failed("the API server refuses to change " + what + ": check the controller's RBAC rules and the admission policies of the namespace"), nil
 	default:
-		return nil
+		return failed(credential.Unanswered("changing "+what, err).Message), nil
 	}
-	return patch
+}
+
+func failed(message string) *credential.Failure {
+	return &credential.Failure{Reason: v1alpha1.ReasonLinkFailed, RetryAfter: credential.RetryAfter, Message: message}
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/retry"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -58,37 +58,26 @@ func unlinkNamespace(ctx context.Context, c client.Client, ours func(credential.
 	}
 }
 
-// unlink removes the links of one ServiceAccount.
+// unlink removes the links of one ServiceAccount, all in one patch.
 func unlink(ctx context.Context, c client.Client, ours func(credential.Target) bool, sa *corev1.ServiceAccount) (removed int, err error) {
 	name := client.ObjectKeyFromObject(sa)
 	err = retry.RetryOnConflict(retry.DefaultBackoff, func() error {
-		for _, t := range credential.Linked(sa) {
-			if !ours(t) {
-				continue
-			}
-			patch := patchFor(t, sa, nil)
-			if patch == nil {
-				continue
-			}
-			patched, err := patch.send(ctx, c, name)
-			if apierrors.IsConflict(err) {
-				var fresh corev1.ServiceAccountList
-				// A list of one, for which no further right is needed.
-				if err := c.List(ctx, &fresh, client.InNamespace(name.Namespace), client.MatchingFields{metav1.ObjectNameField: name.Name}); err != nil {
-					return err
-				}
-				if len(fresh.Items) == 0 {
-					return nil
-				}
-				sa = &fresh.Items[0]
-			}
-			if err != nil {
-				return err
-			}
-			sa = patched
-			removed++
+		patch := removal(sa, slices.DeleteFunc(credential.Linked(sa), func(t credential.Target) bool { return !ours(t) })...)
+		if patch == nil {
+			return nil
 		}
-		return nil
+		err := patch.send(ctx, c, name)
+		if err == nil {
+			removed = len(patch.Metadata.Annotations)
+		}
+		if apierrors.IsConflict(err) {
+			fresh, failed := read(ctx, c, name)
+			if failed != nil || fresh == nil {
+				return failed
+			}
+			sa = fresh
+		}
+		return err
 	})
 	if err = credential.IgnoreGone(client.IgnoreNotFound(err)); err != nil {
 		return removed, fmt.Errorf("ServiceAccount %s: %w", name, err)

@@ -197,7 +197,7 @@ func (s standing) current(registries []v1alpha1.RegistryStatus, now time.Time) b
 
 // unlinked says whether the target's ServiceAccounts lack its Secret.
 func (s standing) unlinked() bool {
-	return s.failure != nil && s.failure.Reason == v1alpha1.ReasonLinkFailed
+	return s.failure != nil && s.failure.Unlinked
 }
 
 // served says whether the target has held a token.

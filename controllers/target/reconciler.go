@@ -19,6 +19,7 @@ import (
 	"github.com/regcred/regcred/controllers/pullsecret"
 	"github.com/regcred/regcred/controllers/view"
 	"github.com/regcred/regcred/internal/expiring"
+	"github.com/regcred/regcred/internal/truce"
 	"github.com/regcred/regcred/providers"
 )
 
@@ -79,7 +80,7 @@ type Reconciler struct {
 	written *expiring.Map[credential.Target, string]
 	// seals are what the Secrets were when we wrote them, and compared how often they were read since to see whether they still are.
 	seals    *seals
-	compared *expiring.Map[credential.Target, fight]
+	compared *truce.Fights[credential.Target]
 	// contents are hashes of identities' data, by UID and resource version.
 	contents *expiring.Map[string, string]
 	// condemned are the tokens that a registry has refused in one Secret.
@@ -90,7 +91,8 @@ type Reconciler struct {
 	// else changes again and again.
 	absent    *expiring.Map[credential.Target, struct{}]
 	standoffs *expiring.Map[credential.Target, standoff]
-	fights    *expiring.Map[credential.Target, fight]
+	fights    *truce.Fights[credential.Target]
+	links     *link.Linker
 	// inspected are the Secrets of suspended credentials that are not in the cache, as they were found.
 	inspected *expiring.Map[credential.Target, inspection]
 }
@@ -118,9 +120,10 @@ func New(c Config) *Reconciler {
 		selected:   expiring.New[string, []*credential.Credential](c.Clock, time.Second, namespacesAtOnce),
 		absent:     expiring.New[credential.Target, struct{}](c.Clock, absentFor, targetsAtOnce),
 		standoffs:  expiring.New[credential.Target, standoff](c.Clock, 2*lastConflict, targetsAtOnce),
-		fights:     expiring.New[credential.Target, fight](c.Clock, peace, targetsAtOnce),
+		fights:     truce.New[credential.Target](c.Clock, targetsAtOnce),
+		links:      link.New(c.Clock),
 		seals:      newSeals(targetsAtOnce),
-		compared:   expiring.New[credential.Target, fight](c.Clock, peace, targetsAtOnce),
+		compared:   truce.New[credential.Target](c.Clock, targetsAtOnce),
 	}
 }
 
@@ -141,13 +144,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, t credential.Target) (reconc
 		r.forget(t)
 		return reconcile.Result{}, nil
 	case c != nil && t.Name != c.SecretName():
-		return reconcile.Result{}, credential.IgnoreGone(r.release(ctx, t, c))
+		return r.release(ctx, t, c)
 	case c != nil && c.Spec.Suspend && !c.Selects(ns):
 		r.forget(t)
 		return reconcile.Result{}, nil
 	case c == nil || !c.Selects(ns) || r.Excluded.Has(t.Namespace):
 		r.giveUp(c, t)
-		return reconcile.Result{}, credential.IgnoreGone(r.release(ctx, t, c))
+		return r.release(ctx, t, c)
 	}
 	out, err := r.serve(ctx, t, c)
 	switch {
@@ -205,7 +208,7 @@ func (r *Reconciler) serve(ctx context.Context, t credential.Target, c *credenti
 	if err != nil {
 		return Outcome{}, err
 	}
-	linked, unlinked, lost := link.Reconcile(ctx, r.Cache, r.Client, t, r.wanted(ctx, t, c))
+	linked, unlinked, lost := r.links.Reconcile(ctx, r.api(), t, r.wishes(ctx, t, c))
 	r.Outcomes.Linked(t.Credential, linked)
 	if credential.IsGone(lost) || ctx.Err() != nil {
 		return Outcome{}, lost
@@ -234,7 +237,7 @@ func (r *Reconciler) keep(ctx context.Context, t credential.Target, c *credentia
 	if why == "" && !lapsed && !anyFresh(out.Entries) {
 		return out, nil
 	}
-	if f := r.contended(t, why, o); f != nil {
+	if f := r.contended(t, why); f != nil {
 		withdraw(o, out.Entries)
 		out.Failure = f
 		return out, nil
@@ -262,7 +265,7 @@ func (r *Reconciler) keep(ctx context.Context, t credential.Target, c *credentia
 		out.Failure = rejection
 	}
 	if changed && why.repairs() {
-		r.fights.Update(t, func(f fight, _ bool) fight { return f.next(r.Clock.Now()) })
+		r.fights.Repaired(t, rivalOf(o))
 	}
 	switch {
 	case changed && why != "":

@@ -4,28 +4,32 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
-	"github.com/regcred/regcred/controllers/link"
+	"github.com/regcred/regcred/controllers/pullsecret"
 	"github.com/regcred/regcred/controllers/view"
 )
 
-// rivals are the other credentials that want the target's Secret in its namespace.
-func (r *Reconciler) rivals(ctx context.Context, t credential.Target) ([]*credential.Credential, error) {
-	ns, err := view.Namespace(ctx, r.Cache, t.Namespace)
-	if err != nil || ns == nil || r.Excluded.Has(t.Namespace) {
+// selectors are the credentials whose Secret belongs into a namespace.
+func (r *Reconciler) selectors(ctx context.Context, namespace string) ([]*credential.Credential, error) {
+	ns, err := view.Namespace(ctx, r.Cache, namespace)
+	if err != nil || ns == nil || r.Excluded.Has(namespace) {
 		return nil, err
 	}
-	var rivals []*credential.Credential
-	for _, c := range view.Credentials(ctx, r.Cache, t.Namespace) {
-		if c.Key != t.Credential && c.SecretName() == t.Name && c.Object.GetDeletionTimestamp().IsZero() && c.Selects(ns) {
-			rivals = append(rivals, c)
-		}
-	}
-	return rivals, nil
+	return slices.DeleteFunc(view.Credentials(ctx, r.Cache, namespace), func(c *credential.Credential) bool {
+		return !c.Object.GetDeletionTimestamp().IsZero() || !c.Selects(ns)
+	}), nil
+}
+
+// rivals are the other credentials that want the target's Secret in its namespace.
+func (r *Reconciler) rivals(ctx context.Context, t credential.Target) ([]*credential.Credential, error) {
+	all, err := r.selectors(ctx, t.Namespace)
+	return slices.DeleteFunc(all, func(c *credential.Credential) bool { return c.Key == t.Credential || c.SecretName() != t.Name }), err
 }
 
 // yield says why a Secret that is not there is another credential's to make: the older one's.
@@ -45,7 +49,7 @@ func (r *Reconciler) yield(ctx context.Context, t credential.Target, c *credenti
 
 // wanted says who wants the link of a target whose credential is c; nil if that is gone, or no longer selects the namespace. What a rival
 // wants, too, passes to it.
-func (r *Reconciler) wanted(ctx context.Context, t credential.Target, c *credential.Credential) link.Wanted {
+func (r *Reconciler) wanted(ctx context.Context, t credential.Target, c *credential.Credential) func(metav1.Object) (*credential.Target, error) {
 	ns, nsErr := view.Namespace(ctx, r.Cache, t.Namespace)
 	return func(sa metav1.Object) (*credential.Target, error) {
 		if nsErr != nil || ns == nil || leftAlone(ns) || leftAlone(sa) {
@@ -70,6 +74,36 @@ func (r *Reconciler) wanted(ctx context.Context, t credential.Target, c *credent
 		}
 		return nil, nil
 	}
+}
+
+// dead says of links that are recorded in a namespace whether they are of nobody any more: their credential is gone, or keeps a Secret of
+// another name, and no other wants theirs. What is retained stays.
+func (r *Reconciler) dead(ctx context.Context, namespace string) func(credential.Target) bool {
+	wanted := sync.OnceValues(func() (sets.Set[string], error) {
+		names := sets.Set[string]{}
+		all, err := r.selectors(ctx, namespace)
+		for _, c := range all {
+			names.Insert(c.SecretName())
+		}
+		return names, err
+	})
+	return func(t credential.Target) bool {
+		names, err := wanted()
+		if err != nil || names.Has(t.Name) || !r.Scope.Keeps(t) {
+			return false
+		}
+		c, err := credential.Get(ctx, r.Cache, t.Credential)
+		if err != nil || c != nil && c.SecretName() == t.Name {
+			return false
+		}
+		secret, err := view.Secret(ctx, r.Cache, t)
+		return err == nil && (c != nil || !retainedFor(t, secret))
+	}
+}
+
+// retainedFor says whether the Secret stays with its links when the target's credential is gone.
+func retainedFor(t credential.Target, secret *metav1.PartialObjectMetadata) bool {
+	return secret != nil && pullsecret.Retained(secret) && keptFor(t, secret)
 }
 
 // leftAlone says whether the owner of a ServiceAccount or a namespace wants no links there.

@@ -109,11 +109,10 @@ func (r *Reconciler) compare(ctx context.Context, t credential.Target, o observe
 	case version <= sealed.version:
 		return o, 0, nil
 	}
-	now := r.Clock.Now()
-	if f, ok := r.compared.Get(t); ok && f.until.After(now) {
-		return o, f.until.Sub(now), nil
+	if wait, _ := r.compared.Truce(t); wait > 0 {
+		return o, wait, nil
 	}
-	r.compared.Update(t, func(f fight, _ bool) fight { return f.next(now) })
+	r.compared.Repaired(t, "")
 	live := &corev1.Secret{}
 	if err := r.Live.Get(ctx, t.Secret(), live); err != nil {
 		return o, 0, err

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
@@ -114,24 +115,27 @@ func rejected(t credential.Target, err error) *credential.Failure {
 
 // release unlinks the Secret and deletes it, or gives it back to whoever lent it, in a namespace that holds the target no longer. The Secret of
 // a credential that is gone is left to the garbage collector; what is to outlive its credential stays with its links.
-func (r *Reconciler) release(ctx context.Context, t credential.Target, c *credential.Credential) error {
+func (r *Reconciler) release(ctx context.Context, t credential.Target, c *credential.Credential) (reconcile.Result, error) {
 	secret, err := view.Secret(ctx, r.Cache, t)
-	if err != nil {
-		return err
+	if err != nil || c == nil && retainedFor(t, secret) {
+		return reconcile.Result{}, err
 	}
-	if c == nil && secret != nil && pullsecret.Retained(secret) && keptFor(t, secret) {
-		return nil
-	}
-	linked, failed, err := link.Reconcile(ctx, r.Cache, r.Client, t, r.wanted(ctx, t, nil))
+	linked, failed, err := r.links.Reconcile(ctx, r.api(), t, r.wishes(ctx, t, nil))
 	if c != nil {
 		r.Outcomes.Linked(t.Credential, linked)
 	}
 	if err != nil {
-		return err // of a conflict, too: the queue tries again
+		return reconcile.Result{}, credential.IgnoreGone(err) // of a conflict, too: the queue tries again
 	}
+	var result reconcile.Result
 	if failed != nil {
+		result.RequeueAfter = failed.RetryAfter
 		log.FromContext(ctx).V(1).Info("A link was not removed", "message", failed.Message)
 	}
+	return result, credential.IgnoreGone(r.releaseSecret(ctx, t, c, secret))
+}
+
+func (r *Reconciler) releaseSecret(ctx context.Context, t credential.Target, c *credential.Credential, secret *metav1.PartialObjectMetadata) (err error) {
 	switch {
 	case secret == nil:
 		return nil
@@ -144,6 +148,13 @@ func (r *Reconciler) release(ctx context.Context, t credential.Target, c *creden
 		return nil // its event brings the target back
 	}
 	return err
+}
+
+func (r *Reconciler) api() link.API { return link.API{Cache: r.Cache, Live: r.Live, Client: r.Client} }
+
+// wishes are what is wanted of the ServiceAccounts of a target whose credential is c; nil if it wants none any more.
+func (r *Reconciler) wishes(ctx context.Context, t credential.Target, c *credential.Credential) link.Wishes {
+	return link.Wishes{Wanted: r.wanted(ctx, t, c), Dead: r.dead(ctx, t.Namespace)}
 }
 
 // keptFor says whether the Secret is that of the target.

@@ -62,10 +62,14 @@ func (t *transforms) serviceAccount(o any) (any, error) {
 	}
 	sa.ManagedFields, sa.Secrets, sa.OwnerReferences = nil, nil, nil
 	maps.DeleteFunc(sa.Annotations, func(key, value string) bool {
-		wanted := strings.HasPrefix(key, v1alpha1.AnnotationLinkPrefix) || t.annotations.Has(key) || key == credential.AnnotationCut
-		return len(value) > maxAnnotation || !wanted // an object may come here twice
+		_, link := credential.LinkOf(sa.Namespace, key, value)
+		// An object may come here twice, with our marks.
+		wanted := link || t.annotations.Has(key) || key == credential.AnnotationCut || key == credential.AnnotationCrowded
+		return len(value) > maxAnnotation || !wanted
 	})
-	cutLinks(sa.Annotations)
+	if cutLinks(sa.Annotations) {
+		metav1.SetMetaDataAnnotation(&sa.ObjectMeta, credential.AnnotationCrowded, "true")
+	}
 	for i := range sa.ImagePullSecrets {
 		sa.ImagePullSecrets[i].Name = unique.Make(sa.ImagePullSecrets[i].Name).Value()
 	}
@@ -77,15 +81,14 @@ func (t *transforms) serviceAccount(o any) (any, error) {
 	return sa, nil
 }
 
-// cutLinks drops what is more than a ServiceAccount can have of links: each is a target.
-func cutLinks(annotations map[string]string) {
-	if len(annotations) <= maxLinks {
-		return
-	}
+// cutLinks drops what is more than a ServiceAccount can have of links, as each is a target, and says whether that is any.
+func cutLinks(annotations map[string]string) bool {
 	links := slices.DeleteFunc(slices.Sorted(maps.Keys(annotations)), func(key string) bool { return !strings.HasPrefix(key, v1alpha1.AnnotationLinkPrefix) })
-	for _, key := range links[min(len(links), maxLinks):] {
+	more := links[min(len(links), maxLinks):]
+	for _, key := range more {
 		delete(annotations, key)
 	}
+	return len(more) > 0
 }
 
 // other is of credentials: of their metadata only the refresh request is read.

@@ -52,6 +52,9 @@ func TestAServiceAccountHasAtMostSoManyLinks(t *testing.T) {
 	if got := len(credential.Linked(sa)); got != maxLinks || sa.Annotations[roleARN] != "arn" {
 		t.Errorf("%d links are held, want %d beside the role", got, maxLinks)
 	}
+	if !credential.Crowded(sa) {
+		t.Error("it does not show that there are more")
+	}
 }
 
 func TestAListOfPullSecretsThatIsTooLongIsMarkedAndNotHeld(t *testing.T) {
