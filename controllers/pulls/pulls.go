@@ -24,9 +24,9 @@ import (
 type Trials interface {
 	// Try says what a registry makes of a login, or returns a *providers.PendingError and calls wake once when it knows.
 	Try(req providers.Request, login providers.Login, pull providers.Pull, wake func()) (providers.Verdict, error)
-	// Refuse says that a registry refuses the login. It returns true if that is the token that was minted from the source of req, of which
-	// everybody is to have another; any other login concerns only the Secret that it is in.
-	Refuse(req providers.Request, login providers.Login) bool
+	// Refuse says that the registry at the host refuses the login. It returns true if that is the token that was minted from the source of
+	// req, for that host, of which everybody is to have another; anything else concerns only the Secret that the login is in.
+	Refuse(req providers.Request, login providers.Login, host string) bool
 	// Mend is what only somebody else can do about a refused login; empty if it is replaced.
 	Mend(req providers.Request) string
 	// RefusedUntil is when the token was issued that a registry has refused; the zero time if none was.

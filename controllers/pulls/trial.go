@@ -55,15 +55,15 @@ func (r *Reconciler) tryOne(ctx context.Context, p diagnosis.FailedPull, e evide
 	}
 	remedy := diagnosis.Replaced
 	if verdict.Result == providers.LoginRefused {
-		remedy = r.replace(ctx, published, cover.Entry.Name, req, login)
+		remedy = r.replace(ctx, published, cover.Entry.Name, req, login, pull.Host)
 		verdict.Cure = r.Trials.Mend(req)
 	}
 	return e.Judge(h, verdict, remedy), next{}
 }
 
-// replace has a refused token replaced: everywhere if it is the one that was minted, or else, as others may have written it, in this Secret.
-func (r *Reconciler) replace(ctx context.Context, p target.Publication, entry string, req providers.Request, login providers.Login) diagnosis.Remedy {
-	if !r.Trials.Refuse(req, login) {
+// replace has a refused token replaced: everywhere if it is the one that was minted, for this host, or else, as others may have written it, in this Secret.
+func (r *Reconciler) replace(ctx context.Context, p target.Publication, entry string, req providers.Request, login providers.Login, host string) diagnosis.Remedy {
+	if !r.Trials.Refuse(req, login, host) {
 		r.Published.Condemn(p, entry)
 		return diagnosis.Restored
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -133,8 +134,8 @@ func (g *registry) Try(req providers.Request, login providers.Login, pull provid
 	return g.verdict, g.err
 }
 
-func (g *registry) Refuse(providers.Request, providers.Login) bool {
-	if g.planted || !g.refusedUntil.IsZero() {
+func (g *registry) Refuse(_ providers.Request, login providers.Login, host string) bool {
+	if g.planted || !slices.Contains(login.Hosts, host) || !g.refusedUntil.IsZero() {
 		return false
 	}
 	g.refusals++

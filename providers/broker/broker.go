@@ -167,15 +167,16 @@ func (b *Broker) RefusedUntil(req providers.Request) time.Time {
 	return time.Time{}
 }
 
-// Refuse says that a registry refuses the login. If it is of the token that was minted here from the source of req, that token is handed out
-// no longer, whoever holds it is to ask for another, and Refuse returns true. Any other login concerns only the Secret that it is in: what
-// stands there others may have written.
-func (b *Broker) Refuse(req providers.Request, login providers.Login) bool {
+// Refuse says that the registry at the host refuses the login. If it is of the token that was minted here from the source of req, and for this
+// very host, that token is handed out no longer, whoever holds it is to ask for another, and Refuse returns true. Any other login, and any
+// other host, concerns only the Secret that the login is in: what stands there others may have written, and a host that is not named, or only
+// by a glob, may be theirs.
+func (b *Broker) Refuse(req providers.Request, login providers.Login, host string) bool {
 	source, now := req.Source(), b.Clock.Now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.slots[source]
-	if s == nil || !s.refuse(req, login, now) {
+	if s == nil || !s.refuse(req, login, host, now) {
 		return false
 	}
 	b.bytes.drop(s)

@@ -109,7 +109,7 @@ func runSteps(t *testing.T, rt *rapid.T, steps [][4]int, latencies, lives, failu
 			b.Keep(fmt.Sprint("owner", step[3]), nil)
 		case 2:
 			if held, ok := newest[source]; ok {
-				b.Refuse(req, held.Logins[0])
+				b.Refuse(req, held.Logins[0], "registry.example")
 			}
 		case 3:
 			if token, ok := b.Held(req); ok {

@@ -18,13 +18,13 @@ func TestARefusedTokenIsMintedAnew(t *testing.T) {
 		if !b.RefusedUntil(req).IsZero() {
 			t.Error("refused before anybody said so")
 		}
-		if !b.Refuse(req, first.Logins[0]) {
+		if !b.Refuse(req, first.Logins[0], "registry.example") {
 			t.Fatal("the refusal does not count")
 		}
 		if _, ok := b.Held(req); ok || !b.RefusedUntil(req).Equal(first.IssuedAt) {
 			t.Error("the refused token is still handed out")
 		}
-		if b.Refuse(req, first.Logins[0]) {
+		if b.Refuse(req, first.Logins[0], "registry.example") {
 			t.Error("the same refusal is news twice")
 		}
 		_, err := ask(b, req, time.Time{})
@@ -33,7 +33,7 @@ func TestARefusedTokenIsMintedAnew(t *testing.T) {
 		if second.Logins[0].Password == first.Logins[0].Password || !second.IssuedAt.After(b.RefusedUntil(req)) {
 			t.Error("the refused token came back")
 		}
-		if b.Refuse(req, first.Logins[0]) {
+		if b.Refuse(req, first.Logins[0], "registry.example") {
 			t.Error("the refusal of a token that is replaced condemns its successor")
 		}
 		if again := must(t, b, req, first.IssuedAt); again.Logins[0].Password != second.Logins[0].Password {
@@ -48,7 +48,7 @@ func TestARefusalOfAnotherLoginChangesNothingForOthers(t *testing.T) {
 		p := &fake{life: 12 * time.Hour}
 		b := newBroker(t, p)
 		req := request("eu-west-1")
-		if b.Refuse(req, providers.Login{Username: "AWS", Password: "after a restart"}) {
+		if b.Refuse(req, providers.Login{Username: "AWS", Password: "after a restart"}, "registry.example") {
 			t.Error("a login counts that this process never saw")
 		}
 		first := must(t, b, req, time.Time{})
@@ -57,12 +57,12 @@ func TestARefusalOfAnotherLoginChangesNothingForOthers(t *testing.T) {
 			"another user":     {Username: "planted", Password: first.Logins[0].Password},
 			"no login":         {},
 		} {
-			if b.Refuse(req, login) {
+			if b.Refuse(req, login, "registry.example") {
 				t.Errorf("%s condemns the token of all", name)
 			}
 		}
 		for range 120 {
-			b.Refuse(req, providers.Login{Username: "AWS", Password: "planted"})
+			b.Refuse(req, providers.Login{Username: "AWS", Password: "planted"}, "registry.example")
 			pass(time.Second)
 			if again := must(t, b, req, time.Time{}); again.Logins[0].Password != first.Logins[0].Password {
 				t.Fatal("the neighbours' token is another")
@@ -70,6 +70,37 @@ func TestARefusalOfAnotherLoginChangesNothingForOthers(t *testing.T) {
 		}
 		if p.calls.Load() != 1 {
 			t.Errorf("%d calls", p.calls.Load())
+		}
+	})
+}
+
+// Whoever can edit a Secret shows the genuine login to a registry of its own, and so does whoever has a name under a glob.
+func TestARefusalAtAHostThatTheTokenIsNotForChangesNothingForOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fake{life: 12 * time.Hour, change: func(token *providers.Token) {
+			token.Logins[0].Hosts = []string{"registry.example", "registry.example:5000/team", "*.apps.example", "https://index.docker.io/v1/"}
+			token.Logins = append(token.Logins, providers.Login{Username: "b", Password: "b", Hosts: []string{"other.example"}})
+		}}
+		b := newBroker(t, p)
+		req := request("eu-west-1")
+		first := must(t, b, req, time.Time{})
+		for start := time.Now(); time.Since(start) < time.Hour; pass(10 * time.Second) {
+			for _, host := range []string{"evil.example", "evil.apps.example", "*.apps.example", "registry.example.evil", "registry.example:443", "other.example", ""} {
+				if b.Refuse(req, first.Logins[0], host) {
+					t.Fatalf("a refusal at %q condemns the token of all", host)
+				}
+			}
+			must(t, b, req, time.Time{})
+		}
+		if p.calls.Load() != 1 || b.Mend(req) != "" {
+			t.Errorf("%d calls in an hour, to mend: %q", p.calls.Load(), b.Mend(req))
+		}
+		for _, host := range []string{"registry.example:5000", "docker.io", "registry.example"} {
+			token := must(t, b, req, b.RefusedUntil(req))
+			if !b.Refuse(req, token.Logins[0], host) {
+				t.Errorf("the refusal at %s, which the token is for, does not count", host)
+			}
+			pass(time.Minute)
 		}
 	})
 }
@@ -84,7 +115,7 @@ func TestARefusedPasswordIsAwaitedFromWhoKeepsIt(t *testing.T) {
 		req.Identity.Secret = &providers.Secret{Namespace: "regcred-system", Name: "hub-pat", DataHash: "1"}
 		b.Keep("hub", []string{req.Source()})
 		token := must(t, b, req, time.Time{})
-		if !b.Refuse(req, token.Logins[0]) {
+		if !b.Refuse(req, token.Logins[0], "registry.example") {
 			t.Fatal("the refusal does not count")
 		}
 		for start := time.Now(); time.Since(start) < 50*time.Minute; pass(10 * time.Second) {
@@ -120,7 +151,7 @@ func TestARefusedTokenThatTheCloudRepeatsStaysRefused(t *testing.T) {
 		b := newBroker(t, p)
 		req := request("eu-west-1")
 		token := must(t, b, req, time.Time{})
-		b.Refuse(req, token.Logins[0])
+		b.Refuse(req, token.Logins[0], "registry.example")
 		pass(time.Minute)
 		_, err := ask(b, req, token.IssuedAt)
 		_ = failure(t, err, v1alpha1.ReasonTokenRefused)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/regcred/regcred/api/v1alpha1"
@@ -30,8 +31,9 @@ type slot struct {
 	token providers.Token
 	// began is when its mint began: it answers the refresh requests that were seen before.
 	began time.Time
-	// prints are of the token's logins, so that they are known again.
-	prints []fingerprint
+	// prints are of the token's logins, so that they are known again, and shown are of each login at each host that it
+	// was minted for. Who serves a host under a glob is not known.
+	prints, shown []fingerprint
 	// refusedUntil is when the token was issued that a registry has refused: neither it nor one from before is good.
 	refusedUntil time.Time
 	refreshes    stamps
@@ -59,12 +61,35 @@ func printOf(l providers.Login) fingerprint {
 	return sha256.Sum256(fmt.Appendf(nil, "%d %s%s", len(l.Username), l.Username, l.Password.Reveal()))
 }
 
-func printsOf(t providers.Token) []fingerprint {
-	prints := make([]fingerprint, len(t.Logins))
-	for i, l := range t.Logins {
-		prints[i] = printOf(l)
+// printAt is the hash of a login that is shown to the registry at a host.
+func printAt(l providers.Login, host string) fingerprint {
+	login := printOf(l)
+	return sha256.Sum256(append(login[:], host...))
+}
+
+func printsOf(t providers.Token) (prints, shown []fingerprint) {
+	for _, l := range t.Logins {
+		prints = append(prints, printOf(l))
+		for _, place := range l.Hosts {
+			if host := registryOf(place); !strings.ContainsAny(host, "*?[") {
+				shown = append(shown, printAt(l, host))
+			}
+		}
 	}
-	return prints
+	return prints, shown
+}
+
+// registryOf is the host, in an image reference, of the registry at a place: a key of a docker config, which may have a scheme and a path.
+func registryOf(place string) string {
+	if _, bare, ok := strings.Cut(place, "://"); ok {
+		place = bare
+	}
+	switch host, _, _ := strings.Cut(place, "/"); host {
+	case "index.docker.io", "registry-1.docker.io":
+		return "docker.io"
+	default:
+		return host
+	}
 }
 
 // present says whether there is a token to hand out.
@@ -133,14 +158,15 @@ func (s *slot) accept(req providers.Request, token providers.Token, began, now t
 	// Whole seconds, as they are written down: a token must not seem newer than its own record.
 	token.IssuedAt, token.ExpiresAt = now.Truncate(time.Second), token.ExpiresAt.Truncate(time.Second)
 	s.floor = now.Add(floorOf(token.ExpiresAt.Sub(now)))
-	prints := printsOf(token)
+	prints, shown := printsOf(token)
 	if slices.Equal(prints, s.prints) && s.token.ExpiresAt.After(now) {
+		s.shown = shown
 		return "", s.repeat(req, token, began)
 	}
 	if s.token.ID != token.ID {
 		retired = s.token.ID
 	}
-	s.token, s.prints, s.began = token, prints, began
+	s.token, s.prints, s.shown, s.began = token, prints, shown, began
 	s.failure, s.failures = nil, 0
 	return retired, nil
 }
@@ -184,9 +210,9 @@ func floorOf(life time.Duration) time.Duration {
 	return min(maxFloor, max(time.Second, life/8))
 }
 
-// refuse condemns the token if the login is of it, and says whether that is news.
-func (s *slot) refuse(req providers.Request, login providers.Login, now time.Time) bool {
-	if s.refused() || !s.token.ExpiresAt.After(now) || !slices.Contains(s.prints, printOf(login)) {
+// refuse condemns the token if the login is of it and for the host, and says whether that is news.
+func (s *slot) refuse(req providers.Request, login providers.Login, host string, now time.Time) bool {
+	if s.refused() || !s.token.ExpiresAt.After(now) || !slices.Contains(s.shown, printAt(login, host)) {
 		return false
 	}
 	s.refusedUntil = s.token.IssuedAt
