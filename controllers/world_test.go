@@ -111,6 +111,15 @@ func (m *mint) Token(ctx context.Context, req providers.Request) (providers.Toke
 // Annotations are those of ServiceAccounts that the cloud reads.
 func (*mint) Annotations() []string { return []string{"role"} }
 
+// Hosts are known if the entry names its accounts.
+func (*mint) Hosts(entry *v1alpha1.Registry) []string {
+	var hosts []string
+	for _, account := range entry.ECR.Accounts {
+		hosts = append(hosts, hostIn(account, entry.ECR.Region))
+	}
+	return hosts
+}
+
 // breakWest makes eu-west-1 fail; nil mends it.
 func (m *mint) breakWest(err error) {
 	m.mu.Lock()

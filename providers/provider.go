@@ -44,6 +44,12 @@ type Patient interface {
 	Patience() time.Duration
 }
 
+// HostLister is a Provider that knows registry hosts before it has a token.
+type HostLister interface {
+	// Hosts are those that a token of the entry is for, as far as the entry itself says so; none if only a token can tell.
+	Hosts(entry *v1alpha1.Registry) []string
+}
+
 // Annotated is a Provider that reads annotations of the ServiceAccounts that it acts as.
 type Annotated interface {
 	// Annotations are the keys that it reads. No other is part of a source.

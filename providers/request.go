@@ -23,6 +23,9 @@ type Request struct {
 	// Identity is who asks.
 	Identity Identity
 
+	// Until is when a login by hand ends that is published instead of a provider's token; zero for a provider's.
+	Until time.Time
+
 	// What follows is no part of the source.
 
 	// Credential names the credential whose call it is, for the log.
@@ -60,7 +63,8 @@ func (r Request) hash() string {
 	raw, err := json.Marshal(struct {
 		Registry v1alpha1.Registry
 		Identity Identity
-	}{r.Registry, r.Identity})
+		Until    time.Time `json:",omitzero"`
+	}{r.Registry, r.Identity, r.Until})
 	if err != nil {
 		panic(fmt.Sprintf("a request of plain fields does not marshal: %v", err))
 	}

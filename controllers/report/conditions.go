@@ -116,7 +116,7 @@ func (s *summary) notReady(c *credential.Credential) metav1.Condition {
 		}
 	}
 	if s.expired != "" {
-		ready.Reason, ready.Message = v1alpha1.ReasonExpired, s.expired+": the token has expired; "+ready.Message
+		ready.Reason, ready.Message = v1alpha1.ReasonExpired, s.expired+"; "+ready.Message
 	}
 	if c.Namespace == "" {
 		ready.Message = s.behind() + ready.Message
@@ -128,7 +128,7 @@ func (s *summary) notReady(c *credential.Credential) metav1.Condition {
 func (s *summary) suspended() metav1.Condition {
 	switch {
 	case s.expired != "":
-		return condition(metav1.ConditionFalse, v1alpha1.ReasonSuspended, s.expired+": the token has expired, and spec.suspend keeps it from being refreshed")
+		return condition(metav1.ConditionFalse, v1alpha1.ReasonSuspended, s.expired+"; spec.suspend keeps it from being refreshed")
 	case s.selected > 0 && s.current == s.selected:
 		return condition(metav1.ConditionTrue, v1alpha1.ReasonSuspended, "The published tokens live; spec.suspend keeps them from being refreshed")
 	case s.served:

@@ -27,6 +27,9 @@ const (
 	eventUpdated  = "Updated"
 	eventAdopted  = "Adopted"
 	eventLapsed   = "Lapsed"
+	// eventOverridden tells of a login by hand that takes the place of a provider's token, and eventOverrideEnded that it is over.
+	eventOverridden    = v1alpha1.ReasonOverridden
+	eventOverrideEnded = "OverrideEnded"
 )
 
 // news is something that happened to a target and is worth an event. Equal news of many namespaces become one event.
@@ -82,43 +85,54 @@ func (b *book) tellWrite(t credential.Target, out target.Outcome, before standin
 	if n.reason != "" {
 		b.news = append(b.news, n)
 	}
-	b.tellTokens(out, n.reason == "")
+	b.tellTokens(out, before, n.reason == "")
 }
 
-// tellTokens tells of each token once, however many targets receive it.
-func (b *book) tellTokens(out target.Outcome, tell bool) {
+// tellTokens tells of each token once, however many targets receive it. The beginning and the end of an override are told even where the
+// Secret had to be written for another reason.
+func (b *book) tellTokens(out target.Outcome, before standing, tell bool) {
 	for _, e := range out.Entries {
 		last, known := b.latest[e.Name]
 		this := mintage{source: e.Record.Source, issuedAt: e.Record.IssuedAt}
 		if !e.Fresh || known && last.source == this.source && !this.issuedAt.After(last.issuedAt) {
 			continue
 		}
-		first := !known
 		b.latest[e.Name] = this
-		if !tell {
-			continue
+		switch {
+		case !e.OverrideUntil.IsZero():
+			b.tellOverride(e)
+		case !before.entry(e.Name).overrideUntil.IsZero() || e.WasOverridden:
+			b.news = append(b.news, news{reason: eventOverrideEnded, action: "Refresh " + e.Name, note: fmt.Sprintf(
+				"%s: the override is over, and the provider's token for %s is published again", e.Name, strings.Join(e.Record.Hosts, ", "))})
+		case tell:
+			b.tellToken(e, !known)
 		}
-		why := map[target.Cause]string{
-			target.CauseNew:              "is new",
-			target.CauseSourceChanged:    "or its identity has changed",
-			target.CauseRefreshRequested: "was asked to be refreshed",
-			target.CauseRefused:          "was refused by its registry",
-			target.CauseDue:              "has reached half of its life",
-		}[e.Cause]
-		n := news{reason: eventRotated, action: "Refresh " + e.Name, note: fmt.Sprintf("%s %s: the new token for %s lives until %s",
-			e.Name, why, strings.Join(e.Record.Hosts, ", "), e.Record.ExpiresAt.UTC().Format(time.RFC3339))}
-		if e.Record.ExpiresAt.Equal(providers.Never) {
-			n.note = fmt.Sprintf("%s %s: the credentials for %s are published", e.Name, why, strings.Join(e.Record.Hosts, ", "))
-		}
-		if !e.OverrideUntil.IsZero() {
-			n.reason, n.note = v1alpha1.ReasonOverridden, fmt.Sprintf("%s: a login by hand takes the place of the provider's token for %s until %s",
-				e.Name, strings.Join(e.Record.Hosts, ", "), e.OverrideUntil.Format(time.RFC3339))
-		}
-		if first && e.Cause == target.CauseNew {
-			n.reason = eventIssued
-		}
-		b.news = append(b.news, n)
 	}
+}
+
+func (b *book) tellOverride(e *target.Entry) {
+	b.news = append(b.news, news{reason: eventOverridden, action: "Refresh " + e.Name, note: fmt.Sprintf(
+		"%s: a login by hand is published for %s instead of the provider's token until %s", e.Name, strings.Join(e.Record.Hosts, ", "), e.OverrideUntil.Format(time.RFC3339))})
+}
+
+func (b *book) tellToken(e *target.Entry, first bool) {
+	why := map[target.Cause]string{
+		target.CauseNew:              "is new",
+		target.CauseSourceChanged:    "or its identity has changed",
+		target.CauseRefreshRequested: "was asked to be refreshed",
+		target.CauseRefused:          "was refused by its registry",
+		target.CauseDue:              "was due",
+	}[e.Cause]
+	hosts := strings.Join(e.Record.Hosts, ", ")
+	n := news{reason: eventRotated, action: "Refresh " + e.Name, note: fmt.Sprintf("%s %s: the new token for %s lives until %s",
+		e.Name, why, hosts, e.Record.ExpiresAt.UTC().Format(time.RFC3339))}
+	if e.Record.ExpiresAt.Equal(providers.Never) {
+		n.note = fmt.Sprintf("%s %s: the credentials for %s are published", e.Name, why, hosts)
+	}
+	if first && e.Cause == target.CauseNew {
+		n.reason = eventIssued
+	}
+	b.news = append(b.news, n)
 }
 
 func published(out target.Outcome) []string {

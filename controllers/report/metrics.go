@@ -45,6 +45,8 @@ var (
 		"When the first published token of a registry entry is due to be refreshed, over all its namespaces. No series for what is not refreshed by time.", registryLabels, nil)
 	issueMetric = prometheus.NewDesc("regcred_token_issue_timestamp_seconds",
 		"When the newest published token of a registry entry was issued, over all its namespaces: the last success.", registryLabels, nil)
+	overrideMetric = prometheus.NewDesc("regcred_override_end_timestamp_seconds",
+		"When the override of a registry entry ends: a login by hand is published instead of the provider's token, and after that time until the provider has one. No series without one.", registryLabels, nil)
 	selectedMetric = prometheus.NewDesc("regcred_targets_selected",
 		"Secrets that a credential has to keep: one in each namespace that it selects.", credentialLabels, nil)
 	currentMetric = prometheus.NewDesc("regcred_targets_current",
@@ -53,7 +55,7 @@ var (
 		"Secrets of a credential that cannot be brought up to date, by the first reason; pods may still pull while the published token lives. No series for a reason that does not occur.",
 		reasonLabels, nil)
 	rotationsMetric = prometheus.NewDesc("regcred_rotations_total",
-		"Secrets into which a new token was written, by cause: `Due` at half of the token's life, `SourceChanged` with the entry or its identity, `RefreshRequested` by annotation, `New` for an entry that was added.",
+		"Secrets into which a new token was written, by cause: `Due` when so much of the token's life is left as the entry says, `SourceChanged` with the entry or its identity, `RefreshRequested` by annotation, `New` for an entry that was added.",
 		causeLabels, nil)
 	repairsMetric = prometheus.NewDesc("regcred_repairs_total",
 		"Secrets that were restored after somebody else had changed them, by cause: `Deleted`, `Edited`, `Relabelled`, `OwnerChanged`.",
@@ -75,7 +77,7 @@ var (
 // Describe implements prometheus.Collector.
 func (m *Metrics) Describe(descriptions chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		buildMetric, activeMetric, readyMetric, expiryMetric, refreshMetric, issueMetric, selectedMetric, currentMetric, failedMetric,
+		buildMetric, activeMetric, readyMetric, expiryMetric, refreshMetric, issueMetric, overrideMetric, selectedMetric, currentMetric, failedMetric,
 		rotationsMetric, repairsMetric, linksMetric, pullFailuresMetric, evictionsMetric,
 	} {
 		descriptions <- d
@@ -124,6 +126,9 @@ func (v row) collect(metrics chan<- prometheus.Metric) {
 		}
 		if !e.issuedAt.IsZero() {
 			show(issueMetric, prometheus.GaugeValue, float64(e.issuedAt.Unix()), e.name)
+		}
+		if !e.overrideUntil.IsZero() {
+			show(overrideMetric, prometheus.GaugeValue, float64(e.overrideUntil.Unix()), e.name)
 		}
 	}
 	for _, c := range rotationCauses {
@@ -211,6 +216,9 @@ func (v *row) addEntry(e entryStanding) {
 			}
 			if e.issuedAt.After(known.issuedAt) {
 				known.issuedAt = e.issuedAt
+			}
+			if e.overrideUntil.After(known.overrideUntil) {
+				known.overrideUntil = e.overrideUntil
 			}
 			return
 		}

@@ -29,7 +29,7 @@ type summary struct {
 	// live counts, by entry, the targets that hold a live token.
 	live     []int
 	failures []failureGroup
-	// nextExpiry is when the first token that lives will die; expired names an entry whose token has.
+	// nextExpiry is when the first token that lives will die; expired says which entry's has.
 	nextExpiry time.Time
 	expired    string
 	// failing is the first failure of the credential itself, failingOwn the first of a namespace, and stalled the first that only the spec
@@ -122,7 +122,10 @@ func (s *summary) addEntry(i int, e entryStanding, now time.Time) {
 	switch {
 	case e.expiresAt.IsZero():
 	case !e.expiresAt.After(now):
-		s.expired = r.Name
+		s.expired = r.Name + ": the token has expired"
+		if !e.overrideUntil.IsZero() {
+			s.expired = r.Name + ": the override has ended, and its login stays published until the provider has a token"
+		}
 	default:
 		s.live[i]++
 		if !e.expiresAt.Equal(providers.Never) && (s.nextExpiry.IsZero() || e.expiresAt.Before(s.nextExpiry)) {
@@ -138,7 +141,10 @@ func (s *summary) addEntry(i int, e entryStanding, now time.Time) {
 		r.Message = credential.Truncate(e.unproven)
 	}
 	if !e.overrideUntil.IsZero() && r.Reason == "" {
-		r.Reason, r.Message = v1alpha1.ReasonOverridden, "a login by hand takes the place of the provider's token until "+e.overrideUntil.Format(time.RFC3339)
+		r.Reason, r.Message = v1alpha1.ReasonOverridden, "a login by hand is published instead of the provider's token until "+e.overrideUntil.Format(time.RFC3339)
+		if !e.overrideUntil.After(now) {
+			r.Message = "the override ended at " + e.overrideUntil.Format(time.RFC3339) + ", and its login stays published until the provider has a token"
+		}
 	}
 	if e.failure == nil {
 		return

@@ -29,11 +29,15 @@ type Entry struct {
 	Unproven string
 	// optional is whether pulls need no login of it.
 	optional bool
-	// OverrideUntil is when the provider's token takes the place of a login by hand again; zero if there is none.
+	// OverrideUntil is when the login by hand ends that the record is of; zero if it is of a provider's token.
 	OverrideUntil time.Time
+	// WasOverridden is whether the Secret held a login by hand before.
+	WasOverridden bool
 
 	// req is what its token is made from; nil when its identity could not be resolved.
 	req *providers.Request
+	// until is when the override of the spec ends; zero without one.
+	until time.Time
 	// due is when the token of a record is to be renewed.
 	due func(pullsecret.Record) time.Time
 	// auths is its part of the Secret, when known.
@@ -46,14 +50,15 @@ type Entry struct {
 }
 
 func newEntry(c *credential.Credential, t credential.Target, spec v1alpha1.Registry) *Entry {
-	return &Entry{Name: spec.Name, optional: optional(spec), due: func(record pullsecret.Record) time.Time { return dueAt(c, t.Namespace, spec, record) }}
+	e := &Entry{Name: spec.Name, optional: optional(spec), due: func(record pullsecret.Record) time.Time { return dueAt(c, t.Namespace, spec, record) }}
+	if spec.Override != nil {
+		e.until = spec.Override.Until.UTC().Truncate(time.Second)
+	}
+	return e
 }
 
 // take puts a token into the entry.
 func (e *Entry) take(token providers.Token) {
-	if !e.OverrideUntil.IsZero() {
-		token.ExpiresAt = e.OverrideUntil
-	}
 	e.auths, e.Unproven = pullsecret.AuthsOf(token), token.Unproven
 	record := pullsecret.NewRecord(e.Name, e.req.Source(), token)
 	record.Refresh = e.req.Refresh
@@ -61,9 +66,9 @@ func (e *Entry) take(token providers.Token) {
 }
 
 func (e *Entry) set(record pullsecret.Record) {
-	e.Record, e.Known, e.DueAt = record, true, e.due(record)
-	if !e.OverrideUntil.IsZero() {
-		e.DueAt = e.OverrideUntil
+	e.Record, e.Known, e.DueAt, e.OverrideUntil = record, true, e.due(record), time.Time{}
+	if !e.until.IsZero() && record.ExpiresAt.Equal(e.until) {
+		e.DueAt, e.OverrideUntil = e.until, e.until
 	}
 }
 
@@ -73,9 +78,10 @@ func (e *Entry) hold(o observed) {
 	record, known := o.Records[e.Name]
 	if known {
 		e.set(record)
+		e.WasOverridden = !e.OverrideUntil.IsZero()
 		return
 	}
-	e.Record, e.Known, e.DueAt = record, false, time.Time{}
+	e.Record, e.Known, e.DueAt, e.OverrideUntil = record, false, time.Time{}, time.Time{}
 }
 
 func (e *Entry) fail(err error) {

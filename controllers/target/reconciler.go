@@ -42,6 +42,8 @@ type Tokens interface {
 	Keep(owner string, sources []string)
 	// Annotations are the keys of a ServiceAccount's annotations that a token of the entry may depend on.
 	Annotations(entry *v1alpha1.Registry) []string
+	// Hosts are those that a token of the entry is for, as far as that is known without one.
+	Hosts(entry *v1alpha1.Registry) []string
 }
 
 // Config is what a Reconciler works with.
@@ -274,45 +276,6 @@ func (r *Reconciler) keep(ctx context.Context, t credential.Target, c *credentia
 		out.Wrote = firstFresh(out.Entries)
 	}
 	return out, err
-}
-
-// obtain decides for each entry whether it is stale, and asks for a token if so.
-func (r *Reconciler) obtain(ctx context.Context, t credential.Target, c *credential.Credential, o observed) []*Entry {
-	now := r.Clock.Now()
-	entries := make([]*Entry, len(c.Spec.Registries))
-	sources := make([]string, len(entries))
-	for i, spec := range c.Spec.Registries {
-		e := newEntry(c, t, spec)
-		entries[i] = e
-		by, invalid := e.effective(spec, o, now)
-		e.hold(o)
-		req, err := r.request(ctx, c, by)
-		e.recheckIn = r.recheckIn(c, spec)
-		if err != nil {
-			// What it was made from is still what it will be made from, as far as is known.
-			sources[i] = e.Record.Source
-			e.fail(err)
-			continue
-		}
-		e.req, sources[i] = &req, req.Source()
-		if e.Record.Earlier() {
-			// It counts as made from what the source is now, until it is due.
-			e.Record.Source = req.Source()
-		}
-		if e.Cause = staleEntry(e, wanted{req, r.refusedUntil(t, req), now}); e.Cause != "" {
-			r.refresh(t, e, now)
-		} else if e.Record.Verified == metav1.ConditionUnknown {
-			if held, ok := r.Tokens.Held(req); ok {
-				e.Unproven = held.Unproven
-			}
-		}
-		if e.Failure == nil {
-			e.Failure = invalid
-		}
-	}
-	r.Tokens.Keep(t.Credential.String(), sources)
-	refuseDuplicateHosts(entries)
-	return entries
 }
 
 // refresh asks for a token of a stale entry. A token in memory will do, unless it is due itself: then it only stands in for the next. What a

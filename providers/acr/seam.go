@@ -3,6 +3,7 @@ package acr
 import (
 	"os"
 
+	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
 )
 
@@ -15,6 +16,15 @@ func (*Provider) Annotations() []string {
 func (*Provider) Cure() string {
 	return "grant the identity AcrPull on the registry or, if the registry's role assignment mode is RBAC with ABAC repository permissions, " +
 		"Container Registry Repository Reader"
+}
+
+// Hosts are the login server and its regional endpoints.
+func (p *Provider) Hosts(entry *v1alpha1.Registry) []string {
+	reg, err := p.registry(entry.ACR)
+	if err != nil {
+		return nil
+	}
+	return reg.hosts(entry.ACR.Regions)
 }
 
 // Endpoint is the login server, and who knows the identity: Entra, or the controller's node.

@@ -46,6 +46,15 @@ func (*Provider) Annotations() []string { return awsauth.Annotations() }
 // Cure is how a pull is allowed.
 func (*Provider) Cure() string { return "let a group of the token's user read the repository" }
 
+// Hosts are those that the entry names, or the platform's.
+func (*Provider) Hosts(entry *v1alpha1.Registry) []string {
+	_, registries, err := hosts(entry.Artifactory)
+	if err != nil {
+		return nil
+	}
+	return registries
+}
+
 // Endpoint is the platform's host.
 func (*Provider) Endpoint(req providers.Request) string {
 	return strings.TrimPrefix(req.Registry.Artifactory.URL, "https://")

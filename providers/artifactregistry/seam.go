@@ -3,6 +3,7 @@ package artifactregistry
 import (
 	"os"
 
+	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
 	"github.com/regcred/regcred/providers/internal/audience"
 )
@@ -16,6 +17,14 @@ func (*Provider) Audiences() []string { return audience.Of[audience.Google] }
 // Cure is how a pull is allowed.
 func (*Provider) Cure() string {
 	return "grant the identity roles/artifactregistry.reader on the repository"
+}
+
+// Hosts are those that the entry names.
+func (p *Provider) Hosts(entry *v1alpha1.Registry) []string {
+	if _, err := p.universes.universeOf(entry.ArtifactRegistry.Hosts); err != nil {
+		return nil
+	}
+	return entry.ArtifactRegistry.Hosts
 }
 
 // Endpoint is the host that the identity's own token comes from, and that of the impersonation, if there is one.

@@ -204,6 +204,15 @@ func (b *Broker) Annotations(entry *v1alpha1.Registry) []string {
 	return nil
 }
 
+// Hosts are those that a token of the entry is for, as far as its provider can tell without one.
+func (b *Broker) Hosts(entry *v1alpha1.Registry) []string {
+	name, _ := entry.Provider()
+	if p, ok := b.Providers[name].(providers.HostLister); ok {
+		return p.Hosts(entry)
+	}
+	return nil
+}
+
 // AllAnnotations are those that any provider reads.
 func (b *Broker) AllAnnotations() sets.Set[string] {
 	all := sets.New[string]()

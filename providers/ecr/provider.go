@@ -68,6 +68,19 @@ func role(spec *v1alpha1.ECR) awsauth.Role {
 	return awsauth.Role{ARN: spec.RoleARN, ExternalID: spec.ExternalID}
 }
 
+// Hosts are known if the entry names its region and its accounts.
+func (*Provider) Hosts(entry *v1alpha1.Registry) []string {
+	spec := entry.ECR
+	if spec.Region == "" || len(spec.Accounts) == 0 {
+		return nil
+	}
+	named, err := hosts(spec, spec.Region, "")
+	if err != nil {
+		return nil
+	}
+	return named
+}
+
 // Token calls GetAuthorizationToken as the identity of req.
 func (p *Provider) Token(ctx context.Context, req providers.Request) (providers.Token, error) {
 	spec := req.Registry.ECR

@@ -41,6 +41,9 @@ func (*Provider) Audiences() []string { return awsauth.Audiences() }
 // Cure is how a pull is allowed.
 func (*Provider) Cure() string { return "check that the repository is public" }
 
+// Hosts are those of the public registry.
+func (*Provider) Hosts(entry *v1alpha1.Registry) []string { return hosts(entry.ECRPublic) }
+
 // Endpoint is the host of ECR Public's API, and the way to it.
 func (p *Provider) Endpoint(req providers.Request) string {
 	spec, ctx := req.Registry.ECRPublic, context.Background()

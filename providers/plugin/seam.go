@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
 )
 
@@ -25,6 +26,23 @@ func (*Provider) Patience() time.Duration { return time.Minute }
 
 // Cure is how a pull is allowed.
 func (*Provider) Cure() string { return "let the plugin's identity read the repository" }
+
+// Hosts are that of the image, and those that the entry names.
+func (*Provider) Hosts(entry *v1alpha1.Registry) []string {
+	image, err := parseImage(entry.Plugin.Image)
+	if err != nil {
+		return nil
+	}
+	all, err := targets(image, entry.Plugin.Hosts)
+	if err != nil {
+		return nil
+	}
+	named := make([]string, len(all))
+	for i, t := range all {
+		named[i] = t.host
+	}
+	return named
+}
 
 // Endpoint is the plugin: nobody else knows whom it asks.
 func (*Provider) Endpoint(req providers.Request) string { return req.Registry.Plugin.Name }

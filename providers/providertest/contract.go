@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -104,6 +105,13 @@ func (c Contract) pulls(t *testing.T) {
 	token := c.token(t, p)
 	if len(token.Hosts()) == 0 {
 		t.Fatal("the token names no host")
+	}
+	lister, ok := p.(providers.HostLister)
+	if !ok {
+		t.Fatal("the provider does not say which hosts an entry names")
+	}
+	if named := lister.Hosts(&c.Request.Registry); len(named) > 0 && !slices.Equal(slices.Sorted(slices.Values(named)), slices.Sorted(slices.Values(token.Hosts()))) {
+		t.Errorf("the entry is said to be for %v, and its token is for %v", named, token.Hosts())
 	}
 	for _, host := range token.Hosts() {
 		if u, err := url.Parse("https://" + host); err != nil || u.Host != host || u.User != nil {

@@ -21,6 +21,15 @@ type Provider struct{ clock clock.PassiveClock }
 // New returns a provider.
 func New(c clock.PassiveClock) *Provider { return &Provider{clock: c} }
 
+// Hosts are those that the entry names.
+func (*Provider) Hosts(entry *v1alpha1.Registry) []string {
+	chosen, err := chosenHosts(entry.Static)
+	if err != nil {
+		return nil
+	}
+	return chosen
+}
+
 // Cure is how a pull is allowed.
 func (*Provider) Cure() string {
 	return "let the Secret's user read the repository, or replace the credentials"
@@ -56,6 +65,13 @@ func (p *Provider) Token(ctx context.Context, req providers.Request) (providers.
 				"the password for %s in %s expired at %s, as it says itself: replace it, or choose other hosts by static.hosts",
 				l.Hosts[0], secret, expiresAt.UTC().Format(time.RFC3339))
 		}
+	}
+	if until := req.Until; !until.IsZero() {
+		if expiresAt.Before(until) {
+			return providers.Token{}, providers.Errorf(v1alpha1.ReasonOverrideInvalid, "the password in %s expires at %s, as it says itself, and override.until is later: "+
+				"replace the password, or choose an earlier time", secret, expiresAt.UTC().Format(time.RFC3339))
+		}
+		expiresAt = until
 	}
 	token := providers.Token{Logins: logins, ExpiresAt: expiresAt, Copied: true}
 	if expiresAt.Before(providers.Never) {

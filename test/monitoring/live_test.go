@@ -224,6 +224,14 @@ func TestEveryAlertFiresInTheFaultThatItIsForAndEveryPanelHasData(t *testing.T) 
 	w.until("the conflict is met", func() (bool, string) {
 		return len(w.query(`regcred_targets_failed{credential="conflict"} == 1`)) == 1, fmt.Sprint(w.query("regcred_targets_failed"))
 	})
+	w.create(&corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: lab.Namespace, Name: "break-glass", Labels: map[string]string{v1alpha1.LabelSecret: v1alpha1.LabelSecretIdentity}},
+		StringData: map[string]string{"username": "hand", "password": "canary-by-hand"},
+	})
+	w.credential("byhand", "us-west-1", 1, func(r *v1alpha1.Registry) {
+		r.ECR.Accounts = []string{"123456789012"}
+		r.Override = &v1alpha1.Override{SecretRef: v1alpha1.LocalReference{Name: "break-glass"}, Until: metav1.NewTime(time.Now().Add(6 * time.Hour))}
+	})
 	w.AWS.ECR.Set(cloud.Fault{Outage: cloud.OutageServerError})
 	stop := w.again(func(ctx context.Context, n int) {
 		w.edit(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "fought-0", Name: "fought"}}, `{"data":{".dockerconfigjson":"e30="}}`)
@@ -245,6 +253,7 @@ func TestEveryAlertFiresInTheFaultThatItIsForAndEveryPanelHasData(t *testing.T) 
 		"RegcredSecretContended":  {"fought"},
 		"RegcredLinksContended":   {"fought"},
 		"RegcredPullsFailing":     {"fine"},
+		"RegcredOverridden":       {"byhand"},
 	}
 	w.wait("the alerts of the faults", fired, faults)
 	w.everyPanelHasData()
@@ -253,6 +262,7 @@ func TestEveryAlertFiresInTheFaultThatItIsForAndEveryPanelHasData(t *testing.T) 
 	w.wait("the end of what the cloud's outage set off", w.firing, map[string][]string{
 		"RegcredSecretConflict": {"conflict"},
 		"RegcredTargetsBehind":  {"behind"},
+		"RegcredOverridden":     {"byhand"},
 	})
 	for _, c := range w.controllers {
 		if err := c.Stop(); err != nil {

@@ -88,6 +88,7 @@ func (noTokens) Held(providers.Request) (providers.Token, bool) { return provide
 func (noTokens) RefusedUntil(providers.Request) time.Time       { return time.Time{} }
 func (noTokens) Keep(string, []string)                          {}
 func (noTokens) Annotations(*v1alpha1.Registry) []string        { return nil }
+func (noTokens) Hosts(*v1alpha1.Registry) []string              { return nil }
 
 // noOutcomes tells nobody.
 type noOutcomes struct{}

@@ -1,0 +1,136 @@
+package report
+
+import (
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/target"
+)
+
+// standing is how one target stands.
+type standing struct {
+	// generation and refresh are the last spec and refresh request that the target has answered, be it by a failure.
+	generation int64
+	refresh    string
+	entries    []entryStanding
+	failure    *credential.Failure
+	// failingSince is when failure appeared.
+	failingSince time.Time
+	// pending is whether an entry waits for a call that is under way.
+	pending bool
+}
+
+type entryStanding struct {
+	name                 string
+	expiresAt, refreshAt time.Time
+	issuedAt             time.Time
+	// overrideUntil is when the login by hand ends that is published; zero if a provider's token is.
+	overrideUntil time.Time
+	verified      metav1.ConditionStatus
+	unproven      string
+	failure       *credential.Failure
+}
+
+func (b *book) stand(out target.Outcome, before standing, now time.Time) standing {
+	s := standing{failure: out.Failure, entries: make([]entryStanding, len(out.Entries))}
+	if s.failure != nil {
+		s.failingSince = now
+		if before.failure != nil && before.failure.Reason == s.failure.Reason {
+			s.failingSince = before.failingSince
+		}
+	}
+	for i, e := range out.Entries {
+		stands := entryStanding{name: e.Name, failure: e.Failure}
+		if e.Pending() || e.Withheld {
+			// A call under way mends nothing yet.
+			stands.failure = before.entry(e.Name).failure
+		}
+		s.pending = s.pending || e.Pending()
+		if e.Known && (e.Cause != target.CauseRefused || e.Fresh) { // a token that was refused is none
+			stands.expiresAt, stands.refreshAt, stands.verified = e.Record.ExpiresAt, e.DueAt, e.Record.Verified
+			stands.issuedAt, stands.overrideUntil, stands.unproven = e.Record.IssuedAt, e.OverrideUntil, e.Unproven
+			b.hosts[e.Name] = e.Record.Hosts
+		}
+		s.entries[i] = stands
+	}
+	return s
+}
+
+// answer notes which spec and which refresh request the target has answered: those of now unless a call is under way.
+func (s *standing) answer(c *credential.Credential, before standing) {
+	s.generation, s.refresh = c.Object.GetGeneration(), refreshRequest(c)
+	if s.pending {
+		s.generation, s.refresh = before.generation, before.refresh
+	}
+}
+
+// entry returns how an entry stands; the zero value if the target does not know it.
+func (s standing) entry(name string) entryStanding {
+	for _, e := range s.entries {
+		if e.name == name {
+			return e
+		}
+	}
+	return entryStanding{}
+}
+
+func (s standing) equal(other standing) bool {
+	if s.generation != other.generation || s.refresh != other.refresh || !sameFailure(s.failure, other.failure) || len(s.entries) != len(other.entries) {
+		return false
+	}
+	for i, e := range s.entries {
+		o := other.entries[i]
+		if e.name != o.name || !e.overrideUntil.Equal(o.overrideUntil) || !e.expiresAt.Equal(o.expiresAt) || !e.refreshAt.Equal(o.refreshAt) ||
+			e.verified != o.verified || e.unproven != o.unproven || !sameFailure(e.failure, o.failure) {
+			return false
+		}
+	}
+	return true
+}
+
+func sameFailure(a, b *credential.Failure) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Reason == b.Reason && a.Message == b.Message && a.Terminal == b.Terminal
+}
+
+// current says whether pods of the target's namespace can pull from every registry. A write that fails takes nothing from the
+// tokens that are there; a link that fails leaves pods without them.
+func (s standing) current(registries []v1alpha1.RegistryStatus, now time.Time) bool {
+	for _, r := range registries {
+		if !s.entry(r.Name).expiresAt.After(now) {
+			return false
+		}
+	}
+	return !s.unlinked()
+}
+
+// unlinked says whether the target's ServiceAccounts lack its Secret.
+func (s standing) unlinked() bool {
+	return s.failure != nil && s.failure.Unlinked
+}
+
+// served says whether the target has held a token.
+func (s standing) served() bool {
+	for _, e := range s.entries {
+		if !e.expiresAt.IsZero() {
+			return true
+		}
+	}
+	return false
+}
+
+// maxRefreshRequest is the longest refresh request that counts, in bytes; status shows it.
+const maxRefreshRequest = 64
+
+// refreshRequest is the refresh request that stands on a credential; empty if there is none that counts.
+func refreshRequest(c *credential.Credential) string {
+	if value := c.Object.GetAnnotations()[v1alpha1.AnnotationRefreshRequestedAt]; len(value) <= maxRefreshRequest {
+		return value
+	}
+	return ""
+}
