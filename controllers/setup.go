@@ -137,15 +137,28 @@ func setupTargets(mgr ctrl.Manager, o Options, targets *target.Reconciler) error
 		Complete(punctual{targets})
 }
 
+// statusWriters is how many statuses are written at once.
+const statusWriters = 4
+
+// statusPriority puts what many read before what one namespace does: it may have thousands of credentials.
+func statusPriority(key credential.Key) int {
+	if key.Namespace == "" {
+		return 1
+	}
+	return 0
+}
+
 func setupStatus(mgr ctrl.Manager, o Options, status *report.StatusReconciler, ledger *report.Ledger) error {
 	changed := &queue[credential.Key]{}
-	ledger.Changed = func(key credential.Key) { changed.add(priorityqueue.AddOpts{After: report.Debounce}, key) }
+	ledger.Changed = func(key credential.Key) {
+		changed.add(priorityqueue.AddOpts{After: report.Debounce, Priority: new(statusPriority(key))}, key)
+	}
 	b := builder.TypedControllerManagedBy[credential.Key](mgr).Named("status")
 	for _, kind := range o.View.Credentials() {
 		b = b.Watches(kind, enqueue(itself), builder.WithPredicates(specChanged))
 	}
 	return b.WatchesRawSource(source.TypedFunc[credential.Key](changed.attach)).
-		WithOptions(controller.TypedOptions[credential.Key]{RateLimiter: rateLimiter[credential.Key]()}).
+		WithOptions(controller.TypedOptions[credential.Key]{MaxConcurrentReconciles: statusWriters, RateLimiter: rateLimiter[credential.Key]()}).
 		WithLogConstructor(logger(mgr, func(key credential.Key) []any { return []any{"credential", key.String()} })).
 		Complete(status)
 }

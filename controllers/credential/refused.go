@@ -10,8 +10,13 @@ var refusers = []struct {
 	{"the quota ", regexp.MustCompile(`exceeded quota: ([a-z0-9][a-z0-9.-]{0,252})[,:]`)},
 	{"the admission webhook ", regexp.MustCompile(`admission webhook "([a-z0-9][a-z0-9.-]{0,252})" denied`)},
 	{"the admission webhook ", regexp.MustCompile(`failed calling webhook "([a-z0-9][a-z0-9.-]{0,252})"`)},
-	{"the admission policy ", regexp.MustCompile(`ValidatingAdmissionPolicy '([a-z0-9][a-z0-9.-]{0,252})' with binding`)},
+	{"the admission policy ", policyRefused},
 }
+
+var policyRefused = regexp.MustCompile(`ValidatingAdmissionPolicy '([a-z0-9][a-z0-9.-]{0,252})' with binding`)
+
+// RefusedByPolicy says whether an admission policy has refused a request: it would refuse the same again.
+func RefusedByPolicy(err error) bool { return err != nil && policyRefused.MatchString(err.Error()) }
 
 // RefusedBy names the quota, the webhook or the policy that has refused a request; "" if none did.
 func RefusedBy(err error) string {

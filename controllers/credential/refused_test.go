@@ -19,3 +19,15 @@ func TestWhoRefusesIsNamedAndItsTextIsNot(t *testing.T) {
 		}
 	}
 }
+
+func TestAPolicyRefusesTheSameAgain(t *testing.T) {
+	for text, want := range map[string]bool{
+		`secrets "a" is forbidden: ValidatingAdmissionPolicy 'no-secrets' with binding 'all' denied request: because`: true,
+		`admission webhook "images.example.com" denied the request: not now`:                                          false,
+		`secrets "a" is forbidden: User "x" cannot delete resource "secrets"`:                                         false,
+	} {
+		if got := RefusedByPolicy(errors.New(text)); got != want {
+			t.Errorf("%s: %t", text, got)
+		}
+	}
+}

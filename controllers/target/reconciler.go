@@ -281,8 +281,8 @@ func (r *Reconciler) keep(ctx context.Context, t credential.Target, c *credentia
 // refresh asks for a token of a stale entry. A token in memory will do, unless it is due itself: then it only stands in for the next. What a
 // record says of the time of its token counts only where nothing is in memory.
 func (r *Reconciler) refresh(t credential.Target, e *Entry, now time.Time) {
-	req := *e.req
-	req.Urgency = priority(e.Record.ExpiresAt, now)
+	req, urgency := *e.req, priority(e.Record.ExpiresAt, now)
+	req.Urgency = urgency
 	if e.Known && e.Record.Refresh == req.Refresh {
 		req.Refresh = ""
 	}
@@ -294,7 +294,7 @@ func (r *Reconciler) refresh(t credential.Target, e *Entry, now time.Time) {
 	case !ok && (e.Cause == CauseRefused || e.Cause == CauseDue):
 		newerThan = e.Record.IssuedAt
 	}
-	token, err := r.Tokens.Token(req, newerThan, func() { r.Wake(t, req.Urgency) })
+	token, err := r.Tokens.Token(req, newerThan, func() { r.Wake(t, urgency) })
 	if err != nil {
 		e.fail(err)
 		r.standIn(e)

@@ -63,7 +63,8 @@ func (r *Reconciler) write(ctx context.Context, t credential.Target, c *credenti
 		return false, nil, apierrors.NewConflict(corev1.Resource("secrets"), t.Name, err)
 	case credential.IsGone(err):
 		return false, nil, err
-	case apierrors.IsInvalid(err), apierrors.IsForbidden(err), apierrors.IsBadRequest(err):
+	case apierrors.IsInvalid(err), apierrors.IsForbidden(err), apierrors.IsBadRequest(err),
+		apierrors.IsConflict(err) && credential.RefusedBy(err) != "": // a webhook may say what it likes
 		return false, rejected(t, err), nil
 	case err != nil:
 		return false, nil, err
@@ -146,6 +147,9 @@ func (r *Reconciler) releaseSecret(ctx context.Context, t credential.Target, c *
 	}
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 		return nil // its event brings the target back
+	}
+	if credential.RefusedByPolicy(err) {
+		return nil // it only pretends to be ours
 	}
 	return err
 }

@@ -97,3 +97,12 @@ func (s *Steered) ask(ctx context.Context, method, path string) ([]byte, error) 
 	}
 	return body, err
 }
+
+// Profile writes what is reachable in the controller's memory, and by whom, for go tool pprof.
+func (s *Steered) Profile(ctx context.Context, path string) error {
+	profile, err := s.ask(ctx, http.MethodGet, "/debug/pprof/heap?gc=1")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, profile, 0o600)
+}

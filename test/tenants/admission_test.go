@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -61,6 +62,35 @@ var admissionAbuses = []abuse{
 		u.quota("0")
 		u.join()
 	}, says: func(u *tenant) { u.failing(v1alpha1.ReasonSecretRejected) }},
+	{name: "a webhook that sees a conflict in its Secrets", unselected: true, storm: true, do: blocking("secrets", conflicts), says: rejected},
+	{name: "a webhook that throttles its Secrets", unselected: true, storm: true, do: blocking("secrets", throttles), says: rejected},
+	{name: "a webhook that hangs for its Secrets", unselected: true, storm: true, do: blocking("secrets", hangs), says: rejected},
+	{name: "a webhook that fails for its Secrets", unselected: true, storm: true, do: blocking("secrets", fails), says: rejected},
+	{name: "a webhook that hangs for its ServiceAccounts", unselected: true, storm: true, mints: 1, do: blocking("serviceaccounts", hangs), says: func(u *tenant) {
+		u.pulls(platform) // a link that fails stops no token
+		u.failing(v1alpha1.ReasonLinkFailed, v1alpha1.ReasonInternal)
+	}},
+	{name: "a webhook that fails for its ServiceAccounts", unselected: true, storm: true, mints: 1, do: blocking("serviceaccounts", fails), says: func(u *tenant) {
+		u.pulls(platform)
+		u.failing(v1alpha1.ReasonLinkFailed, v1alpha1.ReasonInternal)
+	}},
+	{name: "a quota that is full, and our label taken off", mints: 1, do: func(u *tenant) {
+		u.quota(fmt.Sprint(u.secrets()))
+		u.patch(u.target(platform), `{"metadata":{"labels":{"regcred.dev/secret":null}}}`)
+	}, says: func(u *tenant) {
+		u.eventually("the label", func() bool {
+			s := u.target(platform)
+			return u.edit.Get(u.Context(), client.ObjectKeyFromObject(s), s) == nil && s.Labels[v1alpha1.LabelSecret] == v1alpha1.LabelSecretTarget
+		})
+	}},
+	{name: "a quota that is full, and a foreign Secret in the way", unselected: true, mints: 1, do: func(u *tenant) {
+		u.create(&corev1.Secret{ObjectMeta: u.object(platform), Type: corev1.SecretTypeDockerConfigJson, StringData: map[string]string{corev1.DockerConfigJsonKey: `{"auths":{}}`}})
+		u.quota(fmt.Sprint(u.secrets()))
+		u.join()
+		conflicting(u)
+		u.annotate(u.target(platform), map[string]string{v1alpha1.AnnotationAdopt: "true"})
+		u.patch(u.account("default"), `{"metadata":{"labels":{"look":"again"}}}`)
+	}, says: repaired},
 }
 
 func rejected(u *tenant) {

@@ -2,6 +2,7 @@ package tenants
 
 import (
 	"fmt"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -11,7 +12,94 @@ import (
 )
 
 // callAbuses are what a tenant can do to what all share: the way to a cloud.
-var callAbuses = []abuse{}
+var callAbuses = []abuse{
+	{name: "access keys that end in a line feed", storm: true, do: func(u *tenant) {
+		u.identity("lf", map[string]string{"AWS_ACCESS_KEY_ID": u.user.AccessKeyID + "\n", "AWS_SECRET_ACCESS_KEY": u.user.SecretAccessKey + "\n"})
+		u.manyCredentials(10, 1, func(int) v1alpha1.Registry { return ecr(secretRef("lf")) })
+	}, says: func(u *tenant) { u.pulls("many-0") }}, // echo leaves it
+	{name: "access keys with a line feed in them", storm: true, do: func(u *tenant) {
+		u.identity("lf", map[string]string{"AWS_ACCESS_KEY_ID": "AKIA\nEXAMPLE", "AWS_SECRET_ACCESS_KEY": "wJalr\nXUtnFEMI"})
+		u.manyCredentials(10, 1, func(int) v1alpha1.Registry { return ecr(secretRef("lf")) })
+	}, says: func(u *tenant) { u.ready("many-0", v1alpha1.ReasonIdentityInvalid) }},
+	{name: "access keys that are none", storm: true, do: func(u *tenant) {
+		u.identity("none", map[string]string{"AWS_ACCESS_KEY_ID": "not a key", "AWS_SECRET_ACCESS_KEY": "none"})
+		u.manyCredentials(10, 1, func(int) v1alpha1.Registry { return ecr(secretRef("none")) })
+	}, says: func(u *tenant) {
+		u.ready("many-0", v1alpha1.ReasonIdentityInvalid, v1alpha1.ReasonAccessDenied, v1alpha1.ReasonInvalidRequest)
+	}},
+	{name: "access keys that nobody knows", storm: true, do: func(u *tenant) {
+		u.identity("unknown", map[string]string{"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI"})
+		u.manyCredentials(10, 4, func(i int) v1alpha1.Registry { return regional(i, secretRef("unknown"), "") })
+	}, says: func(u *tenant) { u.ready("many-0", v1alpha1.ReasonAccessDenied) }},
+	{name: "identities that are not there", storm: true, do: func(u *tenant) {
+		u.manyCredentials(20, 4, func(i int) v1alpha1.Registry { return regional(i, secretRef("absent"), "") })
+	}, says: func(u *tenant) { u.ready("many-0", v1alpha1.ReasonIdentityNotFound) }},
+	{name: "64 platforms that do not answer", storm: true, do: func(u *tenant) {
+		u.identity("admin", map[string]string{"token": "any"})
+		u.manyCredentials(64, 1, func(int) v1alpha1.Registry {
+			return v1alpha1.Registry{Name: "jfrog", Artifactory: &v1alpha1.Artifactory{URL: "https://" + tarpit}, Identity: secretRef("admin")}
+		})
+	}},
+	{name: "platforms whose names do not resolve", storm: true, do: func(u *tenant) {
+		u.identity("admin", map[string]string{"token": "any"})
+		u.manyCredentials(20, 1, func(i int) v1alpha1.Registry {
+			return v1alpha1.Registry{Name: "jfrog", Identity: secretRef("admin"),
+				Artifactory: &v1alpha1.Artifactory{URL: fmt.Sprintf("https://nowhere-%d.invalid", i)}}
+		})
+	}},
+	{name: "trials at the Hub with logins that nobody knows", storm: true, do: func(u *tenant) {
+		u.identity("pat", map[string]string{"username": "nobody", "password": "none"})
+		u.manyCredentials(64, 1, func(int) v1alpha1.Registry {
+			entry := static("docker.io", "pat")
+			entry.Verify = &v1alpha1.Verify{Repository: "acme/app"}
+			return entry
+		})
+	}, says: func(u *tenant) { u.ready("many-0", v1alpha1.ReasonVerificationFailed) }},
+	{name: "plugins that are not there", storm: true, do: func(u *tenant) {
+		u.manyCredentials(20, 1, func(int) v1alpha1.Registry {
+			return v1alpha1.Registry{Name: "plugin", Plugin: &v1alpha1.Plugin{Name: "any", Image: ecrHost + "/team/app"}, Identity: accountRef("default")}
+		})
+	}, says: func(u *tenant) { u.ready("many-0", v1alpha1.ReasonInvalidRequest) }},
+	{name: "1,000 refresh requests", forgets: true, storm: true, do: func(u *tenant) {
+		u.keyed("key")
+		c := u.credential("own", ecr(secretRef("key")))
+		u.create(c)
+		u.pulls("own")
+		for i := range 1000 {
+			u.annotate(c, map[string]string{v1alpha1.AnnotationRefreshRequestedAt: fmt.Sprint(i)})
+		}
+	}, says: func(u *tenant) {
+		waitFor(u.T, quiet)
+		if n := u.minted(); n > 3 {
+			u.Errorf("%d tokens were minted for 1,000 requests in a minute", n)
+		}
+	}},
+	{name: "1,000 refresh requests of 20 KiB, on ten credentials", forgets: true, storm: true, do: func(u *tenant) {
+		u.keyed("key")
+		u.manyCredentials(10, 1, func(int) v1alpha1.Registry { return ecr(secretRef("key")) })
+		u.inParallel(1000, func(i int) error {
+			c := &v1alpha1.RegistryCredential{ObjectMeta: u.object(fmt.Sprintf("many-%d", i%10))}
+			return u.tryRefresh(c, fmt.Sprint(i)+strings.Repeat("x", 20<<10))
+		})
+	}},
+	{name: "credentials that come and go 200 times", forgets: true, storm: true, do: func(u *tenant) {
+		u.keyed("key")
+		for i := range 200 {
+			c := u.credential("comes-and-goes", ecr(secretRef("key")))
+			c.Spec.Registries[0].ECR.Accounts = []string{fmt.Sprintf("%012d", i)}
+			u.create(c)
+			u.must(u.edit.Delete(u.Context(), c))
+		}
+	}},
+	{name: "a spec that changes 300 times", forgets: true, storm: true, do: func(u *tenant) {
+		u.keyed("key")
+		u.create(u.credential("restless", ecr(secretRef("key"))))
+		for i := range 300 {
+			u.patch(&v1alpha1.RegistryCredential{ObjectMeta: u.object("restless")}, fmt.Sprintf(
+				`{"spec":{"registries":[{"name":"ecr","ecr":{"region":"eu-west-1","accounts":["%012d"]},"identity":{"secretRef":{"name":"key"}}}]}}`, i))
+		}
+	}},
+}
 
 // manyCredentials creates n credentials of some entries each.
 func (u *tenant) manyCredentials(n, entries int, entry func(i int) v1alpha1.Registry) {

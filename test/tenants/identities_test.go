@@ -1,15 +1,132 @@
 package tenants
 
 import (
+	"bytes"
+	"fmt"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 )
 
 // identityAbuses are what a tenant can do with Secrets and ServiceAccounts that stand for somebody.
-var identityAbuses = []abuse{}
+var identityAbuses = []abuse{
+	{name: "a credential whose identity is its own Secret", do: func(u *tenant) {
+		s := &corev1.Secret{ObjectMeta: u.object("self"), Type: corev1.SecretTypeDockerConfigJson,
+			StringData: map[string]string{corev1.DockerConfigJsonKey: login("own.example", "me:mine")}}
+		s.Labels = map[string]string{v1alpha1.LabelSecret: v1alpha1.LabelSecretIdentity}
+		s.Annotations = map[string]string{v1alpha1.AnnotationAdopt: "true"}
+		u.create(s)
+		c := u.credential("self", v1alpha1.Registry{Name: "static", Static: &v1alpha1.Static{}, Identity: secretRef("self")})
+		if err := u.edit.Create(u.Context(), c); err != nil {
+			return // the schema refuses it
+		}
+	}, says: func(u *tenant) {
+		s := u.target("self")
+		u.must(u.edit.Get(u.Context(), client.ObjectKeyFromObject(s), s))
+		if !bytes.Contains(s.Data[corev1.DockerConfigJsonKey], []byte("own.example")) {
+			u.Error("the Secret was changed")
+		}
+	}},
+	{name: "an entry whose identity is the Secret that another entry makes", do: func(u *tenant) {
+		u.keyed("key")
+		c := u.credential("chain", ecr(secretRef("key")), v1alpha1.Registry{Name: "static", Static: &v1alpha1.Static{}, Identity: secretRef("chain")})
+		if err := u.edit.Create(u.Context(), c); err != nil {
+			return
+		}
+	}},
+	{name: "two credentials that read each other's Secrets", do: func(u *tenant) {
+		for name, other := range map[string]string{"left": "right", "right": "left"} {
+			s := &corev1.Secret{ObjectMeta: u.object(name), Type: corev1.SecretTypeDockerConfigJson,
+				StringData: map[string]string{corev1.DockerConfigJsonKey: login(name+".example", "me:mine")}}
+			s.Labels = map[string]string{v1alpha1.LabelSecret: v1alpha1.LabelSecretIdentity}
+			s.Annotations = map[string]string{v1alpha1.AnnotationAdopt: "true"}
+			u.create(s)
+			u.create(u.credential(name, v1alpha1.Registry{Name: "static", Static: &v1alpha1.Static{}, Identity: secretRef(other)}))
+		}
+	}},
+	{name: "an identity of 480 KiB whose metadata changes 300 times", forgets: true, writes: 10, do: func(u *tenant) {
+		u.fatIdentity("fat", 480<<10)
+		u.create(u.credential("fat-images", v1alpha1.Registry{Name: "static", Static: &v1alpha1.Static{}, Identity: secretRef("fat")}))
+		u.eventually("its Secret", func() bool { return u.edit.Get(u.Context(), u.key("fat-images"), &corev1.Secret{}) == nil })
+		for i := range 300 {
+			u.annotate(u.target("fat"), map[string]string{"example.com/synced-at": fmt.Sprint(i)})
+		}
+	}},
+	{name: "an identity of 480 KiB that changes 60 times", forgets: true, storm: true, do: func(u *tenant) {
+		u.fatIdentity("fat", 480<<10)
+		u.create(u.credential("fat-images", v1alpha1.Registry{Name: "static", Static: &v1alpha1.Static{}, Identity: secretRef("fat")}))
+		for i := range 60 {
+			u.patch(u.target("fat"), `{"stringData":{".dockerconfigjson":`+quoted(login("quay.io", fmt.Sprintf("me:%d%s", i, strings.Repeat("x", 300<<10))))+`}}`)
+		}
+	}},
+	{name: "200 KiB of annotations on each of 100 ServiceAccounts", forgets: true, do: func(u *tenant) {
+		u.inParallel(100, func(i int) error {
+			sa := u.account(fmt.Sprintf("fat-%d", i))
+			sa.Annotations = map[string]string{"fat": strings.Repeat("x", 200<<10)}
+			return u.edit.Create(u.Context(), sa)
+		})
+	}},
+	{name: "200 KiB in an annotation that a provider reads, on each of 100 ServiceAccounts", forgets: true, do: func(u *tenant) {
+		u.inParallel(100, func(i int) error {
+			sa := u.account(fmt.Sprintf("fat-%d", i))
+			sa.Annotations = map[string]string{"eks.amazonaws.com/role-arn": strings.Repeat("x", 200<<10)}
+			return u.edit.Create(u.Context(), sa)
+		})
+	}},
+	{name: "foreign annotations on an identity's ServiceAccount", do: func(u *tenant) {
+		u.roleFor("puller")
+		u.create(u.credential("own", ecr(accountRef("puller"))))
+		u.pulls("own")
+		minted, before := u.minted(), u.target("own")
+		u.must(u.edit.Get(u.Context(), client.ObjectKeyFromObject(before), before))
+		for i := range 30 {
+			u.annotate(u.account("puller"), map[string]string{"openshift.io/internal-registry-pull-secret-ref": fmt.Sprint(i), "argocd.argoproj.io/tracking-id": fmt.Sprint(i)})
+		}
+		waitFor(u.T, quiet)
+		after := u.target("own")
+		u.must(u.edit.Get(u.Context(), client.ObjectKeyFromObject(after), after))
+		if more := u.minted() - minted; more > 0 || before.ResourceVersion != after.ResourceVersion {
+			u.Errorf("an annotation that nobody reads costs %d tokens, and the Secret went from %s to %s", more, before.ResourceVersion, after.ResourceVersion)
+		}
+	}},
+	{name: "a ServiceAccount's token as a login", do: func(u *tenant) {
+		s := &corev1.Secret{ObjectMeta: u.object("api-token"), Type: corev1.SecretTypeServiceAccountToken}
+		s.Annotations = map[string]string{corev1.ServiceAccountNameKey: "default"}
+		s.Labels = map[string]string{v1alpha1.LabelSecret: v1alpha1.LabelSecretIdentity}
+		u.create(s)
+		u.create(u.credential("stolen", v1alpha1.Registry{Name: "jfrog", Artifactory: &v1alpha1.Artifactory{URL: "https://" + evil}, Identity: secretRef("api-token")}))
+	}, says: func(u *tenant) {
+		u.ready("stolen", v1alpha1.ReasonIdentityInvalid)
+		u.nothingSent()
+	}},
+	{name: "a Secret that nobody has made an identity, as a login", do: func(u *tenant) {
+		u.create(&corev1.Secret{ObjectMeta: u.object("any"), StringData: map[string]string{"token": "somebody's"}})
+		u.create(u.credential("stolen", v1alpha1.Registry{Name: "jfrog", Artifactory: &v1alpha1.Artifactory{URL: "https://" + evil}, Identity: secretRef("any")}))
+	}, says: func(u *tenant) {
+		u.ready("stolen", v1alpha1.ReasonIdentityInvalid)
+		u.nothingSent()
+	}},
+	{name: "a token for AWS, sent to a host of one's own", do: sendTokenFor("sts.amazonaws.com"), says: notForThisHost},
+	{name: "a token for Azure, sent to a host of one's own", do: sendTokenFor("api://AzureADTokenExchange"), says: notForThisHost},
+	{name: "a token for Google, sent to a host of one's own", says: notForThisHost,
+		do: sendTokenFor("//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/providers/cluster")},
+	{name: "a token for the API server, sent to a host of one's own", do: sendTokenFor("https://kubernetes.default.svc"), says: notForThisHost},
+	{name: "a docker config of 5,000 hosts", writes: 10, do: func(u *tenant) {
+		var auths []string
+		for i := range 5000 {
+			auths = append(auths, fmt.Sprintf(`"host-%d.example":{"auth":"YTpi"}`, i))
+		}
+		u.identity("many", map[string]string{corev1.DockerConfigJsonKey: `{"auths":{` + strings.Join(auths, ",") + `}}`})
+		u.create(u.credential("many-hosts", v1alpha1.Registry{Name: "static", Static: &v1alpha1.Static{}, Identity: secretRef("many")}))
+	}, says: func(u *tenant) { u.ready("many-hosts", v1alpha1.ReasonIdentityInvalid, v1alpha1.ReasonCurrent) }},
+	{name: "a docker config with hosts that are none", do: func(u *tenant) {
+		u.identity("none", map[string]string{corev1.DockerConfigJsonKey: `{"auths":{"\u0000\n":{"auth":"YTpi"},"` + strings.Repeat("a.", 1000) + `":{"auth":"YTpi"}}}`})
+		u.create(u.credential("no-hosts", v1alpha1.Registry{Name: "static", Static: &v1alpha1.Static{}, Identity: secretRef("none")}))
+	}, says: func(u *tenant) { u.ready("no-hosts", v1alpha1.ReasonIdentityInvalid) }},
+}
 
 // fatSecret is a docker config with a password of this size.
 func (u *tenant) fatSecret(name string, size int) *corev1.Secret {

@@ -46,6 +46,13 @@ var linkAbuses = []abuse{
 			u.patch(u.account("default"), fmt.Sprintf(`{"metadata":{"labels":{"turn":"%d"}}}`, i))
 		}
 	}},
+	{name: "500 ServiceAccounts for one credential", forgets: true, writes: 600, do: func(u *tenant) {
+		u.identity("pat", map[string]string{"username": "me", "password": "mine"})
+		c := u.credential("crowd", static("quay.io", "pat"))
+		c.Spec.ServiceAccounts = &v1alpha1.ServiceAccounts{Selector: &v1alpha1.Selector{}}
+		u.create(c)
+		u.inParallel(500, func(i int) error { return u.edit.Create(u.Context(), u.account(fmt.Sprintf("app-%d", i))) })
+	}, says: func(u *tenant) { u.eventually("the last link", func() bool { return u.linked("app-499", "crowd") }) }},
 }
 
 // recordLinks puts records of links on a ServiceAccount which nobody has made.

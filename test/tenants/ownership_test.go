@@ -76,6 +76,48 @@ var ownershipAbuses = []abuse{
 		u.must(u.admin.Patch(u.Context(), &corev1.ConfigMap{ObjectMeta: u.object("stuck")},
 			client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`))))
 	}},
+	{name: "a foreign Secret in the way", unselected: true, do: func(u *tenant) {
+		u.create(&corev1.Secret{ObjectMeta: u.object(platform), StringData: map[string]string{"mine": "own"}})
+		u.must(u.admin.Patch(u.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: u.ns}},
+			client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"labels":{"pull":"platform"}}}`))))
+	}, says: func(u *tenant) {
+		conflicting(u)
+		s := u.target(platform)
+		u.must(u.edit.Get(u.Context(), client.ObjectKeyFromObject(s), s))
+		if string(s.Data["mine"]) != "own" || len(s.Data) != 1 {
+			u.Error("the foreign Secret was touched")
+		}
+		if u.linked("default", platform) {
+			u.Error("the foreign Secret is linked")
+		}
+	}},
+	{name: "a Secret that was lent outlives the credential", unselected: true, do: func(u *tenant) {
+		s := &corev1.Secret{ObjectMeta: u.object("lent"), Type: corev1.SecretTypeDockerConfigJson,
+			StringData: map[string]string{corev1.DockerConfigJsonKey: login("own.example", "me:mine")}}
+		s.Annotations = map[string]string{v1alpha1.AnnotationAdopt: "true"}
+		u.create(s)
+		u.keyed("key")
+		c := u.credential("lent", ecr(secretRef("key")))
+		u.create(c)
+		u.pulls("lent")
+		u.must(u.edit.Delete(u.Context(), c))
+	}, says: func(u *tenant) {
+		waitFor(u.T, quiet) // for the garbage collector
+		u.must(u.edit.Get(u.Context(), u.key("lent"), &corev1.Secret{}))
+		u.eventually("the end of the link", func() bool { return !u.linked("default", "lent") })
+	}},
+	{name: "200 Secrets that say they belong to the cluster's credential", writes: 250, do: func(u *tenant) {
+		c := &v1alpha1.ClusterRegistryCredential{}
+		u.must(u.admin.Get(u.Context(), client.ObjectKey{Name: platform}, c))
+		owner := *metav1.NewControllerRef(c, v1alpha1.GroupVersion.WithKind("ClusterRegistryCredential"))
+		owner.BlockOwnerDeletion = nil
+		u.inParallel(200, func(i int) error {
+			s := &corev1.Secret{ObjectMeta: u.object(fmt.Sprintf("forged-%d", i))}
+			s.Labels = map[string]string{v1alpha1.LabelSecret: v1alpha1.LabelSecretTarget}
+			s.OwnerReferences = []metav1.OwnerReference{owner}
+			return u.edit.Create(u.Context(), s)
+		})
+	}},
 }
 
 // conflicting waits until the cluster's credential names the tenant's namespace for its Secret.

@@ -60,6 +60,15 @@ var podAbuses = []abuse{
 			return u.kubeletSays(pod.Name, pod.UID, pod.Spec.Containers[0].Image, "401 Unauthorized")
 		})
 	}},
+	{name: "another login under our manager's name, and a pull that fails for it", mints: 1, do: func(u *tenant) {
+		u.patch(u.target(platform), `{"stringData":{".dockerconfigjson":`+quoted(login(ecrHost, "AWS:wrong"))+`}}`, asRegcred)
+		pod := &corev1.Pod{ObjectMeta: u.object("victim")}
+		pod.Spec.Containers = []corev1.Container{{Name: "app", Image: ecrHost + "/team/app:v1"}}
+		u.create(pod)
+		for range 5 {
+			u.must(u.kubeletSays(pod.Name, pod.UID, pod.Spec.Containers[0].Image, "401 Unauthorized"))
+		}
+	}, says: repaired},
 }
 
 // kubeletSays makes an event of a failed pull as a kubelet does.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -171,12 +172,16 @@ func (s *stage) written(t *testing.T) map[string]int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	writes := map[string]int{}
+	writes, kinds := map[string]int{}, map[string]int{}
 	for _, r := range requests {
 		write := slices.Contains([]string{"create", "update", "patch", "delete"}, r.Verb)
 		if r.User == controllerUser && write && r.Subresource == "" && r.Resource != "events" && r.Resource != "leases" {
 			writes[cmp.Or(r.Namespace, "(cluster)")]++
+			kinds[fmt.Sprintf("%s %s: %d", r.Verb, r.Resource, r.Code)]++
 		}
+	}
+	if len(writes) > 0 {
+		t.Logf("the controller has written: %v", kinds)
 	}
 	return writes
 }
@@ -279,6 +284,16 @@ func heap(t *testing.T) int64 {
 		t.Fatal(err)
 	}
 	return bytes
+}
+
+// profile writes down what the controller's memory holds.
+func profile(t *testing.T, tenant int, when string) (path string) {
+	t.Helper()
+	path = filepath.Join(world.Root, "bin", fmt.Sprintf("tenants-%d-%s.pprof", tenant, when))
+	if err := controller.Profile(t.Context(), path); err != nil {
+		t.Error(err)
+	}
+	return path
 }
 
 func mebibytes(bytes int64) string {

@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -48,6 +49,7 @@ func newTenant(t *testing.T, ns string, labels map[string]string) *tenant {
 	}))
 	config, _, err := world.AddUser(ns, []string{"system:authenticated"})
 	u.must(err)
+	config.QPS = -1 // nobody holds a tenant back
 	u.edit, err = client.New(config, client.Options{Scheme: world.Client.Scheme()})
 	u.must(err)
 	u.user = cloud.User{
@@ -216,9 +218,20 @@ func (u *tenant) ready(name string, reasons ...string) {
 // leave deletes the namespace. Its end is the namespace controller's business, and takes seconds.
 func (u *tenant) leave() {
 	u.Helper()
+	u.must(world.Client.DeleteAllOf(context.WithoutCancel(u.Context()), &v1alpha1.RegistryCredential{}, client.InNamespace(u.ns)))
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: u.ns}}
 	u.must(client.IgnoreNotFound(world.Client.Delete(context.WithoutCancel(u.Context()), ns)))
 	world.AWS.Remove(u.user.ARN())
+}
+
+// gone waits for the end of the namespace.
+func (u *tenant) gone() {
+	u.Helper()
+	if !within(u.Context(), 3*patience, func() bool {
+		return apierrors.IsNotFound(world.Client.Get(u.Context(), client.ObjectKey{Name: u.ns}, &corev1.Namespace{}))
+	}) {
+		u.Fatalf("namespace %s does not end", u.ns)
+	}
 }
 
 // in is the tenant in another test.
