@@ -181,7 +181,8 @@ func TestTheProvidersFlagsAreThoseOfTheValues(t *testing.T) {
 	for _, arg := range controller(t, "acr.hostSuffixes={a.example.com,b.example.com},"+
 		"acr.clouds[0].suffix=c.example.com,acr.clouds[0].authority=https://login.example.com,acr.clouds[0].audience=api://x,acr.clouds[0].resource=https://r.example.com,"+
 		"artifactRegistry.universes.s3nsapis\\.fr=s3nsregistry.fr,artifactory.awsPlatforms={https://jfrog.example.com},"+
-		"artifactory.audiences.https://acme\\.jfrog\\.io={jfrog,acme}").Args {
+		"artifactory.audiences.https://acme\\.jfrog\\.io={jfrog,acme},"+
+		"registryRealms.registry\\.example\\.com:5000={gitlab.example.com,login.example.com}").Args {
 		if !slices.Contains(none, arg) {
 			got = append(got, arg)
 		}
@@ -192,6 +193,7 @@ func TestTheProvidersFlagsAreThoseOfTheValues(t *testing.T) {
 		"--google-universes=s3nsapis.fr=s3nsregistry.fr",
 		"--artifactory-audiences=https://acme.jfrog.io=jfrog,https://acme.jfrog.io=acme",
 		"--artifactory-aws-platforms=https://jfrog.example.com",
+		"--registry-realms=registry.example.com:5000=gitlab.example.com,registry.example.com:5000=login.example.com",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)

@@ -227,6 +227,8 @@ func TestBadValuesAreRefusedWithTheCure(t *testing.T) {
 		{"policies.tokenAudiences={it's}", "/policies/tokenAudiences/0"},
 		{"diagnosePulls=false,recoverPods=true", "/recoverPods"},
 		{"artifactory.audiences.http://acme=a", "/artifactory/audiences"},
+		{"registryRealms.registry\\.example={https://login.example}", "/registryRealms/registry.example/0"},
+		{"registryRealms.https://registry={login.example}", "'https://registry' does not match pattern"},
 		{"watchNamespaces={Team}", "/watchNamespaces/0"},
 		{"credentials[0].name=a", "/credentials/0"},
 		{"credentials[0].name=a,credentials[0].spec.namespaceSelector.matchLabels.a=b,credentials[0].spec.registries[0].name=c,credentials[0].spec.registries[0].ecr.regoin=d", "additional properties 'regoin' not allowed"},

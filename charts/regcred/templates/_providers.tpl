@@ -29,4 +29,13 @@
 {{- with .Values.artifactory.awsPlatforms }}
 - --artifactory-aws-platforms={{ join "," . }}
 {{- end }}
+{{- $realms := list }}
+{{- range $registry, $hosts := .Values.registryRealms }}
+{{- range $hosts }}
+{{- $realms = append $realms (printf "%s=%s" $registry .) }}
+{{- end }}
+{{- end }}
+{{- with $realms }}
+- --registry-realms={{ join "," . }}
+{{- end }}
 {{- end }}
