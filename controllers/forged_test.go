@@ -129,7 +129,7 @@ func TestComparingReadsHaveABudget(t *testing.T) {
 // Two namespaces hold a token. After a restart, nobody knows what was written there: one may empty its Secret, and gets another token, and
 // the other does not notice.
 func TestAfterARestartWhatIsForgedConcernsItsNamespaceAlone(t *testing.T) {
-	for name, merge := range map[string]string{"emptied": emptied, "no logins": strange} {
+	for name, merge := range map[string]string{"emptied": emptied, "no logins": strange, "one login more": another("eu-west-1", "us-east-1")} {
 		t.Run(name, func(t *testing.T) {
 			w, ns := newWorld(t)
 			w.must(w.admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns + "-b", Labels: map[string]string{"team": ns}}}))

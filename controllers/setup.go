@@ -3,7 +3,6 @@ package controllers
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -17,15 +16,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
-	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/regcred/regcred/controllers/diagnosis"
 	"github.com/regcred/regcred/controllers/pulls"
-	"github.com/regcred/regcred/controllers/pullsecret"
 	"github.com/regcred/regcred/controllers/report"
 	"github.com/regcred/regcred/controllers/revoke"
 	"github.com/regcred/regcred/controllers/target"
@@ -122,7 +118,7 @@ func setupTargets(mgr ctrl.Manager, o Options, targets *target.Reconciler) error
 		b = b.Watches(kind, enqueue(m.fromCredential), builder.WithPredicates(specChanged))
 	}
 	if !o.View.Confined() {
-		b = b.WatchesMetadata(&corev1.Namespace{}, enqueue(m.fromNamespace), builder.WithPredicates(namespaceChanged))
+		b = b.WatchesMetadata(&corev1.Namespace{}, noteRecreated{enqueue(m.fromNamespace), targets.Forget, m.fromNamespace}, builder.WithPredicates(namespaceChanged))
 	}
 	for _, c := range o.View.SecretCaches() {
 		handler := noteDeleted{enqueue(served(o.View.Scope, m.fromSecret)), targets, served(o.View.Scope, m.wanting)}
@@ -180,23 +176,6 @@ func setupRevocations(mgr ctrl.Manager, o Options) error {
 		Complete(r)
 }
 
-// releases tells of tokens that a Secret held and holds no longer.
-type releases struct{ of *revoke.Reconciler }
-
-type revocationQueue = workqueue.TypedRateLimitingInterface[revoke.ID]
-
-func (releases) Create(context.Context, event.CreateEvent, revocationQueue)   {}
-func (releases) Generic(context.Context, event.GenericEvent, revocationQueue) {}
-
-func (h releases) Update(_ context.Context, e event.UpdateEvent, _ revocationQueue) {
-	now := pullsecret.TokenIDs(e.ObjectNew)
-	h.of.Released(slices.DeleteFunc(pullsecret.TokenIDs(e.ObjectOld), func(id string) bool { return slices.Contains(now, id) }))
-}
-
-func (h releases) Delete(_ context.Context, e event.DeleteEvent, _ revocationQueue) {
-	h.of.Released(pullsecret.TokenIDs(e.Object))
-}
-
 // investigators is how many failed pulls are looked into at once.
 const investigators = 4
 
@@ -238,36 +217,6 @@ func logger[T comparable](mgr ctrl.Manager, values func(T) []any) func(*T) logr.
 func enqueue[T comparable](m handler.TypedMapFunc[client.Object, T]) handler.TypedEventHandler[client.Object, T] {
 	return handler.TypedEnqueueRequestsFromMapFunc(m)
 }
-
-// noteDeleted tells the reconciler of Secrets that are deleted before it works on them, and wakes whoever waited for the name.
-type noteDeleted struct {
-	handler.TypedEventHandler[client.Object, credential.Target]
-	targets *target.Reconciler
-	wanting handler.TypedMapFunc[client.Object, credential.Target]
-}
-
-func (h noteDeleted) Delete(ctx context.Context, e event.DeleteEvent, q workqueue.TypedRateLimitingInterface[credential.Target]) {
-	h.targets.Deleted(e.Object)
-	h.TypedEventHandler.Delete(ctx, e, q)
-	for _, t := range h.wanting(ctx, e.Object) {
-		q.Add(t)
-	}
-}
-
-var (
-	// specChanged lets pass what a user changes, and not our status.
-	specChanged = predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
-	// namespaceChanged lets pass what can select or unselect a namespace.
-	namespaceChanged = predicate.Or[client.Object](predicate.LabelChangedPredicate{}, deletionChanged)
-	deletionChanged  = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-		return e.ObjectOld.GetDeletionTimestamp().IsZero() != e.ObjectNew.GetDeletionTimestamp().IsZero()
-	}}
-	// serviceAccountChanged lets pass what concerns a link or an identity.
-	serviceAccountChanged = predicate.Or[client.Object](predicate.LabelChangedPredicate{}, predicate.AnnotationChangedPredicate{}, pullSecretsChanged)
-	pullSecretsChanged    = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-		return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() || !samePullSecrets(e.ObjectOld, e.ObjectNew)
-	}}
-)
 
 // longestSleep is after how long a target is looked at again at the latest: a clock that jumps, or a machine that slept, is noticed then.
 const longestSleep = 30 * time.Minute

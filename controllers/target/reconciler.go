@@ -8,6 +8,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -44,6 +45,8 @@ type Tokens interface {
 	Annotations(entry *v1alpha1.Registry) []string
 	// Hosts are those that a token of the entry is for, as far as that is known without one.
 	Hosts(entry *v1alpha1.Registry) []string
+	// Spare lets a token live to its end.
+	Spare(id string)
 }
 
 // Config is what a Reconciler works with.
@@ -95,6 +98,8 @@ type Reconciler struct {
 	standoffs *expiring.Map[credential.Target, standoff]
 	fights    *truce.Fights[credential.Target]
 	links     *link.Linker
+	// ended says of credentials whether they are no more though the cache shows them.
+	ended *expiring.Map[types.UID, bool]
 	// inspected are the Secrets of suspended credentials that are not in the cache, as they were found.
 	inspected *expiring.Map[credential.Target, inspection]
 }
@@ -104,6 +109,8 @@ const (
 	expectFor = 5 * time.Second
 	// writtenAtOnce bounds our own writes that the cache may not show yet.
 	writtenAtOnce = 1 << 16
+	// endedFor is how long it is believed that a credential is there, or is no more.
+	endedFor = 10 * time.Second
 	// inspectedFor is how long a Secret may be there before it is noticed that a suspended credential would meet it.
 	inspectedFor = 30 * time.Minute
 	// identitiesAtOnce bounds the identities that are remembered.
@@ -124,6 +131,7 @@ func New(c Config) *Reconciler {
 		standoffs:  expiring.New[credential.Target, standoff](c.Clock, 2*lastConflict, targetsAtOnce),
 		fights:     truce.New[credential.Target](c.Clock, targetsAtOnce),
 		links:      link.New(c.Clock),
+		ended:      expiring.New[types.UID, bool](c.Clock, endedFor, identitiesAtOnce),
 		seals:      newSeals(targetsAtOnce),
 		compared:   truce.New[credential.Target](c.Clock, targetsAtOnce),
 	}
@@ -143,12 +151,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, t credential.Target) (reconc
 	case err != nil:
 		return reconcile.Result{}, err
 	case ns == nil:
-		r.forget(t)
+		r.Forget(t)
 		return reconcile.Result{}, nil
 	case c != nil && t.Name != c.SecretName():
 		return r.release(ctx, t, c)
 	case c != nil && c.Spec.Suspend && !c.Selects(ns):
-		r.forget(t)
+		r.Forget(t)
 		return reconcile.Result{}, nil
 	case c == nil || !c.Selects(ns) || r.Excluded.Has(t.Namespace):
 		r.giveUp(c, t)
@@ -157,7 +165,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, t credential.Target) (reconc
 	out, err := r.serve(ctx, t, c)
 	switch {
 	case credential.IsGone(err):
-		r.forget(t)
+		r.Forget(t)
 		return reconcile.Result{}, nil
 	case ctx.Err() != nil:
 		return reconcile.Result{}, nil //nolint:nilerr // the controller stops; the next leader goes on
@@ -176,6 +184,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, t credential.Target) (reconc
 func (r *Reconciler) serve(ctx context.Context, t credential.Target, c *credential.Credential) (Outcome, error) {
 	if f := r.Scope.Refuses(t); f != nil {
 		return Outcome{Failure: f}, nil
+	}
+	if f := r.ownSource(t, c); f != nil {
+		return Outcome{Failure: f, Suspended: c.Spec.Suspend}, nil
 	}
 	if c.Spec.Suspend {
 		return r.inspect(ctx, t, c)
@@ -233,6 +244,9 @@ func (r *Reconciler) serve(ctx context.Context, t credential.Target, c *credenti
 // keep brings one observed Secret up to date with at most one write.
 func (r *Reconciler) keep(ctx context.Context, t credential.Target, c *credential.Credential, o observed) (Outcome, error) {
 	why := staleSecret(c, o)
+	if gone, err := r.gone(ctx, t, c, why); gone || err != nil {
+		return Outcome{Failure: ended(c)}, err
+	}
 	out := Outcome{Entries: r.obtain(ctx, t, c, o)}
 	now := r.Clock.Now()
 	lapsed := slices.ContainsFunc(out.Entries, func(e *Entry) bool { return e.lapsed(now) })
@@ -323,12 +337,16 @@ func (r *Reconciler) giveUp(c *credential.Credential, t credential.Target) {
 		r.Outcomes.Report(c, t, Outcome{Failure: credential.Excluded(t.Namespace)})
 		return
 	}
-	r.forget(t)
+	r.Forget(t)
 }
 
-func (r *Reconciler) forget(t credential.Target) {
+// Forget drops what is remembered of a target that is served no longer, or whose namespace was deleted: a namesake starts anew.
+func (r *Reconciler) Forget(t credential.Target) {
 	r.written.Delete(t)
 	r.seals.delete(t)
+	r.absent.Delete(t)
+	r.standoffs.Delete(t)
+	r.inspected.Delete(t)
 	r.Outcomes.Forget(t)
 }
 

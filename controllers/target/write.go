@@ -167,7 +167,8 @@ func keptFor(t credential.Target, secret metav1.Object) bool {
 	return ok && of == t
 }
 
-// giveBack takes off a Secret what makes it ours.
+// giveBack takes off a Secret what makes it ours. The tokens in it live to their end: who lent the Secret still has them, and it is not watched
+// any more.
 func (r *Reconciler) giveBack(ctx context.Context, t credential.Target, secret *metav1.PartialObjectMetadata) error {
 	patch, err := pullsecret.GiveBack(secret)
 	if err != nil {
@@ -175,5 +176,11 @@ func (r *Reconciler) giveBack(ctx context.Context, t credential.Target, secret *
 	}
 	target := view.SecretMetadata()
 	target.Namespace, target.Name = t.Namespace, t.Name
-	return r.Client.Patch(ctx, target, client.RawPatch(types.MergePatchType, patch))
+	if err := r.Client.Patch(ctx, target, client.RawPatch(types.MergePatchType, patch)); err != nil {
+		return err
+	}
+	for _, id := range pullsecret.TokenIDs(secret) {
+		r.Tokens.Spare(id)
+	}
+	return nil
 }

@@ -1,0 +1,90 @@
+package controllers
+
+import (
+	"context"
+	"slices"
+
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+
+	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/pullsecret"
+	"github.com/regcred/regcred/controllers/revoke"
+	"github.com/regcred/regcred/controllers/target"
+)
+
+// releases tells of tokens that a Secret held and holds no longer.
+type releases struct{ of *revoke.Reconciler }
+
+type revocationQueue = workqueue.TypedRateLimitingInterface[revoke.ID]
+
+func (releases) Create(context.Context, event.CreateEvent, revocationQueue)   {}
+func (releases) Generic(context.Context, event.GenericEvent, revocationQueue) {}
+
+func (h releases) Update(_ context.Context, e event.UpdateEvent, _ revocationQueue) {
+	now := pullsecret.TokenIDs(e.ObjectNew)
+	h.of.Released(slices.DeleteFunc(pullsecret.TokenIDs(e.ObjectOld), func(id string) bool { return slices.Contains(now, id) }))
+}
+
+func (h releases) Delete(_ context.Context, e event.DeleteEvent, _ revocationQueue) {
+	h.of.Released(pullsecret.TokenIDs(e.Object))
+}
+
+// noteDeleted tells the reconciler of Secrets that are deleted before it works on them, and wakes whoever waited for the name.
+type noteDeleted struct {
+	handler.TypedEventHandler[client.Object, credential.Target]
+	targets *target.Reconciler
+	wanting handler.TypedMapFunc[client.Object, credential.Target]
+}
+
+func (h noteDeleted) Delete(ctx context.Context, e event.DeleteEvent, q workqueue.TypedRateLimitingInterface[credential.Target]) {
+	h.targets.Deleted(e.Object)
+	h.TypedEventHandler.Delete(ctx, e, q)
+	for _, t := range h.wanting(ctx, e.Object) {
+		q.Add(t)
+	}
+}
+
+// noteRecreated forgets the targets of a namespace that is deleted. Whoever missed that sees another UID under the same name.
+type noteRecreated struct {
+	handler.TypedEventHandler[client.Object, credential.Target]
+	forget  func(credential.Target)
+	targets handler.TypedMapFunc[client.Object, credential.Target]
+}
+
+func (h noteRecreated) Update(ctx context.Context, e event.UpdateEvent, q workqueue.TypedRateLimitingInterface[credential.Target]) {
+	if e.ObjectOld.GetUID() != e.ObjectNew.GetUID() {
+		h.forgetAll(ctx, e.ObjectOld)
+	}
+	h.TypedEventHandler.Update(ctx, e, q)
+}
+
+func (h noteRecreated) Delete(ctx context.Context, e event.DeleteEvent, q workqueue.TypedRateLimitingInterface[credential.Target]) {
+	h.forgetAll(ctx, e.Object)
+	h.TypedEventHandler.Delete(ctx, e, q)
+}
+
+func (h noteRecreated) forgetAll(ctx context.Context, namespace client.Object) {
+	for _, t := range h.targets(ctx, namespace) {
+		h.forget(t)
+	}
+}
+
+var (
+	// specChanged lets pass what a user changes, and not our status.
+	specChanged = predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
+	// namespaceChanged lets pass what can select or unselect a namespace.
+	namespaceChanged = predicate.Or[client.Object](predicate.LabelChangedPredicate{}, deletionChanged, recreated)
+	deletionChanged  = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		return e.ObjectOld.GetDeletionTimestamp().IsZero() != e.ObjectNew.GetDeletionTimestamp().IsZero()
+	}}
+	recreated = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool { return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() }}
+	// serviceAccountChanged lets pass what concerns a link or an identity.
+	serviceAccountChanged = predicate.Or[client.Object](predicate.LabelChangedPredicate{}, predicate.AnnotationChangedPredicate{}, pullSecretsChanged)
+	pullSecretsChanged    = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() || !samePullSecrets(e.ObjectOld, e.ObjectNew)
+	}}
+)

@@ -1,0 +1,56 @@
+package target
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/controllers/credential"
+)
+
+// ownSource says why a Secret must not be written that its credential reads, whatever its owner says: it would see its own output as its
+// input. The schema cannot know in which namespace a cluster-wide credential does both.
+func (r *Reconciler) ownSource(t credential.Target, c *credential.Credential) *credential.Failure {
+	if t.Namespace != r.identityNamespace(c) {
+		return nil
+	}
+	for _, entry := range c.Spec.Registries {
+		identity := entry.Identity != nil && entry.Identity.SecretRef != nil && entry.Identity.SecretRef.Name == t.Name
+		if identity || entry.Override != nil && entry.Override.SecretRef.Name == t.Name {
+			return &credential.Failure{Reason: v1alpha1.ReasonSecretConflict, Message: fmt.Sprintf(
+				"Secret %s is what the entry %s reads, and so is never written: create this credential anew with another secretName, or let the entry read another Secret",
+				t.Secret(), entry.Name)}
+		}
+	}
+	return nil
+}
+
+// gone says whether the credential is no more though the cache shows it. The garbage collector then deletes a Secret as soon as it is made, so
+// that is asked where one was deleted that was written lately.
+func (r *Reconciler) gone(ctx context.Context, t credential.Target, c *credential.Credential, why Cause) (bool, error) {
+	if why != CauseDeleted || !r.fights.Fighting(t) {
+		return false, nil
+	}
+	uid := c.Object.GetUID()
+	if gone, known := r.ended.Get(uid); known {
+		return gone, nil
+	}
+	live := &metav1.PartialObjectMetadataList{}
+	live.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(c.Kind() + "List"))
+	if err := r.Live.List(ctx, live, client.InNamespace(c.Namespace), client.MatchingFields{metav1.ObjectNameField: c.Name}); err != nil {
+		return false, err
+	}
+	gone := !slices.ContainsFunc(live.Items, func(m metav1.PartialObjectMetadata) bool { return m.UID == uid })
+	r.ended.Put(uid, gone)
+	return gone, nil
+}
+
+// ended is the failure of a target whose credential is gone, for as long as the cache shows it.
+func ended(c *credential.Credential) *credential.Failure {
+	return &credential.Failure{Reason: v1alpha1.ReasonUnavailable, RetryAfter: credential.RetryAfter,
+		Message: fmt.Sprintf("%s is no more, and the watch that says so is behind: its Secret is not written again", c)}
+}
