@@ -100,7 +100,7 @@ func resultOf(o *cluster.Credential, done string) Result {
 
 // allowed says whether the spec may be changed here. Where a tool keeps it, the patch is printed for the place where the tool finds it.
 func (c *command) allowed(o *cluster.Credential, patch any) error {
-	tool := keeper(o)
+	tool := Keeper(o)
 	if tool == "" || c.force {
 		return nil
 	}

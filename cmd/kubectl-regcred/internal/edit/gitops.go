@@ -20,8 +20,8 @@ var markers = []struct{ key, tool string }{
 	{"configmanagement.gke.io/managed", "Config Sync"},
 }
 
-// keeper is who would undo a change of the object's spec by hand; empty if nobody is known to.
-func keeper(o metav1.Object) string {
+// Keeper is who would undo a change of the object's spec by hand; empty if nobody is known to.
+func Keeper(o metav1.Object) string {
 	for _, m := range markers {
 		if o.GetLabels()[m.key] != "" || o.GetAnnotations()[m.key] != "" {
 			return m.tool

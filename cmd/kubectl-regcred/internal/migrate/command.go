@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -27,31 +28,57 @@ type command struct {
 	format *output.Format
 	dir    string
 	force  bool
+
+	carryOut, undo, yes bool
+	home                string
+	timeout, left       time.Duration
 }
 
 // Command is the command migrate.
 func Command(e *cli.Env) *cobra.Command {
 	c := &command{env: e, format: output.NewFormat()}
 	cmd := &cobra.Command{
-		Use:   "migrate",
-		Short: "Find what keeps pull Secrets fresh today, and print how Regcred takes that over",
+		Use:   "migrate [{--apply | --rollback} [CRONJOB]]",
+		Short: "Find what keeps pull Secrets fresh today, and print or do how Regcred takes that over",
 		Long: `Find what keeps pull Secrets fresh today: CronJobs, External Secrets, registry-creds, msi-acrpull, Reflector, Replicator. Print the
-credentials that replace them, and the steps in their order. Nothing is changed.
+credentials that replace them, and the steps in their order. Nothing is changed, unless it is asked for:
 
-Exit codes: 0 printed, or there is nothing to take over; 2 error; 3 too little could be read.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context()) },
+--apply takes one CronJob over, with a question at each step: it suspends the CronJob, creates the credentials, hands the Secrets of the
+namespaces that it looks at over, and waits. If the credentials are not ready in time, everything is put back. --rollback suspends the
+credentials, has the CronJob go on and run once, and deletes the credentials when it has written its tokens. What was changed is recorded in
+a ConfigMap of the controller's namespace.
+
+Exit codes: 0 printed or done, or there is nothing to take over; 1 something speaks against it, or it was undone; 2 error; 3 too little could
+be read.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd.Context(), args) },
 	}
 	cli.BindOutput(cmd, c.format)
-	cmd.Flags().StringVar(&c.dir, "output-dir", "", "Write the credentials and the steps into files of this directory, too.")
-	cmd.Flags().BoolVar(&c.force, "force", false, "Replace files of --output-dir.")
+	f := cmd.Flags()
+	f.StringVar(&c.dir, "output-dir", "", "Write the credentials and the steps into files of this directory, too.")
+	f.BoolVar(&c.force, "force", false, "Replace files of --output-dir; with --apply: go on although a tool keeps the CronJob.")
+	f.BoolVar(&c.carryOut, "apply", false, "Take a CronJob over. It may be named; the Secrets are those of -n, or of all namespaces.")
+	f.BoolVar(&c.undo, "rollback", false, "Give the Secrets of a migration back to its CronJob.")
+	f.BoolVarP(&c.yes, "yes", "y", false, "Answer every question with yes.")
+	f.DurationVar(&c.timeout, "timeout", 5*time.Minute, "How long to wait at each step.")
+	f.DurationVar(&c.left, "token-left", 30*time.Minute, "How long the tokens in the Secrets must still live for --apply. 0 does not look.")
+	f.StringVar(&c.home, "controller-namespace", "", "The controller's namespace. Default: where its Lease is, or regcred-system.")
+	cmd.MarkFlagsMutuallyExclusive("apply", "rollback", "output-dir")
 	return cmd
 }
 
-func (c *command) run(ctx context.Context) error {
+func (c *command) run(ctx context.Context, args []string) error {
+	if len(args) > 0 && !c.carryOut && !c.undo {
+		return errors.New("a CronJob is named for --apply or --rollback only")
+	}
 	k, err := cluster.Open(c.env)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case c.carryOut:
+		return c.apply(ctx, k, args)
+	case c.undo:
+		return c.rollback(ctx, k, args)
 	}
 	p, err := c.plan(ctx, k)
 	if err != nil {

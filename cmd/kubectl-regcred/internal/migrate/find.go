@@ -1,4 +1,4 @@
-// Package migrate finds what keeps pull Secrets fresh today, and says how Regcred takes that over, step by step. It changes nothing.
+// Package migrate finds what keeps pull Secrets fresh today, says how Regcred takes that over, step by step, and takes the steps for a CronJob.
 package migrate
 
 import (
@@ -10,6 +10,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
@@ -36,6 +37,9 @@ type secret struct {
 	config          dockerconfig.Config
 	// tool is who keeps it, as far as its metadata says.
 	tool string
+	uid  types.UID
+	// adopt is its owner's consent as it is; nil if there is none.
+	adopt *string
 }
 
 // findings are what there is.
@@ -81,7 +85,7 @@ func find(ctx context.Context, k *cluster.Cluster, namespace string) (*findings,
 func (f *findings) take(o *corev1.Secret) {
 	config, err := dockerconfig.Parse(o)
 	owner := metav1.GetControllerOf(o)
-	if err != nil || owner != nil && strings.HasPrefix(owner.APIVersion, v1alpha1.GroupVersion.Group+"/") {
+	if err != nil || kept(o) || owner != nil && strings.HasPrefix(owner.APIVersion, v1alpha1.GroupVersion.Group+"/") {
 		return
 	}
 	tool := keeper(o, owner)
@@ -92,7 +96,11 @@ func (f *findings) take(o *corev1.Secret) {
 	if tool == "" && !clouds {
 		return
 	}
-	f.secrets = append(f.secrets, secret{o.Namespace, o.Name, config, tool})
+	s := secret{namespace: o.Namespace, name: o.Name, config: config, tool: tool, uid: o.UID}
+	if adopt, ok := o.Annotations[v1alpha1.AnnotationAdopt]; ok {
+		s.adopt = &adopt
+	}
+	f.secrets = append(f.secrets, s)
 	if tool != "" && !slices.ContainsFunc(f.tools, func(t Found) bool { return t.Tool == tool }) {
 		f.tools = append(f.tools, Found{Kind: "Secret", Namespace: o.Namespace, Name: o.Name, Tool: tool})
 	}
