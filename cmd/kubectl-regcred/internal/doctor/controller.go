@@ -1,0 +1,131 @@
+package doctor
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/output"
+)
+
+// controller is the Deployment.
+func (d *doctor) controller(ctx context.Context) error {
+	found := 0
+	read, err := cluster.Each(ctx, d.k, &appsv1.DeploymentList{}, "", func(o *appsv1.Deployment) error {
+		found++
+		d.home = o.Namespace
+		state := Good
+		if o.Status.ReadyReplicas == 0 {
+			state = Bad
+		}
+		images := []string{}
+		for _, c := range o.Spec.Template.Spec.Containers {
+			images = append(images, c.Image)
+		}
+		d.report.add("controller", state, "Deployment %s/%s: %d of %d replicas ready, %s", o.Namespace, o.Name, o.Status.ReadyReplicas, o.Status.Replicas, strings.Join(images, ", "))
+		return nil
+	}, ours)
+	switch {
+	case err != nil:
+		return err
+	case !read:
+		d.report.unread("controller", "deployments", "list")
+	case found == 0:
+		d.report.add("controller", Bad, "there is no Deployment with the label app.kubernetes.io/name=regcred")
+	case found > 1:
+		d.report.add("controller", Bad, "there are %d of them: two controllers with the same rights work against each other unless they watch different namespaces", found)
+	}
+	return nil
+}
+
+// late is how long a Lease lives without a word of its holder, twice.
+const late = 30 * time.Second
+
+// skewed is how far clocks may be apart.
+const skewed = 10 * time.Second
+
+// lease is who leads, and whether its clock goes right.
+func (d *doctor) lease(ctx context.Context) error {
+	found, err := d.k.Leases(ctx)
+	if err != nil {
+		return err
+	}
+	if d.k.Missed("leases") {
+		d.report.unread("leader", "leases", "list")
+		return nil
+	}
+	if len(found) == 0 {
+		d.report.add("leader", Bad, "nobody has ever led: the controller does not run, or runs without --leader-elect")
+	}
+	for _, l := range found {
+		if d.home == "" {
+			d.home = l.Namespace
+		}
+		if l.Spec.HolderIdentity == nil || *l.Spec.HolderIdentity == "" || l.Spec.RenewTime == nil {
+			d.report.add("leader", Bad, "nobody holds Lease %s/%s: the controller does not run", l.Namespace, l.Name)
+			continue
+		}
+		ago := d.server.Sub(l.Spec.RenewTime.Time)
+		switch {
+		case d.server.IsZero():
+			d.report.add("leader", Note, "%s", *l.Spec.HolderIdentity)
+		case ago > late:
+			d.report.add("leader", Bad, "%s said so last %s ago: the controller does not run, or does not reach the API server", *l.Spec.HolderIdentity, output.Span(ago))
+		case ago < -skewed:
+			d.report.add("leader", Bad, "the clock of %s is %s ahead of the API server's: correct the node's, since tokens seem to expire early", *l.Spec.HolderIdentity, output.Span(-ago))
+		default:
+			d.report.add("leader", Good, "%s", *l.Spec.HolderIdentity)
+		}
+	}
+	if skew := d.now.Sub(d.server).Abs(); !d.server.IsZero() && skew > skewed {
+		d.report.add("clock", Note, "this machine's clock is %s from the API server's: what the plugin says of times is that much wrong", output.Span(skew))
+	}
+	return nil
+}
+
+// injected are the variables by which clouds give a pod an identity.
+var injected = map[string]string{
+	"AWS_ROLE_ARN": "a role of AWS", "AWS_CONTAINER_CREDENTIALS_FULL_URI": "EKS Pod Identity", "AZURE_FEDERATED_TOKEN_FILE": "Azure workload identity",
+	"GOOGLE_APPLICATION_CREDENTIALS": "a credentials file of Google",
+}
+
+// identity is what the controller's pods have got of their cloud.
+func (d *doctor) identity(ctx context.Context) error {
+	if d.home == "" {
+		return nil
+	}
+	names, pods := map[string]bool{}, 0
+	read, err := cluster.Each(ctx, d.k, &corev1.PodList{}, d.home, func(p *corev1.Pod) error {
+		pods++
+		for _, c := range p.Spec.Containers {
+			for _, e := range c.Env {
+				if what := injected[e.Name]; what != "" {
+					names[what] = true
+				}
+			}
+		}
+		return nil
+	}, ours)
+	switch {
+	case err != nil:
+		return err
+	case !read:
+		d.report.unread("identity", "pods", "list")
+	case pods == 0:
+	case len(names) == 0:
+		d.report.add("identity", Note, "no cloud has injected an identity into the controller's pods: entries without identity work by the node's, or not at all")
+	default:
+		all := []string{}
+		for name := range names {
+			all = append(all, name)
+		}
+		slices.Sort(all)
+		d.report.add("identity", Good, "the controller's own: %s", strings.Join(all, ", "))
+	}
+	return nil
+}
