@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +25,7 @@ import (
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cli"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/command"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/output"
 	"github.com/regcred/regcred/test/controlplane"
 )
 
@@ -105,12 +107,18 @@ func golden(t *testing.T, name, got string) {
 	if diff := cmp.Diff(string(want), got); diff != "" {
 		t.Errorf("%s (-want +got, -update writes it):\n%s", path, diff)
 	}
+	if ext := filepath.Ext(name); ext != ".txt" && ext != ".sh" || strings.HasSuffix(name, "-wide.txt") {
+		return
+	}
 	for i, line := range strings.Split(got, "\n") {
-		if len(line) > 100 {
-			t.Logf("%s: line %d has %d columns", path, i+1, len(line))
+		if len(line) > output.Width && !whole.MatchString(line) {
+			t.Errorf("%s: line %d has %d columns: %s", path, i+1, len(line), line)
 		}
 	}
 }
+
+// whole are lines that stay whole, so that they can be copied: commands, and single words.
+var whole = regexp.MustCompile(`^(# )?(kubectl|helm|aws|az|gcloud|curl) |^\s*\S+$`)
 
 func seedStatus(t *testing.T) {
 	t.Helper()

@@ -195,6 +195,9 @@ func (m *move) untouched(when string) {
 	}
 }
 
+// yes is an answer to so many questions.
+func yes(times int) string { return strings.Repeat("y\n", times) }
+
 func outcome(t *testing.T, r result) migrate.Result {
 	t.Helper()
 	if strings.Contains(r.stdout+r.stderr, canary) || strings.Contains(r.stdout+r.stderr, `"auth"`) {
@@ -209,7 +212,7 @@ func outcome(t *testing.T, r result) migrate.Result {
 
 func TestMigrateTakesACronJobOverAndGivesBack(t *testing.T) {
 	m := newMove(t, now.Add(6*time.Hour))
-	r := m.run("y\ny\ny\nyes\n", "--apply", "-o", "json")
+	r := m.run(yes(4), "--apply", "-o", "json")
 	if got := outcome(t, r); r.code != cli.Fine || got.Outcome != migrate.Migrated {
 		t.Fatalf("%+v", r)
 	}
@@ -250,10 +253,10 @@ func TestMigrateUndoesWhatDoesNotSucceed(t *testing.T) {
 		stdin   string
 		why     string
 	}{
-		"the controller cannot mint": {func(m *move) { m.deaf = true }, "y\ny\ny\ny\n", "AccessDenied: the role may not"},
-		"a host is lost":             {func(m *move) { m.forgets = true }, "y\ny\ny\ny\n", "has no login for " + movedHost},
-		"no to the second step":      {func(*move) {}, "y\ny\nn\n", "the answer was no"},
-		"no to the third step":       {func(*move) {}, "y\ny\ny\n", "nobody has answered"},
+		"the controller cannot mint": {func(m *move) { m.deaf = true }, yes(4), "AccessDenied: the role may not"},
+		"a host is lost":             {func(m *move) { m.forgets = true }, yes(4), "has no login for " + movedHost},
+		"no to the second step":      {func(*move) {}, yes(2) + "n\n", "the answer was no"},
+		"no to the third step":       {func(*move) {}, yes(3), "nobody has answered"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := newMove(t, now.Add(6*time.Hour))
@@ -274,11 +277,9 @@ func TestMigrateDoesNotBeginWhatCannotEndWell(t *testing.T) {
 		args    []string
 		why     string
 	}{
-		"the token ends soon": {func(*testing.T, *move) {}, 20 * time.Minute, nil, "ends in 20m, and is to live for 30m0s"},
-		"nobody answers":      {func(*testing.T, *move) {}, time.Hour, nil, "nobody has answered"},
-		"no identity": {func(t *testing.T, m *move) {
-			remove(t, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: m.namespace, Name: "renewer"}})
-		}, time.Hour, []string{"--yes"}, "ServiceAccount " + "move-"},
+		"the token ends soon":   {func(*testing.T, *move) {}, 20 * time.Minute, nil, "ends in 20m, and is to live for 30m0s"},
+		"nobody answers":        {func(*testing.T, *move) {}, time.Hour, nil, "nobody has answered"},
+		"no identity":           {anonymous, time.Hour, []string{"--yes"}, "ServiceAccount " + "move-"},
 		"a name that is taken":  {taken, time.Hour, []string{"--yes"}, "cannot be created"},
 		"a login of no cloud's": {alien, time.Hour, []string{"--yes"}, "holds a login that no credential here brings"},
 		"Argo CD keeps it":      {keptElsewhere, time.Hour, []string{"--yes"}, "is kept by Argo CD"},
@@ -297,12 +298,19 @@ func TestMigrateDoesNotBeginWhatCannotEndWell(t *testing.T) {
 	}
 }
 
+func anonymous(t *testing.T, m *move) {
+	t.Helper()
+	remove(t, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: m.namespace, Name: "renewer"}})
+}
+
 func taken(t *testing.T, m *move) {
+	t.Helper()
 	create(t, &v1alpha1.RegistryCredential{ObjectMeta: metav1.ObjectMeta{Namespace: m.namespace, Name: "pull"}, Spec: v1alpha1.CredentialSpec{
 		Registries: []v1alpha1.Registry{{Name: "prod", ECR: &v1alpha1.ECR{Region: "eu-west-1"}}}}})
 }
 
 func alien(t *testing.T, m *move) {
+	t.Helper()
 	s := m.secret()
 	var config map[string]map[string]any
 	if err := json.Unmarshal(s.Data[corev1.DockerConfigJsonKey], &config); err != nil {
@@ -316,6 +324,7 @@ func alien(t *testing.T, m *move) {
 }
 
 func keptElsewhere(t *testing.T, m *move) {
+	t.Helper()
 	j := &batchv1.CronJob{}
 	if err := admin.Get(t.Context(), client.ObjectKey{Namespace: m.namespace, Name: "renew"}, j); err != nil {
 		t.Fatal(err)

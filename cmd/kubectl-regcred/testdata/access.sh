@@ -1,4 +1,5 @@
-# What cregcred/registry-pull needs. What stands in capitals is for you to fill in.
+# What cregcred/registry-pull needs. What stands in capitals is for you to fill
+# in.
 
 # prod (ecr)
 # The identity is a ServiceAccount. No pod runs as it.
@@ -58,7 +59,8 @@ curl --fail --json '{"claims":{"aud":"https://acme.jfrog.io","iss":"https://oidc
 # The identity is a Secret, with the keys that docs/providers names, and a
 # label.
 kubectl label secret hub --namespace=regcred-system regcred.dev/secret=identity
-# What regcred/pull -n team-a needs. What stands in capitals is for you to fill in.
+# What regcred/pull -n team-a needs. What stands in capitals is for you to fill
+# in.
 
 # gke (artifactRegistry)
 # The identity is a ServiceAccount. No pod runs as it.

@@ -110,7 +110,7 @@ func issuerOf(ctx context.Context, k *cluster.Cluster) string {
 func writeShell(w io.Writer, all []Access) {
 	for _, a := range all {
 		ref := cluster.Ref{Kind: a.Kind, Namespace: a.Namespace, Name: a.Name}
-		fmt.Fprintln(w, "# What "+output.Clean(ref.Long())+" needs. What stands in capitals is for you to fill in.")
+		output.Comment(w, "What "+ref.Long()+" needs. What stands in capitals is for you to fill in.")
 		for _, e := range a.Entries {
 			fmt.Fprintln(w, "\n# "+output.Clean(e.Name)+" ("+e.Provider+")")
 			for _, s := range e.Steps {

@@ -80,7 +80,7 @@ func (r *Report) human(w io.Writer, style output.Style, wide bool, now time.Time
 	}
 	output.Line(w, output.Count(len(r.Secrets), "pull Secret")+", "+output.Count(len(r.Findings), "finding")+r.held())
 	if len(r.Findings) > 0 {
-		output.Line(w, "What a code means: https://github.com/regcred/regcred/blob/main/docs/audit-codes.md")
+		output.Line(w, "The codes: https://github.com/regcred/regcred/blob/main/docs/audit-codes.md")
 	}
 	for _, gap := range r.NotRead {
 		output.Wrap(w, "", gap)

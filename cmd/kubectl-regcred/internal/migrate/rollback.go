@@ -169,7 +169,7 @@ func (m *migration) runOnce(ctx context.Context) error {
 			case c.Type == batchv1.JobComplete:
 				return true, nil
 			case c.Type == batchv1.JobFailed:
-				return false, fmt.Errorf("Job %s/%s has failed: %s", job.Namespace, job.Name, c.Message)
+				return false, fmt.Errorf("the CronJob was run as Job %s/%s, which has failed: %s", job.Namespace, job.Name, c.Message)
 			}
 		}
 		return false, nil

@@ -59,7 +59,7 @@ func (m *migration) forward(ctx context.Context, p *Plan) error {
 			return err
 		}
 	}
-	if err := m.settled(ctx, func(o *cluster.Credential, ready *metav1.Condition) bool {
+	if err := m.settled(ctx, func(_ *cluster.Credential, ready *metav1.Condition) bool {
 		return ready.Status == metav1.ConditionTrue && ready.Reason != v1alpha1.ReasonPartial
 	}); err != nil {
 		return err

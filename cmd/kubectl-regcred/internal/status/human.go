@@ -144,7 +144,7 @@ func (h human) times(e *Entry) string {
 
 // folded says how many namespaces are as they should be.
 func folded(n *v1alpha1.NamespaceCounts) string {
-	text := fmt.Sprintf("%d/%d namespaces current", n.Current, n.Selected)
+	text := fmt.Sprintf("%d/%d namespaces", n.Current, n.Selected)
 	switch {
 	case n.Selected == 0:
 		return "no namespaces"
