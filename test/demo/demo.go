@@ -17,6 +17,7 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/test/cloud"
+	"github.com/regcred/regcred/test/faults/history"
 	"github.com/regcred/regcred/test/lab"
 )
 
@@ -55,6 +56,7 @@ type demo struct {
 	ownCRs     *observer[*v1alpha1.RegistryCredential]
 	events     *observer[*eventsv1.Event]
 	endWatches context.CancelFunc
+	history    *history.Recorder
 
 	// firstToken is the content of the first Secret of the ClusterRegistryCredential.
 	firstToken []byte
@@ -65,6 +67,9 @@ func (d *demo) stop() error {
 	var errs []error
 	if d.endWatches != nil {
 		d.endWatches() // first: the API server does not end before they do
+	}
+	if d.history != nil {
+		errs = append(errs, d.history.Stop())
 	}
 	if d.lab != nil {
 		errs = append(errs, d.lab.Stop())

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -69,7 +70,14 @@ func (d *demo) sumUp(ctx context.Context) error {
 	}
 	d.done("every token that was issued has reached a Secret")
 	d.done("the controller took %d ms of CPU, and holds %d MiB of memory", usage.CPU.Milliseconds(), usage.RSS>>20)
-	return d.findNoToken(ctx)
+	if err := d.findNoToken(ctx); err != nil {
+		return err
+	}
+	broken, err := d.history.Check()
+	if len(broken) > 0 {
+		return fmt.Errorf("what has happened breaks a rule: %s", strings.Join(broken, "; "))
+	}
+	return err
 }
 
 // publishedTokens counts the different tokens that were seen in the Secrets of one registry.

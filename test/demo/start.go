@@ -14,6 +14,7 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/test/cloud"
 	"github.com/regcred/regcred/test/controlplane"
+	"github.com/regcred/regcred/test/faults/history"
 	"github.com/regcred/regcred/test/lab"
 )
 
@@ -27,7 +28,7 @@ func (d *demo) start(ctx context.Context) error {
 	}
 	d.waiting("starting etcd, kube-apiserver and kube-controller-manager")
 	began := time.Now()
-	d.lab, err = lab.StartEmpty(ctx, controlplane.Options{ControllerManager: true}, cloud.Options{TokenLife: tokenLife})
+	d.lab, err = lab.StartEmpty(ctx, controlplane.Options{ControllerManager: true, AuditLog: filepath.Join(d.dir, "audit.log")}, cloud.Options{TokenLife: tokenLife})
 	if err != nil {
 		return err
 	}
@@ -77,6 +78,9 @@ func (d *demo) prepareCloud() error {
 
 // watchAll starts watches that live until the demo stops, and not only as long as a step.
 func (d *demo) watchAll(ctx context.Context) (err error) {
+	if d.history, err = history.Record(ctx, d.lab, time.Now); err != nil {
+		return err
+	}
 	ctx, d.endWatches = context.WithCancel(context.WithoutCancel(ctx))
 	c := d.lab.Client
 	if d.namespaces, err = observe[*corev1.Namespace](ctx, c, &corev1.NamespaceList{}); err != nil {

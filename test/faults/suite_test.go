@@ -23,8 +23,6 @@ import (
 	"github.com/regcred/regcred/test/lab"
 )
 
-const controllerUser = "system:serviceaccount:" + lab.Namespace + ":regcred"
-
 var (
 	world      *lab.Lab
 	controller *lab.Steered
@@ -41,7 +39,6 @@ func run(m *testing.M) (code int) {
 	ctrl.SetLogger(logr.Discard())
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute) // the controller for tests is built first
 	defer cancel()
-	began := time.Now()
 	stop, err := start(ctx)
 	defer func() {
 		if err := stop(); err != nil {
@@ -54,7 +51,7 @@ func run(m *testing.M) (code int) {
 		return 1
 	}
 	code = m.Run()
-	broken, err := happened(began)
+	broken, err := recorder.Check() // of what all tests together have made happen
 	for _, sentence := range broken {
 		fmt.Fprintln(os.Stderr, "history:", sentence)
 		code = 1
@@ -64,15 +61,6 @@ func run(m *testing.M) (code int) {
 		code = 1
 	}
 	return code
-}
-
-// happened checks what all tests together have made happen.
-func happened(began time.Time) ([]string, error) {
-	requests, err := world.AuditRequests(began, func(r controlplane.AuditRequest) bool { return r.User == controllerUser })
-	h := history.History{
-		Secrets: recorder.Stop(), Requests: requests, Calls: world.AWS.Log(), Token: world.AWS.Token,
-	}
-	return h.Check(), err
 }
 
 func start(ctx context.Context) (stop func() error, err error) {
@@ -101,10 +89,10 @@ func start(ctx context.Context) (stop func() error, err error) {
 		return stop, err
 	}
 	stops = append(stops, output.Close)
-	if recorder, err = history.Record(ctx, world.Config, clock.Now); err != nil {
+	if recorder, err = history.Record(ctx, world, clock.Now); err != nil {
 		return stop, err
 	}
-	stops = append(stops, func() error { recorder.Stop(); return nil })
+	stops = append(stops, recorder.Stop)
 	closeFront, err := standBetween()
 	if err != nil {
 		return stop, err

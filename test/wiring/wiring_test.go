@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -23,6 +24,7 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/test/cloud"
 	"github.com/regcred/regcred/test/controlplane"
+	"github.com/regcred/regcred/test/faults/history"
 	"github.com/regcred/regcred/test/lab"
 )
 
@@ -34,6 +36,7 @@ var (
 	controller *lab.Controller
 	logged     syncBuffer
 	witness    *observer
+	recorder   *history.Recorder
 	// pluginCloud is the plugins' own, so that what is done to it concerns nobody else.
 	pluginCloud *cloud.AWS
 	flags       = []string{"--zap-log-level=10", "--allow-ambient-identity"}
@@ -62,6 +65,11 @@ func run(m *testing.M) (code int) {
 	leaks, err := leaked(ctx)
 	if err != nil || len(leaks) > 0 {
 		fmt.Fprintln(os.Stderr, "after all tests, credentials are shown by:", leaks, err)
+		code = 1
+	}
+	broken, err := recorder.Check()
+	if err != nil || len(broken) > 0 {
+		fmt.Fprintln(os.Stderr, "history:", strings.Join(broken, "\nhistory: "), err)
 		code = 1
 	}
 	return code
@@ -99,6 +107,10 @@ func start(ctx context.Context) (stop func() error, err error) {
 		return stop, err
 	}
 	stops = append(stops, witness.stop)
+	if recorder, err = history.Record(ctx, world, time.Now); err != nil {
+		return stop, err
+	}
+	stops = append(stops, recorder.Stop)
 	// The clouds' SDKs are made to log all they can, too.
 	// The floor between mints has tests of its own; here many tokens are asked for in a minute.
 	world.ControllerEnv = []string{"GOOGLE_SDK_GO_LOGGING_LEVEL=debug", "AZURE_SDK_GO_LOGGING=all", "REGCRED_LAB_FLOOR=1100ms"}

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/controllers/pullsecret"
 	"github.com/regcred/regcred/test/cloud"
 	"github.com/regcred/regcred/test/controlplane"
 )
@@ -26,12 +27,13 @@ type History struct {
 	Token func(password string) (cloud.Token, bool)
 }
 
-// often is how many times one object may be written within a minute: the budget of a fight, a rotation and what a restart repeats.
+// often is how many times one object may be written within a minute, beside what is published in it for the first time: the budget of a
+// fight, and what a restart repeats.
 const often = 12
 
 // Check says what must hold and does not, a sentence for each.
 func (h History) Check() []string {
-	return slices.Concat(h.deadTokens(), h.olderTokens(), h.takenOver(), h.doubleCalls(), h.repeated())
+	return slices.Concat(h.deadTokens(), h.olderTokens(), h.takenOver(), h.touched(), h.doubleCalls(), h.repeated())
 }
 
 // login is a published token.
@@ -108,6 +110,23 @@ func (h History) takenOver() (broken []string) {
 	return broken
 }
 
+// touched: what is somebody else's and was not handed over is not written at all.
+func (h History) touched() (broken []string) {
+	last := map[types.UID]*corev1.Secret{}
+	for _, v := range h.Secrets {
+		before := last[v.Secret.UID]
+		if before != nil && !ours(before) && !writtenByUs(before) && writtenByUs(v.Secret) && before.Annotations[v1alpha1.AnnotationAdopt] != "true" {
+			broken = append(broken, name(v.Secret)+" is somebody else's, and was written")
+		}
+		last[v.Secret.UID] = v.Secret
+	}
+	return broken
+}
+
+func writtenByUs(s *corev1.Secret) bool {
+	return slices.ContainsFunc(s.ManagedFields, func(e metav1.ManagedFieldsEntry) bool { return e.Manager == pullsecret.FieldManager })
+}
+
 func ours(s *corev1.Secret) bool {
 	owner := metav1.GetControllerOf(s)
 	return owner != nil && owner.APIVersion == v1alpha1.GroupVersion.String()
@@ -132,6 +151,7 @@ func (h History) doubleCalls() (broken []string) {
 
 // repeated: no object is written again and again.
 func (h History) repeated() (broken []string) {
+	news := h.news()
 	written := map[string][]time.Time{}
 	told := map[string]bool{}
 	for _, r := range h.Requests {
@@ -140,18 +160,34 @@ func (h History) repeated() (broken []string) {
 			continue
 		}
 		object := r.Resource + " " + r.Namespace + "/" + r.Name
-		written[object] = append(written[object], r.Time)
-		recent := written[object]
-		for r.Time.Sub(recent[0]) > time.Minute {
-			recent = recent[1:]
-		}
+		recent := within(append(written[object], r.Time), r.Time.Add(-time.Minute), r.Time)
 		written[object] = recent
-		if len(recent) > often && !told[object] {
+		const late = time.Second // of the watch that has seen it
+		if len(recent) > often+len(within(news[object], recent[0], r.Time.Add(late))) && !told[object] {
 			told[object] = true
 			broken = append(broken, fmt.Sprintf("%s was written %d times within a minute", object, len(recent)))
 		}
 	}
 	return broken
+}
+
+func within(times []time.Time, from, to time.Time) []time.Time {
+	return slices.DeleteFunc(slices.Clone(times), func(t time.Time) bool { return t.Before(from) || t.After(to) })
+}
+
+// news is when Secrets held logins, or said something of them, that they had not before.
+func (h History) news() map[string][]time.Time {
+	at := map[string][]time.Time{}
+	known := map[string]bool{}
+	for _, v := range h.Secrets {
+		object := "secrets " + v.Secret.Namespace + "/" + v.Secret.Name
+		content := fmt.Sprint(object, v.Secret.Data[corev1.DockerConfigJsonKey], v.Secret.Annotations)
+		if !v.Deleted && !known[content] {
+			known[content] = true
+			at[object] = append(at[object], v.Written)
+		}
+	}
+	return at
 }
 
 func name(s *corev1.Secret) string { return "Secret " + s.Namespace + "/" + s.Name }

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/controllers/pullsecret"
 	"github.com/regcred/regcred/test/cloud"
 	"github.com/regcred/regcred/test/controlplane"
 )
@@ -34,7 +35,7 @@ func version(hour int, password string, change ...func(*corev1.Secret)) Version 
 	for _, c := range change {
 		c(s)
 	}
-	return Version{Seen: start.Add(time.Duration(hour) * time.Hour), Secret: s}
+	return Version{Seen: start.Add(time.Duration(hour) * time.Hour), Written: start, Secret: s}
 }
 
 func owned(s *corev1.Secret) {
@@ -42,6 +43,10 @@ func owned(s *corev1.Secret) {
 }
 
 func adopted(s *corev1.Secret) { s.Annotations = map[string]string{v1alpha1.AnnotationAdopt: "true"} }
+
+func written(s *corev1.Secret) {
+	s.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: pullsecret.FieldManager}}
+}
 
 func call(from, to int) cloud.Call {
 	return cloud.Call{Outcome: cloud.Outcome{Action: "ecr:GetAuthorizationToken"}, Caller: "KEY in eu-west-1",
@@ -67,9 +72,14 @@ func TestAHistoryIsCheckedForWhatMustHold(t *testing.T) {
 		"a Secret of its own":      {History{Secrets: []Version{version(0, "token-0", owned)}}, ""},
 		"a Secret that is adopted": {History{Secrets: []Version{version(0, "mine", adopted), version(0, "token-0", owned, adopted)}}, ""},
 		"a Secret that is taken":   {History{Secrets: []Version{version(0, "mine"), version(0, "token-0", owned)}}, "taken over"},
+		"a Secret that is left":    {History{Secrets: []Version{version(0, "mine"), version(1, "mine")}}, ""},
+		"a Secret that is written": {History{Secrets: []Version{version(0, "mine"), version(0, "mine", written)}}, "was written"},
+		"a Secret that is given":   {History{Secrets: []Version{version(0, "mine", adopted), version(0, "mine", adopted, written)}}, ""},
 		"calls in turn":            {History{Calls: []cloud.Call{call(0, 1), call(1, 2)}}, ""},
 		"calls at once":            {History{Calls: []cloud.Call{call(0, 3), call(1, 2)}}, "in flight"},
 		"writes in an hour":        {History{Requests: writes(60, time.Minute)}, ""},
+		"writes of what is new":    {History{Requests: writes(14, time.Second), Secrets: []Version{version(0, "token-0"), version(1, "token-1")}}, ""},
+		"writes of what was there": {History{Requests: writes(14, time.Second), Secrets: []Version{version(0, "token-0"), version(1, "token-0")}}, "within a minute"},
 		"writes in a minute":       {History{Requests: writes(60, time.Second)}, "within a minute"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -12,18 +12,26 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
+
+	"github.com/regcred/regcred/test/controlplane"
+	"github.com/regcred/regcred/test/lab"
 )
+
+// controllerUser is whose requests are the controller's.
+const controllerUser = "system:serviceaccount:" + lab.Namespace + ":regcred"
 
 // Version is a Secret as it was from a moment on.
 type Version struct {
 	Seen    time.Time // by the clock of the clouds
+	Written time.Time // by that of the audit log
 	Deleted bool
 	Secret  *corev1.Secret
 }
 
 // Recorder sees every version of every Secret from its start on.
 type Recorder struct {
+	world  *lab.Lab
+	began  time.Time
 	cancel context.CancelFunc
 	done   chan struct{}
 
@@ -31,9 +39,9 @@ type Recorder struct {
 	versions []Version
 }
 
-// Record starts to watch. now is the clock that the clouds live by.
-func Record(ctx context.Context, config *rest.Config, now func() time.Time) (*Recorder, error) {
-	clients, err := kubernetes.NewForConfig(config)
+// Record starts to watch a lab that writes an audit log. now is the clock that its clouds live by.
+func Record(ctx context.Context, world *lab.Lab, now func() time.Time) (*Recorder, error) {
+	clients, err := kubernetes.NewForConfig(world.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -43,13 +51,13 @@ func Record(ctx context.Context, config *rest.Config, now func() time.Time) (*Re
 		cancel()
 		return nil, fmt.Errorf("watching Secrets: %w", err)
 	}
-	r := &Recorder{cancel: cancel, done: make(chan struct{})}
+	r := &Recorder{world: world, began: time.Now(), cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(r.done)
 		defer w.Stop()
 		for e := range w.ResultChan() {
 			if s, ok := e.Object.(*corev1.Secret); ok {
-				r.add(Version{now(), e.Type == watch.Deleted, s})
+				r.add(Version{now(), time.Now(), e.Type == watch.Deleted, s})
 			}
 		}
 	}()
@@ -62,9 +70,24 @@ func (r *Recorder) add(v Version) {
 	r.versions = append(r.versions, v)
 }
 
-// Stop ends the watch and returns what it has seen, in order.
-func (r *Recorder) Stop() []Version {
+// Stop ends the watch. It may be called more than once.
+func (r *Recorder) Stop() error {
 	r.cancel()
 	<-r.done
-	return r.versions
+	return nil
+}
+
+// Check stops, and says of all that has happened what must hold and does not, a sentence for each.
+func (r *Recorder) Check() ([]string, error) {
+	if err := r.Stop(); err != nil {
+		return nil, err
+	}
+	requests, err := r.world.AuditRequests(r.began, func(q controlplane.AuditRequest) bool { return q.User == controllerUser })
+	if err != nil {
+		return nil, err
+	}
+	if len(requests) == 0 || len(r.versions) == 0 {
+		return nil, fmt.Errorf("the history of %d requests and %d Secrets is none", len(requests), len(r.versions))
+	}
+	return History{Secrets: r.versions, Requests: requests, Calls: r.world.AWS.Log(), Token: r.world.AWS.Token}.Check(), nil
 }
