@@ -19,6 +19,8 @@ const (
 	registriesAnnotation = "regcred.dev/registries"
 	// trailing is how long the controller is given after a phase to do what nobody waits for, before what it used is read.
 	trailing = 3 * time.Second
+	// floor is how long after a token was minted another is minted on request, and a second more.
+	floor = time.Minute + time.Second
 )
 
 // served is what came of all rounds.
@@ -88,6 +90,7 @@ func (b *bench) round(ctx context.Context, name string, raw *ceiling) (r round, 
 		}
 	}
 	progress("%s: fan-out", name)
+	applied := time.Now()
 	r.fanOut, err = b.burst(ctx, watch, anything, func() error { return b.Client.Create(ctx, credential) })
 	if err != nil {
 		return r, fmt.Errorf("fan-out of %s: %w", name, err)
@@ -96,6 +99,9 @@ func (b *bench) round(ctx context.Context, name string, raw *ceiling) (r round, 
 		if between, err = raw.measure(ctx); err != nil {
 			return r, err
 		}
+	}
+	if err := observe(ctx, time.Until(applied.Add(floor))); err != nil {
+		return r, err
 	}
 	progress("%s: rotation", name)
 	rotated, err := b.rotated(ctx, name)

@@ -43,6 +43,8 @@ type trap struct {
 	after bool
 	// code is the error; 0 is the controller's end.
 	code int
+	// more is how many of the next effects are answered with the error, too, but for calls to the cloud.
+	more int
 }
 
 // watched is an open watch, and the events that were not let through yet.
@@ -125,7 +127,8 @@ func (f *front) through(w http.ResponseWriter, r *http.Request, proxy http.Handl
 	f.mu.Lock()
 	f.effects = append(f.effects, effect)
 	trap := f.trap
-	caught := trap.at == len(f.effects)
+	caught := trap.at == len(f.effects) ||
+		trap.at < len(f.effects) && len(f.effects) <= trap.at+trap.more && strings.Contains(effect, "/")
 	f.mu.Unlock()
 	if !caught {
 		proxy.ServeHTTP(w, r)

@@ -60,6 +60,10 @@ func (s *scene) account(ns string) *corev1.ServiceAccount {
 	return &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: s.name}}
 }
 
+func (s *scene) secret(ns string) *corev1.Secret {
+	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: s.name}}
+}
+
 func (s *scene) must(err error) {
 	s.Helper()
 	if err != nil {
@@ -132,8 +136,8 @@ func (s *scene) refresh(value string) {
 
 // password is what the Secret in a namespace holds; empty if there is none.
 func (s *scene) password(ns string) string {
-	secret := &corev1.Secret{}
-	if world.Client.Get(s.Context(), client.ObjectKey{Namespace: ns, Name: s.name}, secret) != nil {
+	secret := s.secret(ns)
+	if world.Client.Get(s.Context(), client.ObjectKeyFromObject(secret), secret) != nil {
 		return ""
 	}
 	return string(secret.Data[corev1.DockerConfigJsonKey])

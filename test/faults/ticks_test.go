@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -51,7 +49,7 @@ var steps = []step{
 		name:   "a Secret that is deleted, a link that is taken off, and a namespace that is left",
 		before: existing,
 		do: func(s *scene) {
-			s.must(world.Client.Delete(s.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "one", Name: s.name}}))
+			s.must(world.Client.Delete(s.Context(), s.secret("one")))
 			s.must(world.Client.Patch(s.Context(), s.account("one"), client.RawPatch("application/merge-patch+json", []byte(`{"imagePullSecrets":null}`))))
 			s.selected("two", false)
 		},
@@ -73,7 +71,7 @@ var steps = []step{
 		name:   "a credential that goes while its Secret is edited",
 		before: existing,
 		do: func(s *scene) {
-			s.must(world.Client.Patch(s.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "one", Name: s.name}},
+			s.must(world.Client.Patch(s.Context(), s.secret("one"),
 				client.RawPatch("application/merge-patch+json", []byte(`{"stringData":{".dockerconfigjson":"{}"}}`))))
 			s.must(world.Client.Delete(s.Context(), s.credential()))
 		},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
@@ -156,7 +157,7 @@ func (h History) repeated() (broken []string) {
 	told := map[string]bool{}
 	for _, r := range h.Requests {
 		write := slices.Contains([]string{"create", "update", "patch", "delete"}, r.Verb)
-		if !write || r.Subresource != "" || r.Resource != "secrets" && r.Resource != "serviceaccounts" {
+		if !write || r.Code == http.StatusConflict || r.Subresource != "" || r.Resource != "secrets" && r.Resource != "serviceaccounts" {
 			continue
 		}
 		object := r.Resource + " " + r.Namespace + "/" + r.Name
