@@ -182,7 +182,7 @@ func (h History) news() map[string][]time.Time {
 	known := map[string]bool{}
 	for _, v := range h.Secrets {
 		object := "secrets " + v.Secret.Namespace + "/" + v.Secret.Name
-		content := fmt.Sprint(object, v.Secret.Data[corev1.DockerConfigJsonKey], v.Secret.Annotations)
+		content := fmt.Sprint(object, string(v.Secret.Data[corev1.DockerConfigJsonKey]), v.Secret.Annotations)
 		if !v.Deleted && !known[content] {
 			known[content] = true
 			at[object] = append(at[object], v.Written)
