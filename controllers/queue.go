@@ -3,9 +3,13 @@ package controllers
 import (
 	"context"
 	"sync"
+	"time"
 
 	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+
+	"github.com/regcred/regcred/internal/fairqueue"
 )
 
 // queue lets others than watches put items into a controller's queue, once there is one.
@@ -27,4 +31,20 @@ func (q *queue[T]) add(opts priorityqueue.AddOpts, item T) {
 	if q.q != nil {
 		q.q.AddWithOpts(opts, item)
 	}
+}
+
+// inTurn has so many workers serve namespaces in turn: none can make others wait by what it has to do.
+func inTurn[T comparable](workers int, namespace func(T) string) controller.TypedOptions[T] {
+	return controller.TypedOptions[T]{
+		MaxConcurrentReconciles: workers,
+		RateLimiter:             rateLimiter[T](),
+		NewQueue: func(name string, limiter workqueue.TypedRateLimiter[T]) workqueue.TypedRateLimitingInterface[T] {
+			return fairqueue.New(name, limiter, workers, namespace)
+		},
+	}
+}
+
+// rateLimiter is for errors of the API server; what clouds refuse is the Broker's to space out.
+func rateLimiter[T comparable]() workqueue.TypedRateLimiter[T] {
+	return workqueue.NewTypedItemExponentialFailureRateLimiter[T](100*time.Millisecond, 2*time.Minute)
 }

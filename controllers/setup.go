@@ -126,7 +126,7 @@ func setupTargets(mgr ctrl.Manager, o Options, targets *target.Reconciler) error
 	}
 	return b.Watches(&corev1.ServiceAccount{}, enqueue(served(o.View.Scope, m.fromServiceAccount)), builder.WithPredicates(serviceAccountChanged)).
 		WatchesRawSource(source.TypedFunc[credential.Target](woken.attach)).
-		WithOptions(controller.TypedOptions[credential.Target]{MaxConcurrentReconciles: workers, RateLimiter: rateLimiter[credential.Target]()}).
+		WithOptions(inTurn(workers, func(t credential.Target) string { return t.Namespace })).
 		WithLogConstructor(logger(mgr, func(t credential.Target) []any {
 			return []any{"credential", t.Credential.String(), "namespace", t.Namespace}
 		})).
@@ -144,6 +144,14 @@ func statusPriority(key credential.Key) int {
 	return 0
 }
 
+// owner is whose turn a status takes. Cluster-wide credentials have one each: they are the administrators', and many read them.
+func owner(key credential.Key) string {
+	if key.Namespace == "" {
+		return "/" + key.Name
+	}
+	return key.Namespace
+}
+
 func setupStatus(mgr ctrl.Manager, o Options, status *report.StatusReconciler, ledger *report.Ledger) error {
 	changed := &queue[credential.Key]{}
 	ledger.Changed = func(key credential.Key) {
@@ -154,7 +162,7 @@ func setupStatus(mgr ctrl.Manager, o Options, status *report.StatusReconciler, l
 		b = b.Watches(kind, enqueue(itself), builder.WithPredicates(specChanged))
 	}
 	return b.WatchesRawSource(source.TypedFunc[credential.Key](changed.attach)).
-		WithOptions(controller.TypedOptions[credential.Key]{MaxConcurrentReconciles: statusWriters, RateLimiter: rateLimiter[credential.Key]()}).
+		WithOptions(inTurn(statusWriters, owner)).
 		WithLogConstructor(logger(mgr, func(key credential.Key) []any { return []any{"credential", key.String()} })).
 		Complete(status)
 }
@@ -193,16 +201,11 @@ func setupPulls(mgr ctrl.Manager, o Options, reconciler *pulls.Reconciler) error
 			reconciler.Watch(ctx, core, o.View.EachNamespace())
 			return err
 		})).
-		WithOptions(controller.TypedOptions[diagnosis.FailedPull]{MaxConcurrentReconciles: investigators, RateLimiter: rateLimiter[diagnosis.FailedPull]()}).
+		WithOptions(inTurn(investigators, func(p diagnosis.FailedPull) string { return p.Namespace })).
 		WithLogConstructor(logger(mgr, func(p diagnosis.FailedPull) []any {
 			return []any{"namespace", p.Namespace, "pod", p.Pod, "image", p.Image}
 		})).
 		Complete(reconciler)
-}
-
-// rateLimiter is for errors of the API server; what clouds refuse is the Broker's to space out.
-func rateLimiter[T comparable]() workqueue.TypedRateLimiter[T] {
-	return workqueue.NewTypedItemExponentialFailureRateLimiter[T](100*time.Millisecond, 2*time.Minute)
 }
 
 func logger[T comparable](mgr ctrl.Manager, values func(T) []any) func(*T) logr.Logger {

@@ -1,0 +1,42 @@
+package controllers
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+
+	"github.com/regcred/regcred/controllers/credential"
+)
+
+func TestANamespaceThatFloodsHoldsUpNobodyElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := inTurn(2, func(t credential.Target) string { return t.Namespace })
+		q := o.NewQueue("", o.RateLimiter).(priorityqueue.PriorityQueue[credential.Target])
+		defer q.ShutDown()
+		for i := range 10_000 {
+			q.Add(credential.Target{Credential: credential.Key{Namespace: "bad", Name: fmt.Sprint(i)}, Namespace: "bad"})
+		}
+		synctest.Wait()
+		refresh := credential.Target{Credential: credential.Key{Name: "platform"}, Namespace: "good"}
+		q.AddWithOpts(priorityqueue.AddOpts{Priority: new(-300)}, refresh)
+		synctest.Wait()
+		for range 2 {
+			if next, _ := q.Get(); next == refresh {
+				return
+			}
+		}
+		t.Error("a neighbour's refresh waits behind the flood")
+	})
+}
+
+func TestEachClusterCredentialHasATurnOfItsOwn(t *testing.T) {
+	a, b := credential.Key{Name: "a"}, credential.Key{Name: "b"}
+	if owner(a) == owner(b) {
+		t.Error("cluster-wide credentials share a turn")
+	}
+	if a, b := (credential.Key{Namespace: "ns", Name: "a"}), (credential.Key{Namespace: "ns", Name: "b"}); owner(a) != owner(b) {
+		t.Error("a namespace has a turn for each of its credentials")
+	}
+}
