@@ -1,7 +1,10 @@
 package broker
 
 import (
+	"maps"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/regcred/regcred/providers"
 )
@@ -20,6 +23,8 @@ type circuit struct {
 	opened bool
 	// probing is whether that call is under way.
 	probing bool
+	// inherited is whether the rest is that for all, of which the tenant has found out nothing itself yet.
+	inherited bool
 }
 
 // resting is how long the circuit stays open.
@@ -43,6 +48,7 @@ func (c *circuit) fail(failure *providers.Error, voices bool, name string, life 
 		return
 	}
 	c.failures++
+	c.inherited = false
 	if !voices {
 		return
 	}
@@ -55,14 +61,17 @@ func (c *circuit) fail(failure *providers.Error, voices bool, name string, life 
 }
 
 // breaker decides which calls to an endpoint are made. One tenant's failures are its own affair: the endpoint rests for all only on the
-// word of several.
+// word of several. That rest, too, ends for each tenant by a call of its own, so that nobody waits for what others find out. It does not bind
+// those who know better, as their own last call succeeded, nor the administrator's own calls, which have no tenant.
 type breaker struct {
 	name string
-	// all is for everybody, tenants for one each.
+	// all is what a tenant meets that has not called lately; tenants are for one each.
 	all     circuit
 	tenants map[string]*circuit
 	// failing are the tenants that have found the endpoint down since a call succeeded, no more of them than matter.
 	failing map[string]bool
+	// served are tenants whose own last call succeeded.
+	served sets.Set[string]
 	// answeredAt is when a call succeeded, or when the breaker was made.
 	answeredAt time.Time
 	// life is how long the last token was to live.
@@ -75,75 +84,100 @@ const (
 	// voicesAlone is on how many if nobody else was heard for unheard.
 	voicesAlone = 2
 	unheard     = 5 * time.Minute
-	// failingTenants bounds the tenants whose failures are counted at one endpoint; of what comes beyond only the calls' own patience decides.
-	failingTenants = 1024
+	// tenantsKnown bounds the tenants that have a circuit at one endpoint, and those that are known to be served there. Of what comes beyond
+	// only the calls' own patience decides; who is not known to be served waits for one rest for all.
+	tenantsKnown = 1024
 )
 
 func newBreaker(name string, now time.Time) *breaker {
-	return &breaker{name: name, tenants: map[string]*circuit{}, failing: map[string]bool{}, answeredAt: now}
+	return &breaker{name: name, tenants: map[string]*circuit{}, failing: map[string]bool{}, served: sets.Set[string]{}, answeredAt: now}
+}
+
+// of is the circuit of the tenant; nil if it has none. The rest for all becomes its own when the tenant meets it.
+func (b *breaker) of(tenant string) *circuit {
+	own := b.tenants[tenant]
+	if own != nil && (own.opened || own.restUntil.After(b.all.restUntil)) || tenant == "" || b.served.Has(tenant) || b.all.restUntil.IsZero() {
+		return own
+	}
+	if own == nil {
+		if own = b.admit(tenant); own == nil {
+			return nil
+		}
+	}
+	*own = circuit{failures: b.all.failures, restUntil: b.all.restUntil, reason: b.all.reason, opened: true, inherited: own.failures == 0}
+	return own
+}
+
+// admit gives the tenant a circuit, if there is room.
+func (b *breaker) admit(tenant string) *circuit {
+	if len(b.tenants) >= tenantsKnown {
+		return nil
+	}
+	b.tenants[tenant] = &circuit{}
+	return b.tenants[tenant]
 }
 
 // resting is why a call of the tenant is not made now; nil if it may be.
 func (b *breaker) resting(tenant string, now time.Time) *restingError {
-	c := &b.all
-	if own := b.tenants[tenant]; own != nil && own.resting(now) > c.resting(now) {
-		c = own
-	}
-	left := c.resting(now)
-	if left <= 0 {
+	own := b.of(tenant)
+	if own == nil || own.resting(now) <= 0 {
 		return nil
 	}
-	failure := providers.Errorf(c.reason, "calls to %s fail, and it is left alone for a while", b.name)
-	failure.RetryAfter = left
+	failure := providers.Errorf(own.reason, "calls to %s fail, and it is left alone for a while", b.name)
+	failure.RetryAfter = own.resting(now)
 	return &restingError{failure}
 }
 
 // admits says whether a call of the tenant need not wait for one that finds out whether the endpoint is back.
 func (b *breaker) admits(tenant string) bool {
-	own := b.tenants[tenant]
-	return b.all.admits() && (own == nil || own.admits())
+	own := b.of(tenant)
+	return own == nil || own.admits()
 }
 
-// let is told of a call that is made, and returns the circuits that it probes.
-func (b *breaker) let(tenant string) []*circuit {
-	var probed []*circuit
-	if b.all.let() {
-		probed = append(probed, &b.all)
+// let is told of a call that is made, and returns the circuit that it probes; nil if it probes none.
+func (b *breaker) let(tenant string) *circuit {
+	if own := b.of(tenant); own != nil && own.let() {
+		return own
 	}
-	if own := b.tenants[tenant]; own != nil && own.let() {
-		probed = append(probed, own)
-	}
-	return probed
+	return nil
 }
 
-// settle takes the end of a call of the tenant. What is not the endpoint's own fault says nothing of it. It says for whom a rest begins.
-func (b *breaker) settle(tenant string, probed []*circuit, failure *providers.Error, now time.Time) (own, all bool) {
-	for _, c := range probed {
-		c.probing = false
+// settle takes the end of a call of the tenant. What is not the endpoint's own fault says nothing of it.
+func (b *breaker) settle(tenant string, probed *circuit, failure *providers.Error, now time.Time) {
+	if probed != nil {
+		probed.probing = false
 	}
 	switch {
 	case failure == nil:
-		b.all, b.answeredAt = circuit{}, now
-		delete(b.tenants, tenant)
-		clear(b.failing)
-		return false, false
+		b.succeed(tenant, now)
+		return
 	case failure.Scope != providers.ScopeEndpoint:
-		return false, false
+		return
 	}
+	b.served.Delete(tenant)
 	if len(b.failing) < voicesOfAll {
 		b.failing[tenant] = true
 	}
+	own := b.tenants[tenant]
+	if own == nil {
+		own = b.admit(tenant)
+	}
+	if own != nil {
+		own.fail(failure, true, b.name, b.life, now)
+	}
 	voices := len(b.failing) >= voicesOfAll || len(b.failing) >= voicesAlone && now.Sub(b.answeredAt) >= unheard
 	b.all.fail(failure, voices, b.name, b.life, now)
-	c := b.tenants[tenant]
-	if c == nil && len(b.tenants) < failingTenants {
-		c = &circuit{}
-		b.tenants[tenant] = c
+}
+
+// succeed ends the rest for all, and that of the tenant.
+func (b *breaker) succeed(tenant string, now time.Time) {
+	b.all, b.answeredAt = circuit{}, now
+	delete(b.tenants, tenant)
+	clear(b.failing)
+	maps.DeleteFunc(b.tenants, func(_ string, c *circuit) bool { return c.inherited })
+	if len(b.served) < tenantsKnown {
+		b.served.Insert(tenant)
 	}
-	if c != nil {
-		c.fail(failure, true, b.name, b.life, now)
-	}
-	return c != nil && c.resting(now) > 0, b.all.resting(now) > 0
 }
 
 // forget drops the circuits of tenants that have not failed for long.

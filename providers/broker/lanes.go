@@ -84,20 +84,21 @@ func (l *lanes) leave(c *call, tenant string) {
 	}
 }
 
-// drain takes out the calls of the tenant, or of all tenants, and returns those that nobody else waits for.
-func (l *lanes) drain(tenant string, all bool) []*call {
-	var out []*call
+// drain takes out the calls of those tenants for which there is a rest, and returns those that nobody else waits for.
+func (l *lanes) drain(resting func(tenant string) *restingError) []drained {
+	var out []drained
 	for e := l.turn.Front(); e != nil; {
 		in := e.Value.(*lane)
 		e = e.Next()
-		if !all && in.tenant != tenant {
+		rest := resting(in.tenant)
+		if rest == nil {
 			continue
 		}
 		for n := len(in.tickets); n > 0; n-- {
 			c := in.tickets[n-1].call
 			l.leave(c, in.tenant)
 			if len(c.tickets) == 0 {
-				out = append(out, c)
+				out = append(out, drained{c, rest})
 			}
 		}
 	}

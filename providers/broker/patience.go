@@ -29,8 +29,9 @@ var (
 func (s *slot) fail(err error, now time.Time) {
 	s.failure = asError(err)
 	if resting, ok := errors.AsType[*restingError](err); ok {
-		// Nothing was tried: the source's own patience is not spent. The jitter spreads the calls over a second.
-		s.retryAt = now.Add(resting.failure.RetryAfter + spread(s.source, 0, time.Second))
+		// Nothing was tried: the source's own patience is not spent. The jitter spreads the calls over a second, in another order each time, so
+		// that it is not always the same source that finds out for the others of its tenant.
+		s.retryAt = now.Add(resting.failure.RetryAfter + spread(s.source, int(now.Add(resting.failure.RetryAfter).Unix()), time.Second))
 		return
 	}
 	s.failures++

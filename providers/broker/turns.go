@@ -60,9 +60,9 @@ type call struct {
 	// ended is told once how the call has ended, or that it is not made.
 	ended   func(providers.Token, error)
 	tickets map[string]*ticket
-	// tenant is in whose turn it was made, and probed what it finds out.
+	// tenant is in whose turn it was made, and probed what it finds out; nil if nothing.
 	tenant string
-	probed []*circuit
+	probed *circuit
 }
 
 // restingError is why a call was not made.
@@ -192,12 +192,10 @@ func (t *turns) settle(c *call, token providers.Token, err error) []drained {
 	if !token.ExpiresAt.IsZero() {
 		e.breaker.life = token.ExpiresAt.Sub(now)
 	}
+	e.breaker.settle(c.tenant, c.probed, asError(err), now)
 	var out []drained
-	if own, all := e.breaker.settle(c.tenant, c.probed, asError(err), now); own || all {
-		rest := e.breaker.resting(c.tenant, now)
-		for _, waiting := range e.waiting.drain(c.tenant, all) {
-			out = append(out, drained{waiting, rest})
-		}
+	if err != nil {
+		out = e.waiting.drain(func(tenant string) *restingError { return e.breaker.resting(tenant, now) })
 	}
 	t.leave(c.tenant)
 	t.advance(e)

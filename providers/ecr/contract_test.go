@@ -27,6 +27,7 @@ func TestContract(t *testing.T) {
 		Host:             "127.0.0.1",
 		Pages:            []string{"ecr.md"},
 		Canary:           cloud.Canary,
+		OwnQuota:         true,
 	}.Run(t)
 }
 

@@ -22,10 +22,11 @@ func TestContract(t *testing.T) {
 			aws := startAWS(t)
 			return ecrpublic.New(clock.RealClock{}, awsauth.NewConfiguration(nil)), emulator{aws}
 		},
-		Request: request(v1alpha1.ECRPublic{}, providers.Identity{}),
-		Host:    "127.0.0.1",
-		Pages:   []string{"ecrpublic.md", "ecr.md"},
-		Canary:  cloud.CanaryECRPublic,
+		Request:  request(v1alpha1.ECRPublic{}, providers.Identity{}),
+		Host:     "127.0.0.1",
+		Pages:    []string{"ecrpublic.md", "ecr.md"},
+		Canary:   cloud.CanaryECRPublic,
+		OwnQuota: true,
 	}.Run(t)
 }
 

@@ -66,7 +66,11 @@ func Explain(call Call, err error) *providers.Error {
 	e := &providers.Error{RetryAfter: retryAfter(err)}
 	switch _, throttled := retry.DefaultThrottleErrorCodes[code.name]; {
 	case throttled, status == http.StatusTooManyRequests:
-		e.Reason, e.Scope = v1alpha1.ReasonThrottled, providers.ScopeEndpoint
+		e.Reason = v1alpha1.ReasonThrottled
+		// AWS counts calls by account and region, so one too many by a code is the account's own; only what has no code concerns all.
+		if !throttled {
+			e.Scope = providers.ScopeEndpoint
+		}
 		e.Err = fmt.Errorf("%s as %s is throttled; it is tried again more slowly", call.Action, call.As)
 	case code.passing:
 		e.Reason = v1alpha1.ReasonUnavailable
