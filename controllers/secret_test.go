@@ -146,17 +146,58 @@ func TestAnotherManagerWithTheSameBytesMakesNoLoop(t *testing.T) {
 	}
 }
 
-func TestOthersLabelsAndAnnotationsSurvive(t *testing.T) {
-	w, ns := newWorld(t)
-	target := w.apply(ns, nil, registry("prod", "eu-west-1"))
-	due := w.run(target).RequeueAfter
-	s := w.secret(target)
-	s.Labels["theirs"], s.Annotations["theirs"] = "x", "y"
-	w.must(w.admin.Update(t.Context(), s))
-	w.step(due)
-	w.run(target)
-	if s = w.secret(target); s.Labels["theirs"] != "x" || s.Annotations["theirs"] != "y" {
-		t.Error("a rotation took what others had written")
+func TestWhatOthersAddToASecretSurvives(t *testing.T) {
+	for name, act := range map[string]func(w *world, t credential.Target, due time.Duration){
+		"a rotation": func(w *world, _ credential.Target, due time.Duration) { w.step(due) },
+		"a repair": func(w *world, t credential.Target, _ time.Duration) {
+			w.patch(t, "kubectl", `{"stringData":{"extra":"x"}}`)
+		},
+		"a forgery under our name": func(w *world, t credential.Target, _ time.Duration) { w.patch(t, pullsecret.FieldManager, emptied) },
+		"the loss of the owner": func(w *world, t credential.Target, _ time.Duration) {
+			s := w.secret(t)
+			s.OwnerReferences = s.OwnerReferences[1:]
+			w.must(w.admin.Update(w.Context(), s))
+		},
+		"a template": func(w *world, _ credential.Target, _ time.Duration) {
+			w.change(w.names, func(c *v1alpha1.ClusterRegistryCredential) {
+				c.Spec.SecretTemplate = &v1alpha1.SecretTemplate{Labels: map[string]v1alpha1.LabelValue{"app": "b"}}
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, ns := newWorld(t)
+			w.names = ns
+			target := w.apply(ns, func(s *v1alpha1.ClusterCredentialSpec) {
+				s.SecretTemplate = &v1alpha1.SecretTemplate{Annotations: map[string]v1alpha1.AnnotationValue{"note": "a"}}
+			}, registry("prod", "eu-west-1"))
+			due := w.run(target).RequeueAfter
+			s := w.secret(target)
+			s.Labels["theirs"], s.Annotations["theirs"] = "x", strings.Repeat("y", 200<<10)
+			s.Annotations[corev1.LastAppliedConfigAnnotation] = "{}"
+			s.Finalizers = []string{"example.com/theirs"}
+			s.OwnerReferences = append(s.OwnerReferences, metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: "theirs", UID: "1"})
+			w.must(w.admin.Update(t.Context(), s))
+			w.run(target)
+			act(w, target, due)
+			before := w.secret(target)
+			w.run(target)
+			after := w.secret(target)
+			if after.ResourceVersion == before.ResourceVersion || len(tokens(t, after)) != 1 || len(after.Data) != 1 || !metav1.IsControlledBy(after, w.credential(ns)) {
+				t.Error("our part was not written")
+			}
+			if after.Labels["theirs"] != "x" || len(after.Annotations["theirs"]) != 200<<10 || after.Annotations[corev1.LastAppliedConfigAnnotation] != "{}" ||
+				len(after.Finalizers) != 1 || len(after.OwnerReferences) != 2 {
+				t.Error("what others had written is gone")
+			}
+			_, note := after.Annotations["note"]
+			if _, cut := after.Annotations["regcred.dev/cut"]; cut || note == (name == "a template") || (after.Labels["app"] == "b") == note {
+				t.Errorf("labels %v, and the note stays: %t", after.Labels, note)
+			}
+			w.run(target)
+			if w.secret(target).ResourceVersion != after.ResourceVersion {
+				t.Error("written again though nothing is wrong")
+			}
+		})
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 	"github.com/regcred/regcred/controllers/view"
 )
 
-// labelled shows only the Secrets that CacheOptions selects.
+// labelled shows only the Secrets that CacheOptions selects, and what is held of them.
 type labelled struct{ client.Reader }
 
 func (l labelled) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
@@ -29,6 +29,9 @@ func (l labelled) Get(ctx context.Context, key client.ObjectKey, o client.Object
 	}
 	if m, ok := o.(*metav1.PartialObjectMetadata); ok && m.Kind == "Secret" && m.Labels[v1alpha1.LabelSecret] == "" {
 		return apierrors.NewNotFound(corev1.Resource("secrets"), key.Name)
+	}
+	if m, ok := o.(*metav1.PartialObjectMetadata); ok && m.Kind == "Secret" {
+		pullsecret.Trim(m)
 	}
 	return nil
 }

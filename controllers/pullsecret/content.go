@@ -138,6 +138,7 @@ func Compose(name types.NamespacedName, owner Owner, existing *metav1.PartialObj
 	}
 	delete(secret.Annotations, v1alpha1.AnnotationKeptBy)
 	delete(secret.Annotations, v1alpha1.AnnotationRetain)
+	delete(secret.Annotations, annotationCut)
 	if owner.keeps(object(existing)) {
 		metav1.SetMetaDataAnnotation(&secret.ObjectMeta, v1alpha1.AnnotationKeptBy, owner.ref())
 	} else {

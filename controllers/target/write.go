@@ -45,7 +45,11 @@ func conflict(c *credential.Credential, o observed) *credential.Failure {
 // write writes the Secret once: in place if it exists, for the kubelet remembers pulls by the Secret's UID. It says whether that has
 // changed anything: somebody may have put the right bytes back already.
 func (r *Reconciler) write(ctx context.Context, t credential.Target, c *credential.Credential, o observed, entries []*Entry) (changed bool, rejection *credential.Failure, err error) {
-	secret, err := compose(t, c, o.secret, entries)
+	existing, patch, err := r.existing(ctx, t, c, o)
+	if err != nil {
+		return false, nil, err
+	}
+	secret, err := compose(t, c, existing, entries)
 	if err != nil {
 		return false, nil, err
 	}
@@ -53,9 +57,12 @@ func (r *Reconciler) write(ctx context.Context, t credential.Target, c *credenti
 		return false, &credential.Failure{Reason: v1alpha1.ReasonSecretRejected, Terminal: true,
 			Message: fmt.Sprintf("the tokens take %d bytes, and a Secret holds %d: use fewer entries or hosts", size, corev1.MaxSecretSize)}, nil
 	}
-	if o.secret == nil {
+	switch {
+	case existing == nil:
 		err = r.Client.Create(ctx, secret)
-	} else {
+	case patch:
+		err = r.patch(ctx, existing, secret)
+	default:
 		err = r.Client.Update(ctx, secret)
 	}
 	switch {
@@ -73,6 +80,32 @@ func (r *Reconciler) write(ctx context.Context, t credential.Target, c *credenti
 	r.seals.put(t, r.seals.of(secret))
 	r.absent.Delete(t)
 	return o.secret == nil || o.secret.ResourceVersion != secret.ResourceVersion, nil, nil
+}
+
+// existing is what the Secret is composed in place of. What the cache holds will do for a Secret with nothing but ours, and for a patch of only
+// what is ours. Where others have added metadata that must survive, and more than our part is to be set right, the whole is read.
+func (r *Reconciler) existing(ctx context.Context, t credential.Target, c *credential.Credential, o observed) (existing *metav1.PartialObjectMetadata, patch bool, err error) {
+	owner := ownerOf(c)
+	switch {
+	case o.secret == nil || !pullsecret.Cut(o.secret):
+		return o.secret, false, nil
+	case pullsecret.Trusted(owner, o.secret) && pullsecret.Held(owner, o.secret):
+		return o.secret, true, nil
+	}
+	existing, err = view.Secret(ctx, r.Live, t)
+	if err == nil && (existing == nil || existing.ResourceVersion != o.secret.ResourceVersion) {
+		err = apierrors.NewConflict(corev1.Resource("secrets"), t.Name, errChanged)
+	}
+	return existing, false, err
+}
+
+// patch changes what is ours of a Secret, and takes in the result.
+func (r *Reconciler) patch(ctx context.Context, existing *metav1.PartialObjectMetadata, secret *corev1.Secret) error {
+	patch, err := pullsecret.Patch(existing, secret)
+	if err != nil {
+		return err
+	}
+	return r.Client.Patch(ctx, secret, client.RawPatch(types.MergePatchType, patch))
 }
 
 // empty deletes a Secret of which nothing is left but what is to be withdrawn.

@@ -34,14 +34,14 @@ type transforms struct {
 	maps        shared
 }
 
-// secret keeps of managedFields only who owns what of the data: that is how tampering is noticed.
+// secret keeps what is ours, and of managedFields only who owns what of the data: that is how tampering is noticed.
 func (t *transforms) secret(o any) (any, error) {
 	m, ok := o.(*metav1.PartialObjectMetadata)
 	if !ok {
 		return o, nil
 	}
 	m.ManagedFields = pullsecret.Ownership(m)
-	delete(m.Annotations, corev1.LastAppliedConfigAnnotation)
+	pullsecret.Trim(m)
 	t.share(&m.ObjectMeta)
 	return m, nil
 }
