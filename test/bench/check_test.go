@@ -31,7 +31,7 @@ func TestAMissedBoundIsAnError(t *testing.T) {
 		want  string
 	}{
 		"kept":   {0.9, ""},
-		"missed": {0.5, "rotation-put-ratio is 0.5"},
+		"missed": {0.4, "rotation-effort-ratio is 0.4"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &report{}
@@ -42,7 +42,7 @@ func TestAMissedBoundIsAnError(t *testing.T) {
 			}
 			for _, b := range all["1000 namespaces"] {
 				s.add(figure{ID: b.ID, Value: b.Runs[0]})
-				if b.ID == "rotation-put-ratio" {
+				if b.ID == "rotation-effort-ratio" {
 					s.Figures[len(s.Figures)-1].Value = c.value
 				}
 			}
