@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/access"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/audit"
@@ -39,6 +41,7 @@ func Root(e *cli.Env) *cobra.Command {
 
 // Run runs the plugin and returns its exit code.
 func Run(ctx context.Context, e *cli.Env, args []string) int {
+	log.SetLogger(logr.Discard()) // else it complains of itself on stderr after half a minute
 	root := Root(e)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)

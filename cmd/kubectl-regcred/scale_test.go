@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
+	"github.com/regcred/regcred/test/controlplane"
+)
+
+const (
+	manyNamespaces  = 1000
+	podsOfNamespace = 5
+)
+
+// eachNamespace does something in each of many namespaces, several at a time.
+func eachNamespace(do func(namespace string)) {
+	var workers sync.WaitGroup
+	names := make(chan string)
+	for range 32 {
+		workers.Go(func() {
+			for name := range names {
+				do(name)
+			}
+		})
+	}
+	for n := range manyNamespaces {
+		names <- fmt.Sprintf("scale-%04d", n)
+	}
+	close(names)
+	workers.Wait()
+}
+
+// seedMany fills many namespaces with a ServiceAccount, its pull Secret and pods.
+func seedMany(t *testing.T) client.Client {
+	t.Helper()
+	config := rest.CopyConfig(cp.Config)
+	config.QPS, config.Burst = 5000, 5000
+	c, err := client.New(config, client.Options{Scheme: cluster.Scheme()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eachNamespace(func(namespace string) {
+		pull := metav1.ObjectMeta{Namespace: namespace, Name: "pull", Labels: map[string]string{v1alpha1.LabelSecret: v1alpha1.LabelSecretTarget}}
+		all := []client.Object{
+			&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}},
+			&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "default"}, ImagePullSecrets: []corev1.LocalObjectReference{{Name: "pull"}}},
+			&corev1.Secret{ObjectMeta: pull, Type: corev1.SecretTypeDockerConfigJson, Data: map[string][]byte{corev1.DockerConfigJsonKey: loginFor(now.Add(6*time.Hour), "many")}},
+		}
+		for n := range podsOfNamespace {
+			all = append(all, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("app-%d", n)},
+				Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: movedHost + "/team/app:1"}}}})
+		}
+		for _, o := range all {
+			if err := c.Create(context.Background(), o); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	t.Cleanup(func() {
+		eachNamespace(func(namespace string) {
+			for _, o := range []client.Object{&corev1.Pod{}, &corev1.Secret{}, &corev1.ServiceAccount{}} {
+				if err := c.DeleteAllOf(context.Background(), o, client.InNamespace(namespace), client.GracePeriodSeconds(0)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	})
+	return c
+}
+
+// What the commands cost in a cluster of 1,000 namespaces and 5,000 pods: docs/kubectl.md says it.
+func TestTheCommandsInAClusterOfManyNamespaces(t *testing.T) {
+	c := seedMany(t)
+	create(t, &v1alpha1.ClusterRegistryCredential{ObjectMeta: metav1.ObjectMeta{Name: "many"}, Spec: v1alpha1.ClusterCredentialSpec{
+		CredentialSpec: v1alpha1.CredentialSpec{SecretName: "pull", Registries: []v1alpha1.Registry{{Name: "prod", ECR: &v1alpha1.ECR{Region: "eu-west-1"}}}}}})
+	began := time.Now()
+	for _, list := range []client.ObjectList{&corev1.PodList{}, &corev1.SecretList{}, &corev1.ServiceAccountList{}} {
+		if err := c.List(t.Context(), list); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bare := time.Since(began)
+	t.Logf("the bare lists of pods, Secrets and ServiceAccounts take %s", bare)
+	for command, most := range map[string]int{
+		"status": 6, "status --impact": 18, "why": 14, "why pod/app-0 -n scale-0001": 10, "doctor": 14, "audit": 24,
+	} {
+		began := time.Now()
+		r := run(t, strings.Fields(command)...)
+		took := time.Since(began)
+		requests, err := cp.AuditRequests(began, func(r controlplane.AuditRequest) bool { return strings.HasPrefix(r.UserAgent, "kubectl-regcred/") })
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s: %d requests, %s", command, len(requests), took)
+		if len(requests) == 0 || len(requests) > most || took > 2*bare+time.Second {
+			t.Errorf("%s: %d requests, want %d at most, in %s\n%s", command, len(requests), most, took, r.stderr)
+		}
+	}
+}
