@@ -3,6 +3,7 @@ package tenants
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -70,7 +71,7 @@ var callAbuses = []abuse{
 		}
 	}, says: func(u *tenant) {
 		waitFor(u.T, quiet)
-		if n := u.minted(); n > 3 {
+		if n := u.minted(); n > 3+int(time.Since(u.began)/time.Minute) {
 			u.Errorf("%d tokens were minted for 1,000 requests in a minute", n)
 		}
 	}},
@@ -98,6 +99,32 @@ var callAbuses = []abuse{
 			u.patch(&v1alpha1.RegistryCredential{ObjectMeta: u.object("restless")}, fmt.Sprintf(
 				`{"spec":{"registries":[{"name":"ecr","ecr":{"region":"eu-west-1","accounts":["%012d"]},"identity":{"secretRef":{"name":"key"}}}]}}`, i))
 		}
+	}},
+	{name: "1,600 entries that fail", storm: true, costs: 1600 * 5 << 10, forgets: true, do: func(u *tenant) {
+		u.keyed("key")
+		u.manyCredentials(100, 16, func(i int) v1alpha1.Registry { return regional(i, secretRef("key"), fmt.Sprintf("external-%d", i)) })
+	}, says: func(u *tenant) {
+		u.ready("many-0", v1alpha1.ReasonAccessDenied, v1alpha1.ReasonProgressing, v1alpha1.ReasonDuplicateHost)
+	}},
+	{name: "64 trials at a registry that does not answer", storm: true, do: func(u *tenant) {
+		u.identity("pat", map[string]string{"username": "me", "password": "mine"})
+		u.manyCredentials(64, 1, func(int) v1alpha1.Registry {
+			entry := static(tarpit, "pat")
+			entry.Verify = &v1alpha1.Verify{Repository: "team/app"}
+			return entry
+		})
+	}},
+	// As many Secrets of a megabyte as there are workers may be on their way.
+	{name: "16 entries with 64 hosts each, in 20 credentials", costs: 36 << 20, forgets: true, storm: true, do: func(u *tenant) {
+		u.keyed("key")
+		u.manyCredentials(20, 16, func(i int) v1alpha1.Registry {
+			entry := ecr(secretRef("key"))
+			entry.Name, entry.ECR.Accounts = fmt.Sprintf("entry-%d", i), nil
+			for n := range 64 {
+				entry.ECR.Accounts = append(entry.ECR.Accounts, fmt.Sprintf("%012d", i*64+n))
+			}
+			return entry
+		})
 	}},
 }
 

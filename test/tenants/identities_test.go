@@ -2,6 +2,7 @@ package tenants
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
 	"strings"
 
@@ -126,6 +127,38 @@ var identityAbuses = []abuse{
 		u.identity("none", map[string]string{corev1.DockerConfigJsonKey: `{"auths":{"\u0000\n":{"auth":"YTpi"},"` + strings.Repeat("a.", 1000) + `":{"auth":"YTpi"}}}`})
 		u.create(u.credential("no-hosts", v1alpha1.Registry{Name: "static", Static: &v1alpha1.Static{}, Identity: secretRef("none")}))
 	}, says: func(u *tenant) { u.ready("no-hosts", v1alpha1.ReasonIdentityInvalid) }},
+	{name: "an identity that changes 1,000 times", forgets: true, storm: true, do: func(u *tenant) {
+		u.identity("churn", map[string]string{"username": "case-bot", "password": "p"})
+		u.create(u.credential("churned", static("quay.io", "churn")))
+		for i := range 1000 {
+			u.patch(u.target("churn"), fmt.Sprintf(`{"stringData":{"password":"p%d"}}`, i))
+		}
+	}, says: func(u *tenant) {
+		u.eventually("the last password", func() bool {
+			s := u.target("churned")
+			return u.edit.Get(u.Context(), client.ObjectKeyFromObject(s), s) == nil &&
+				bytes.Contains(s.Data[corev1.DockerConfigJsonKey], []byte(base64.StdEncoding.EncodeToString([]byte("case-bot:p999"))))
+		})
+	}},
+	{name: "40 identities of 480 KiB", forgets: true, writes: 100, do: func(u *tenant) {
+		u.inParallel(40, func(i int) error {
+			name := fmt.Sprintf("fat-%d", i)
+			s := u.fatSecret(name, 480<<10)
+			if err := u.edit.Create(u.Context(), s); err != nil {
+				return err
+			}
+			c := u.credential(fmt.Sprintf("images-%d", i), v1alpha1.Registry{Name: "static", Static: &v1alpha1.Static{}, Identity: secretRef(name)})
+			c.Spec.ServiceAccounts = nil
+			return u.edit.Create(u.Context(), c)
+		})
+	}},
+	{name: "200 KiB of annotations on each of 50 credentials", forgets: true, storm: true, do: func(u *tenant) {
+		u.inParallel(50, func(i int) error {
+			c := u.credential(fmt.Sprintf("fat-%d", i), ecr(secretRef("nobody")))
+			c.Annotations = map[string]string{"fat": strings.Repeat("x", 200<<10)}
+			return u.edit.Create(u.Context(), c)
+		})
+	}},
 }
 
 // fatSecret is a docker config with a password of this size.

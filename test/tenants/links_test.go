@@ -53,6 +53,18 @@ var linkAbuses = []abuse{
 		u.create(c)
 		u.inParallel(500, func(i int) error { return u.edit.Create(u.Context(), u.account(fmt.Sprintf("app-%d", i))) })
 	}, says: func(u *tenant) { u.eventually("the last link", func() bool { return u.linked("app-499", "crowd") }) }},
+	{name: "a link that is taken off 100 times", storm: true, do: func(u *tenant) {
+		for range 100 {
+			u.patch(u.account("default"), `{"imagePullSecrets":null}`)
+		}
+	}, says: func(u *tenant) {
+		if n := linkWrites(u); n > 30 {
+			u.Errorf("the link was written %d times", n)
+		}
+	}},
+	{name: "1,000 records of links of its own kind", writes: 10, do: recordLinks("RegistryCredential", 1000)},
+	{name: "1,000 records of links of the cluster's kind", writes: 10, do: recordLinks("ClusterRegistryCredential", 1000)},
+	{name: "1,000 records of links to the cluster's credential", writes: 10, do: recordLinks("ClusterRegistryCredential/platform", 1000)},
 }
 
 // recordLinks puts records of links on a ServiceAccount which nobody has made.
