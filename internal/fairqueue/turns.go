@@ -29,6 +29,8 @@ type turns[T comparable] struct {
 	served []*tenant[T]
 	// pushed counts items, so that equals go by age.
 	pushed int
+	// most is how many items have been due at a time since the maps were made.
+	most int
 }
 
 type tenant[T comparable] struct {
@@ -51,6 +53,9 @@ type item[T comparable] struct {
 
 // patience bounds what a priority can do: it is worth at most that many items of the same tenant.
 const patience = 1000
+
+// crowd is from how many items on the maps are given back, which never shrink, when all is done.
+const crowd = 1000
 
 func newTurns[T comparable](share int, tenantOf func(T) string) *turns[T] {
 	return &turns[T]{
@@ -119,6 +124,7 @@ func (q *turns[T]) Push(key T) {
 	it := &item[T]{key: key, tenant: t, priority: priority, rank: q.rank(priority)}
 	q.pushed++
 	q.items[key] = it
+	q.most = max(q.most, len(q.items))
 	heap.Push(&t.items, it)
 	q.queue(t)
 }
@@ -186,6 +192,9 @@ func (q *turns[T]) begin(round int) {
 		}
 	}
 	q.served = nil
+	if len(q.tenants) == 0 && q.most > crowd {
+		q.items, q.taken, q.tenants, q.most = map[T]*item[T]{}, map[T]int{}, map[string]*tenant[T]{}, 0
+	}
 }
 
 func (q *turns[T]) rank(priority int) int {

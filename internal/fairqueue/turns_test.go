@@ -2,6 +2,7 @@ package fairqueue
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -176,6 +177,18 @@ func TestTenantsAreForgotten(t *testing.T) {
 	o.take(1000)
 	if n := len(o.turns.tenants) + len(o.turns.items) + len(o.turns.taken) + len(o.turns.announced) + len(o.turns.served); n != 0 {
 		t.Errorf("%d things are remembered of tenants that have nothing to do", n)
+	}
+}
+
+func TestTheRoomThatACrowdTookIsGivenBack(t *testing.T) {
+	o := newOrder(16)
+	grown := reflect.ValueOf(o.turns.items).Pointer()
+	o.add(0, flood("a", 10*crowd)...)
+	for o.turns.Len() > 0 {
+		o.take(1)
+	}
+	if reflect.ValueOf(o.turns.items).Pointer() == grown {
+		t.Error("the map that held the crowd is still there")
 	}
 }
 
