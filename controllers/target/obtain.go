@@ -57,8 +57,9 @@ func (r *Reconciler) obtainOne(ctx context.Context, t credential.Target, c *cred
 		e.fail(err)
 		return sources
 	}
-	if e.Record.Earlier() {
-		// It counts as made from what the source is now, until it is due.
+	if e.Record.Earlier() && !e.DueAt.Equal(providers.Never) {
+		// It counts as made from what the source is now, until it is due. What never is due is read anew, at no call: nobody would ever notice
+		// that its source has changed.
 		e.Record.Source = req.Source()
 	}
 	r.ask(t, e, req)
