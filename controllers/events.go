@@ -25,12 +25,12 @@ func (releases) Create(context.Context, event.CreateEvent, revocationQueue)   {}
 func (releases) Generic(context.Context, event.GenericEvent, revocationQueue) {}
 
 func (h releases) Update(_ context.Context, e event.UpdateEvent, _ revocationQueue) {
-	now := pullsecret.TokenIDs(e.ObjectNew)
-	h.of.Released(slices.DeleteFunc(pullsecret.TokenIDs(e.ObjectOld), func(id string) bool { return slices.Contains(now, id) }))
+	now := pullsecret.TokenNames(e.ObjectNew)
+	h.of.Released(slices.DeleteFunc(pullsecret.TokenNames(e.ObjectOld), func(id string) bool { return slices.Contains(now, id) }))
 }
 
 func (h releases) Delete(_ context.Context, e event.DeleteEvent, _ revocationQueue) {
-	h.of.Released(pullsecret.TokenIDs(e.Object))
+	h.of.Released(pullsecret.TokenNames(e.Object))
 }
 
 // noteDeleted tells the reconciler of Secrets that are deleted before it works on them, and wakes whoever waited for the name.

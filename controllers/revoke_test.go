@@ -27,30 +27,31 @@ func TestAReplacedTokenIsRetiredAndSoIsThatOfACredentialThatIsGone(t *testing.T)
 	target := w.apply(ns, nil, registry("prod", "eu-west-1"))
 	w.step(w.run(target).RequeueAfter)
 	w.run(target)
-	if got := <-w.retired; got != ns+"-1" {
+	if got := <-w.retired; !strings.HasSuffix(got, "/"+ns+"-1") {
 		t.Errorf("retired %s, want the token that was replaced", got)
 	}
 	w.must(w.admin.Delete(t.Context(), w.credential(ns)))
 	w.run(target)
-	if got := <-w.retired; got != ns+"-2" {
+	if got := <-w.retired; !strings.HasSuffix(got, "/"+ns+"-2") {
 		t.Errorf("retired %s, want the token whose credential is gone", got)
 	}
 }
 
 func TestASecretReleasesTheTokensThatItHoldsNoLonger(t *testing.T) {
 	var woken []string
+	source := strings.Repeat("0", 32)
 	r := revoke.New(clocktesting.NewFakePassiveClock(time.Now()))
 	r.Wake = func(id revoke.ID, after time.Duration) {
 		if after > 0 {
-			woken = append(woken, string(id))
+			woken = append(woken, strings.TrimPrefix(string(id), source+"/"))
 		}
 	}
 	holding := func(ids ...string) client.Object {
 		var entries []pullsecret.Entry
 		for _, id := range ids {
-			r.Retired(id)
+			r.Retired(providers.TokenName(source, id))
 			token := providers.Token{ID: id, IssuedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour), Logins: []providers.Login{{Hosts: []string{id + ".example"}}}}
-			entries = append(entries, pullsecret.Entry{Record: pullsecret.NewRecord(id, strings.Repeat("0", 32), token)})
+			entries = append(entries, pullsecret.Entry{Record: pullsecret.NewRecord(id, source, token)})
 		}
 		secret, err := pullsecret.Compose(types.NamespacedName{Namespace: "a", Name: "a"}, pullsecret.Owner{}, nil, entries)
 		if err != nil {

@@ -42,14 +42,14 @@ func (l labelled) List(ctx context.Context, list client.ObjectList, opts ...clie
 	if all.FieldSelector == nil {
 		return l.Reader.List(ctx, list, opts...)
 	}
-	id, ok := all.FieldSelector.RequiresExactMatch(view.IndexTokenID)
+	id, ok := all.FieldSelector.RequiresExactMatch(view.IndexToken)
 	secrets, also := list.(*metav1.PartialObjectMetadataList)
 	if !ok || !also {
 		return fmt.Errorf("no index for %s", all.FieldSelector)
 	}
 	err := l.Reader.List(ctx, secrets, client.HasLabels{v1alpha1.LabelSecret})
 	secrets.Items = slices.DeleteFunc(secrets.Items, func(m metav1.PartialObjectMetadata) bool {
-		return !slices.Contains(func(o client.Object) []string { return pullsecret.TokenIDs(o) }(&m), id)
+		return !slices.Contains(func(o client.Object) []string { return pullsecret.TokenNames(o) }(&m), id)
 	})
 	return err
 }

@@ -28,6 +28,15 @@ type Token struct {
 	Unproven string
 }
 
+// TokenName tells a token that can be revoked from those of all other sources; empty if it has no ID. An ID alone is what a server says that a
+// tenant may have chosen.
+func TokenName(source, id string) string {
+	if id == "" {
+		return ""
+	}
+	return source + "/" + id
+}
+
 // Login is a username and a password, and where they are good.
 type Login struct {
 	Username string

@@ -78,21 +78,21 @@ func dated(records map[string]Record, now time.Time) map[string]Record {
 	return all
 }
 
-// TokenIDs are the IDs of the tokens in a target that can be revoked.
-func TokenIDs(secret metav1.Object) []string {
+// TokenNames are the names of the tokens in a target that can be revoked.
+func TokenNames(secret metav1.Object) []string {
 	text := secret.GetAnnotations()[AnnotationRegistries]
 	// Most tokens cannot be revoked, and then nothing needs to be parsed.
 	if len(text) > maxAnnotation || !strings.Contains(text, `"id":`) {
 		return nil
 	}
 	contents, _ := parsed.of(text)
-	var ids []string
+	var names []string
 	for _, r := range contents.Records {
 		if r.ID != "" {
-			ids = append(ids, r.ID)
+			names = append(names, providers.TokenName(r.Source, r.ID))
 		}
 	}
-	return ids
+	return names
 }
 
 // parse reads an annotation; it takes all of it or nothing.

@@ -36,7 +36,7 @@ func TestARecordIsReadAsItWasWritten(t *testing.T) {
 	if diff := cmp.Diff(want, Read(annotated(text), noon)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"t-1"}, TokenIDs(annotated(text))); diff != "" {
+	if diff := cmp.Diff([]string{"0a1b/t-1"}, TokenNames(annotated(text))); diff != "" {
 		t.Errorf("IDs (-want +got):\n%s", diff)
 	}
 }

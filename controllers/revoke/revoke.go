@@ -27,7 +27,7 @@ const (
 	Settle = 10 * time.Second
 )
 
-// ID is that of a token, as its provider gave it.
+// ID names a token, and the source that it was made from (providers.TokenName).
 type ID string
 
 // Config is what a Reconciler works with.

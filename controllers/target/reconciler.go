@@ -46,7 +46,7 @@ type Tokens interface {
 	// Hosts are those that a token of the entry is for, as far as that is known without one.
 	Hosts(entry *v1alpha1.Registry) []string
 	// Spare lets a token live to its end.
-	Spare(id string)
+	Spare(name string)
 }
 
 // Config is what a Reconciler works with.

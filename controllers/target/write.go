@@ -212,8 +212,8 @@ func (r *Reconciler) giveBack(ctx context.Context, t credential.Target, secret *
 	if err := r.Client.Patch(ctx, target, client.RawPatch(types.MergePatchType, patch)); err != nil {
 		return err
 	}
-	for _, id := range pullsecret.TokenIDs(secret) {
-		r.Tokens.Spare(id)
+	for _, name := range pullsecret.TokenNames(secret) {
+		r.Tokens.Spare(name)
 	}
 	return nil
 }

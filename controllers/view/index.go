@@ -13,8 +13,8 @@ import (
 const (
 	// IndexCredential indexes Secrets by the credential that keeps them, and ServiceAccounts by those that link them: by Key.Ref.
 	IndexCredential = "credential"
-	// IndexTokenID indexes Secrets by the tokens in them that can be revoked.
-	IndexTokenID = "tokenID"
+	// IndexToken indexes Secrets by the tokens in them that can be revoked.
+	IndexToken = "token"
 )
 
 // Prepare asks for every informer before the manager starts, so that all of them are filled before the first reconcile.
@@ -35,17 +35,17 @@ func (v *Caches) Prepare(ctx context.Context) error {
 		if err := c.IndexField(ctx, SecretMetadata(), IndexCredential, indexSecret); err != nil {
 			return err
 		}
-		if err := c.IndexField(ctx, SecretMetadata(), IndexTokenID, func(o client.Object) []string { return pullsecret.TokenIDs(o) }); err != nil {
+		if err := c.IndexField(ctx, SecretMetadata(), IndexToken, func(o client.Object) []string { return pullsecret.TokenNames(o) }); err != nil {
 			return err
 		}
 	}
 	return v.IndexField(ctx, &corev1.ServiceAccount{}, IndexCredential, indexServiceAccount)
 }
 
-// HoldsToken says whether a Secret holds the token of this ID.
-func HoldsToken(ctx context.Context, cache client.Reader, id string) (bool, error) {
+// HoldsToken says whether a Secret holds the token of this name.
+func HoldsToken(ctx context.Context, cache client.Reader, name string) (bool, error) {
 	holders := MetadataList(KindSecret)
-	err := cache.List(ctx, holders, client.MatchingFields{IndexTokenID: id}, client.UnsafeDisableDeepCopy, client.Limit(1))
+	err := cache.List(ctx, holders, client.MatchingFields{IndexToken: name}, client.UnsafeDisableDeepCopy, client.Limit(1))
 	return len(holders.Items) > 0, err
 }
 

@@ -39,8 +39,8 @@ type Options struct {
 	Metrics *Metrics
 	// Bytes bounds the tokens in memory; 0 is DefaultBytes.
 	Bytes int
-	// Retired is told the IDs of tokens that are no longer handed out; nil for nobody. It may not block.
-	Retired func(id string)
+	// Retired is told the names of tokens that are no longer handed out; nil for nobody. It may not block.
+	Retired func(name string)
 }
 
 // Broker holds live tokens in memory and mints new ones. It never blocks its callers, so a hung cloud delays only those who wait for that
@@ -54,7 +54,7 @@ type Broker struct {
 	slots  map[string]*slot
 	owners map[string][]string
 	bytes  *budget
-	// revocable are the live tokens that can be revoked, by their ID.
+	// revocable are the live tokens that can be revoked, by their name.
 	revocable *expiring.Map[string, revocable]
 	// trials are under way, by what is tried, and trying counts them by tenant; verdicts are of those that have ended.
 	trials   map[trialKey]*trial

@@ -30,6 +30,8 @@ type fake struct {
 	// by counts the calls of each tenant.
 	by      map[string]int
 	revoked []string
+	// endedFor is the external ID of the entry whose token was revoked last.
+	endedFor string
 }
 
 // takes lasts as long as a call does, or until nobody waits any more. A timer that is due at once is never made: two goroutines of one bubble
@@ -76,10 +78,10 @@ func (f *fake) Token(ctx context.Context, req providers.Request) (providers.Toke
 	return token, nil
 }
 
-func (f *fake) Revoke(_ context.Context, _ providers.Request, id string) error {
+func (f *fake) Revoke(_ context.Context, req providers.Request, id string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.revoked = append(f.revoked, id)
+	f.revoked, f.endedFor = append(f.revoked, id), req.Registry.ECR.ExternalID
 	return f.err
 }
 

@@ -3,6 +3,8 @@ package broker
 import (
 	"slices"
 	"time"
+
+	"github.com/regcred/regcred/providers"
 )
 
 // copiedFor is how long what can be read again at no cost is held after the last time that it was asked for.
@@ -55,11 +57,11 @@ func (b *Broker) Keep(owner string, sources []string) {
 	}
 }
 
-// bury forgets a slot, and returns the ID of its token. The caller holds the lock.
-func (b *Broker) bury(s *slot) (id string) {
+// bury forgets a slot, and returns the name of its token. The caller holds the lock.
+func (b *Broker) bury(s *slot) (name string) {
 	b.bytes.drop(s)
 	delete(b.slots, s.source)
-	return s.token.ID
+	return providers.TokenName(s.source, s.token.ID)
 }
 
 // sweep forgets what nobody can need any more. The caller holds the lock.

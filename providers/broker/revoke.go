@@ -13,41 +13,45 @@ const (
 	revocableHeld = 1 << 14
 )
 
-// revocable is who can revoke a token.
-type revocable struct{ req providers.Request }
+// revocable is a token, and who can revoke it.
+type revocable struct {
+	req providers.Request
+	id  string
+}
 
-// remember notes with which identity a token can be revoked.
+// remember notes with which identity a token can be revoked, and returns the token's name.
 func (b *Broker) remember(req providers.Request, id string) string {
-	b.revocable.Put(id, revocable{req})
-	return id
+	name := providers.TokenName(req.Source(), id)
+	b.revocable.Put(name, revocable{req, id})
+	return name
 }
 
 // retire tells of tokens that are no longer handed out.
-func (b *Broker) retire(ids ...string) {
-	for _, id := range ids {
-		if id != "" {
-			b.Retired(id)
+func (b *Broker) retire(names ...string) {
+	for _, name := range names {
+		if name != "" {
+			b.Retired(name)
 		}
 	}
 }
 
 // Spare lets a token live to its end: it is in a Secret that is given back to its owner.
-func (b *Broker) Spare(id string) { b.revocable.Delete(id) }
+func (b *Broker) Spare(name string) { b.revocable.Delete(name) }
 
-// Revoke ends a token that was minted here, as the identity that it was minted with, and calls done when that has ended. What is not known
-// here is left alone, and so is the token that is handed out at present: an ID comes from where others may write, too.
-func (b *Broker) Revoke(id string, done func(error)) {
-	token, known := b.revocable.Get(id)
-	if !known || b.current(token.req, id) {
+// Revoke ends the token of that name that was minted here, as the identity that it was minted with, and calls done when that has ended. What is
+// not known here is left alone, and so is the token that is handed out at present: a name comes from where others may write, too.
+func (b *Broker) Revoke(name string, done func(error)) {
+	token, known := b.revocable.Get(name)
+	if !known || b.current(token) {
 		done(nil)
 		return
 	}
-	name, _ := token.req.Registry.Provider()
-	provider := b.Providers[name]
+	kind, _ := token.req.Registry.Provider()
+	provider := b.Providers[kind]
 	work := func() (providers.Token, error) {
 		ctx, cancel := context.WithTimeout(b.base, callTimeout)
 		defer cancel()
-		return providers.Token{}, providers.Revoke(ctx, provider, token.req, id)
+		return providers.Token{}, providers.Revoke(ctx, provider, token.req, token.id)
 	}
 	_, err := b.turns.begin(endpointOf(provider, token.req), waiter{token.req.Tenant, leastUrgent}, work, func(_ providers.Token, err error) { done(err) })
 	if err != nil {
@@ -59,10 +63,10 @@ func (b *Broker) Revoke(id string, done func(error)) {
 const leastUrgent = -1 << 31
 
 // current says whether the token is handed out at present.
-func (b *Broker) current(req providers.Request, id string) bool {
-	source := req.Source()
+func (b *Broker) current(token revocable) bool {
+	source := token.req.Source()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.slots[source]
-	return s != nil && s.token.ID == id
+	return s != nil && s.token.ID == token.id
 }

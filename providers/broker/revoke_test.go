@@ -34,31 +34,55 @@ func revoke(b *broker.Broker, id string) error {
 	return <-ended
 }
 
+func name(req providers.Request, token providers.Token) string {
+	return providers.TokenName(req.Source(), token.ID)
+}
+
+// A tenant's own server can say that its token has the ID of another's.
+func TestATokenIsRevokedAsTheIdentityThatItIsOfWhoeverHasOneOfItsID(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, b, retired := revocable(t, broker.Options{})
+		p.change = func(token *providers.Token) { token.ID = "shared" }
+		shared, own := entry("", "eu-west-1", 0), entry("attacker", "eu-west-1", 1)
+		b.Keep("shared", []string{shared.Source()})
+		b.Keep("attacker", []string{own.Source()})
+		token := must(t, b, shared, time.Time{})
+		must(t, b, own, time.Time{})
+		b.Keep("shared", nil)
+		if got := retired(); !slices.Equal(got, []string{name(shared, token)}) {
+			t.Fatalf("retired %v", got)
+		}
+		if err := revoke(b, name(shared, token)); err != nil || !slices.Equal(p.ended(), []string{"shared"}) || p.endedFor != "-0" {
+			t.Errorf("revoked %v for %q, %v: the other's stands in its place", p.ended(), p.endedFor, err)
+		}
+	})
+}
+
 func TestWhatIsNoLongerHandedOutIsToldAndCanBeRevoked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, b, retired := revocable(t, broker.Options{})
 		req := request("eu-west-1").Sealed()
 		b.Keep("a", []string{req.Source()})
 		first := must(t, b, req, time.Time{})
-		for _, id := range []string{first.ID, "somebody else's"} {
+		for _, id := range []string{name(req, first), "somebody else's"} {
 			if err := revoke(b, id); err != nil || len(p.ended()) != 0 {
 				t.Errorf("%s: %v, revoked %v: it is in use, or not known", id, err, p.ended())
 			}
 		}
 		pass(time.Minute)
 		second := must(t, b, req, first.IssuedAt)
-		if got := retired(); !slices.Equal(got, []string{first.ID}) {
+		if got := retired(); !slices.Equal(got, []string{name(req, first)}) {
 			t.Errorf("retired %v, want the one that was replaced", got)
 		}
-		if err := revoke(b, first.ID); err != nil || !slices.Equal(p.ended(), []string{first.ID}) {
+		if err := revoke(b, name(req, first)); err != nil || !slices.Equal(p.ended(), []string{first.ID}) {
 			t.Errorf("revoked %v, %v", p.ended(), err)
 		}
 		b.Keep("a", nil)
-		if got := retired(); !slices.Equal(got, []string{second.ID}) {
+		if got := retired(); !slices.Equal(got, []string{name(req, second)}) {
 			t.Errorf("retired %v, want that of the source that nobody names any more", got)
 		}
 		p.err = down()
-		if err := revoke(b, second.ID); err == nil {
+		if err := revoke(b, name(req, second)); err == nil {
 			t.Error("a failure is not told")
 		}
 	})
@@ -90,7 +114,7 @@ func TestATokenThatIsSparedIsNotRevoked(t *testing.T) {
 		req := request("eu-west-1").Sealed()
 		b.Keep("a", []string{req.Source()})
 		token := must(t, b, req, time.Time{})
-		b.Spare(token.ID)
+		b.Spare(name(req, token))
 		b.Keep("a", nil)
 		for _, id := range retired() {
 			if err := revoke(b, id); err != nil || len(p.ended()) != 0 {

@@ -149,10 +149,10 @@ func (s *slot) early(refresh string, now time.Time) time.Duration {
 }
 
 // accept takes a minted token. Its predecessor is replaced, whatever the two say of their ends: the newer mint is what the cloud wants us to
-// use. It returns the ID of a token that is no longer handed out.
+// use. It returns the name of a token that is no longer handed out.
 func (s *slot) accept(req providers.Request, token providers.Token, began, now time.Time) (retired string, err error) {
 	if !usable(token, now) {
-		return token.ID, providers.Errorf(v1alpha1.ReasonInvalidResponse, "the cloud's answer holds no usable token: "+
+		return providers.TokenName(s.source, token.ID), providers.Errorf(v1alpha1.ReasonInvalidResponse, "the cloud's answer holds no usable token: "+
 			"check the clock of the controller's node and any proxy in between")
 	}
 	// Whole seconds, as they are written down: a token must not seem newer than its own record.
@@ -164,7 +164,7 @@ func (s *slot) accept(req providers.Request, token providers.Token, began, now t
 		return "", s.repeat(req, token, began)
 	}
 	if s.token.ID != token.ID {
-		retired = s.token.ID
+		retired = providers.TokenName(s.source, s.token.ID)
 	}
 	s.token, s.prints, s.shown, s.began = token, prints, shown, began
 	s.failure, s.failures = nil, 0
