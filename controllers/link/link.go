@@ -16,6 +16,7 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/internal/expiring"
 	"github.com/regcred/regcred/internal/truce"
 )
 
@@ -37,8 +38,25 @@ type API struct {
 
 // Linker makes and removes links, and remembers which of them somebody else changes again and again.
 type Linker struct {
+	clock  clock.PassiveClock
 	fights *truce.Fights[place]
+	// outages are the ServiceAccounts whose changes were not answered, as with a webhook that hangs or fails.
+	outages *expiring.Map[client.ObjectKey, outage]
 }
+
+// outage is a ServiceAccount that is left alone for a while.
+type outage struct {
+	failure *credential.Failure
+	times   int
+	until   time.Time
+}
+
+const (
+	// firstOutage doubles with each request that is not answered, up to credential.RetryAfter.
+	firstOutage = 5 * time.Second
+	// soon is when those that come after a request without an answer have their turn: the token does not wait for them.
+	soon = time.Second
+)
 
 // place is the link of a target on a ServiceAccount; without a target's name, all dead links on it.
 type place struct {
@@ -51,7 +69,10 @@ const placesAtOnce = 4096
 
 // New returns a Linker that remembers nothing yet.
 func New(c clock.PassiveClock) *Linker {
-	return &Linker{fights: truce.New[place](c, placesAtOnce)}
+	return &Linker{
+		clock: c, fights: truce.New[place](c, placesAtOnce),
+		outages: expiring.New[client.ObjectKey, outage](c, 2*credential.RetryAfter, placesAtOnce),
+	}
 }
 
 // Reconcile makes the ServiceAccounts of a target's namespace name its Secret, or not, as is wished.
@@ -59,8 +80,9 @@ func New(c clock.PassiveClock) *Linker {
 // imagePullSecrets is an atomic list that others write too: it is read, appended to and patched under its resourceVersion, never
 // applied and never reordered. A link that we made is recorded on the ServiceAccount; only such a link is ever removed.
 //
-// A ServiceAccount that could not be changed is a failure, and holds up none of the others. A conflict is returned as the error: it has
-// changed since the cache saw it, and not every change of it is an event for us.
+// A ServiceAccount that could not be changed is a failure, and holds up none of the others, unless the API server does not answer: then
+// it is left alone for a while, and the others have their turn soon, so that the token waits for one such request at most. A conflict is
+// returned as the error: it has changed since the cache saw it, and not every change of it is an event for us.
 func (l *Linker) Reconcile(ctx context.Context, api API, t credential.Target, w Wishes) (done Changes, failed *credential.Failure, lost error) {
 	var accounts corev1.ServiceAccountList
 	if err := api.Cache.List(ctx, &accounts, client.InNamespace(t.Namespace), client.UnsafeDisableDeepCopy); err != nil {
@@ -82,6 +104,9 @@ func (l *Linker) Reconcile(ctx context.Context, api API, t credential.Target, w 
 		case failure != nil:
 			failure.Unlinked = by != nil
 			failed = first(failed, failure)
+		}
+		if failure != nil && failure.RetryAfter == soon {
+			break
 		}
 	}
 	return done, failed, lost
@@ -118,6 +143,11 @@ func (l *Linker) one(ctx context.Context, api API, t credential.Target, sa *core
 	if wait, rival := l.fights.Truce(at); wait > 0 {
 		return change, contended(t, name, rival, wait), nil
 	}
+	if down, ok := l.outages.Get(name); ok && down.until.After(l.clock.Now()) {
+		f := *down.failure
+		f.RetryAfter = down.until.Sub(l.clock.Now())
+		return change, &f, nil
+	}
 	rival := ""
 	if l.fights.Fighting(at) { // who it is shows before our own change alone
 		if rival, err = rivalOn(ctx, api.Live, name); err != nil {
@@ -125,9 +155,10 @@ func (l *Linker) one(ctx context.Context, api API, t credential.Target, sa *core
 		}
 	}
 	if err := patch.send(ctx, api.Client, name); err != nil {
-		failure, err = refused(ctx, name, err)
+		failure, err = l.refused(ctx, name, err)
 		return change, failure, err
 	}
+	l.outages.Delete(name)
 	l.fights.Repaired(at, rival)
 	return patch.change, nil, nil
 }
@@ -160,7 +191,7 @@ func contended(t credential.Target, account client.ObjectKey, rival string, wait
 }
 
 // refused says what an error means: a failure, or that nothing can be said now.
-func refused(ctx context.Context, account client.ObjectKey, err error) (*credential.Failure, error) {
+func (l *Linker) refused(ctx context.Context, account client.ObjectKey, err error) (*credential.Failure, error) {
 	what := "ServiceAccount " + account.String()
 	switch {
 	case apierrors.IsNotFound(err):
@@ -173,8 +204,19 @@ func refused(ctx context.Context, account client.ObjectKey, err error) (*credent
 		}
 		return failed("the API server refuses to change " + what + ": check the controller's RBAC rules and the admission policies of the namespace"), nil
 	default:
-		return failed(credential.Unanswered("changing "+what, err).Message), nil
+		return l.unanswered(account, failed(credential.Unanswered("changing "+what, err).Message)), nil
 	}
+}
+
+// unanswered notes that a ServiceAccount could not be changed, and is to be left alone for a while.
+func (l *Linker) unanswered(account client.ObjectKey, f *credential.Failure) *credential.Failure {
+	l.outages.Update(account, func(o outage, _ bool) outage {
+		wait := min(firstOutage<<min(o.times, 10), credential.RetryAfter)
+		return outage{failure: f, times: o.times + 1, until: l.clock.Now().Add(wait)}
+	})
+	now := *f
+	now.RetryAfter = soon
+	return &now
 }
 
 func failed(message string) *credential.Failure {

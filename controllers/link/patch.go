@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -50,11 +51,16 @@ func newPatch(sa *corev1.ServiceAccount) *serviceAccountPatch {
 	return p
 }
 
+// sendTimeout is longer than the time that the API server gives a webhook by default, after which it names it.
+const sendTimeout = 12 * time.Second
+
 func (p *serviceAccountPatch) send(ctx context.Context, c client.Client, name client.ObjectKey) error {
 	raw, err := json.Marshal(p)
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	defer cancel()
 	target := &corev1.ServiceAccount{}
 	target.Namespace, target.Name = name.Namespace, name.Name
 	return c.Patch(ctx, target, client.RawPatch(types.MergePatchType, raw))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -42,6 +43,9 @@ func conflict(c *credential.Credential, o observed) *credential.Failure {
 	return f
 }
 
+// writeTimeout is longer than the time that the API server gives a webhook by default, after which it names it.
+const writeTimeout = 12 * time.Second
+
 // write writes the Secret once: in place if it exists, for the kubelet remembers pulls by the Secret's UID. It says whether that has
 // changed anything: somebody may have put the right bytes back already.
 func (r *Reconciler) write(ctx context.Context, t credential.Target, c *credential.Credential, o observed, entries []*Entry) (changed bool, rejection *credential.Failure, err error) {
@@ -57,6 +61,8 @@ func (r *Reconciler) write(ctx context.Context, t credential.Target, c *credenti
 		return false, &credential.Failure{Reason: v1alpha1.ReasonSecretRejected, Terminal: true,
 			Message: fmt.Sprintf("the tokens take %d bytes, and a Secret holds %d: use fewer entries or hosts", size, corev1.MaxSecretSize)}, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
 	switch {
 	case existing == nil:
 		err = r.Client.Create(ctx, secret)
