@@ -28,22 +28,40 @@ type FailedPull struct {
 	Mirror string
 }
 
+// Whoever may write events in a namespace may write any: what no kubelet would write is none of its events. Its longest messages quote a
+// registry's answer; names, UIDs and images are far shorter.
+const (
+	maxMessage = 4 << 10
+	maxImage   = 1 << 10
+	maxName    = 253
+	maxUID     = 64
+)
+
 // FailedPullOf reads an event of the kubelet. Its other events of the reason Failed (Error: ErrImagePull and the like) say nothing new.
 func FailedPullOf(e *corev1.Event) (FailedPull, bool) {
-	if e.InvolvedObject.Kind != "Pod" || e.InvolvedObject.UID == "" || e.Source.Component != "kubelet" && e.ReportingController != "kubelet" {
+	pod := e.InvolvedObject
+	if pod.Kind != "Pod" || pod.UID == "" || e.Source.Component != "kubelet" && e.ReportingController != "kubelet" {
+		return FailedPull{}, false
+	}
+	// The API server compares the two namespaces in some events only, and bounds none of these texts.
+	if pod.Namespace != e.Namespace || len(e.Message) > maxMessage || len(pod.Name) > maxName || len(pod.UID) > maxUID {
 		return FailedPull{}, false
 	}
 	match := failedPullMessage.FindStringSubmatch(e.Message)
 	if match == nil {
 		return FailedPull{}, false
 	}
+	image, text := match[1], match[2]
+	if len(image) > maxImage {
+		return FailedPull{}, false
+	}
 	p := FailedPull{
 		// Copies that many pods share: a part of the message would keep all of it in memory.
-		Namespace: unique.Make(e.InvolvedObject.Namespace).Value(), Pod: e.InvolvedObject.Name, UID: e.InvolvedObject.UID,
-		Image:  unique.Make(strings.Clone(match[1])).Value(),
-		Mirror: unique.Make(strings.Clone(mirrorOf(match[1], match[2]))).Value(),
+		Namespace: unique.Make(pod.Namespace).Value(), Pod: pod.Name, UID: pod.UID,
+		Image:  unique.Make(strings.Clone(image)).Value(),
+		Mirror: unique.Make(strings.Clone(mirrorOf(image, text))).Value(),
 	}
-	w := wordsIn(match[1], match[2])
+	w := wordsIn(image, text)
 	if w.login {
 		p.WithLogin = w.cause
 	} else {
@@ -88,9 +106,12 @@ func status(code string) string {
 var quoted = regexp.MustCompile(`https?://[^\s"']+|[\w.:-]+/[\w./-]+(?:[:@][\w.:-]+)?`)
 
 func wordsIn(ref, message string) words {
+	image, known := ParseImage(ref)
+	repository := strings.TrimPrefix(image.Repository, "library/")
 	text := strings.ReplaceAll(message, ref, "")
 	text = quoted.ReplaceAllStringFunc(text, func(match string) string {
-		if strings.HasPrefix(match, "http") || mentions(ref, match) {
+		// A form of the reference: with another tag, with a digest, or without its host.
+		if strings.HasPrefix(match, "http") || known && strings.Contains(match, repository) {
 			return ""
 		}
 		return match
@@ -119,12 +140,6 @@ func mirrorOf(ref, message string) string {
 		return ""
 	}
 	return host
-}
-
-// mentions says whether the text is a form of the reference: with another tag, with a digest, or without its host.
-func mentions(ref, text string) bool {
-	i, ok := ParseImage(ref)
-	return ok && strings.Contains(text, strings.TrimPrefix(i.Repository, "library/"))
 }
 
 // Image is an image reference.

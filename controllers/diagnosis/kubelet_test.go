@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 )
@@ -17,7 +19,8 @@ const (
 // kubeletEvent is an event as the kubelet makes it.
 func kubeletEvent(message string) *corev1.Event {
 	return &corev1.Event{
-		Source: corev1.EventSource{Component: "kubelet", Host: "node-1"}, ReportingController: "kubelet", Reason: "Failed", Type: corev1.EventTypeWarning,
+		ObjectMeta: metav1.ObjectMeta{Namespace: "team"},
+		Source:     corev1.EventSource{Component: "kubelet", Host: "node-1"}, ReportingController: "kubelet", Reason: "Failed", Type: corev1.EventTypeWarning,
 		InvolvedObject: corev1.ObjectReference{Kind: "Pod", Namespace: "team", Name: "app-0", UID: "1", FieldPath: "spec.containers{app}"},
 		Message:        message,
 	}
@@ -142,6 +145,14 @@ func TestOtherEventsSayNothingOfAPull(t *testing.T) {
 		"not the kubelet": func(e *corev1.Event) { e.Source.Component, e.ReportingController = "ci", "ci" },
 		"no pod":          func(e *corev1.Event) { e.InvolvedObject.Kind = "Job" },
 		"no UID":          func(e *corev1.Event) { e.InvolvedObject.UID = "" },
+		"a pod elsewhere": func(e *corev1.Event) { e.InvolvedObject.Namespace = "other" },
+		// The API server bounds none of these in every event.
+		"a UID of 1 MiB":  func(e *corev1.Event) { e.InvolvedObject.UID = types.UID(strings.Repeat("x", 1<<20)) },
+		"a name of 1 MiB": func(e *corev1.Event) { e.InvolvedObject.Name = strings.Repeat("x", 1<<20) },
+		"an image of 2 KiB": func(e *corev1.Event) {
+			e.Message = strings.Replace(e.Message, `"a"`, `"`+strings.Repeat("a/", 1<<10)+`"`, 1)
+		},
+		"1 MiB of other paths": func(e *corev1.Event) { e.Message += strings.Repeat(" a/b", 1<<18) },
 	} {
 		e := kubeletEvent(message)
 		change(e)

@@ -19,6 +19,13 @@ import (
 // evictTimeout bounds an eviction: the client waits by itself where the API server asks it to.
 const evictTimeout = 5 * time.Second
 
+const (
+	// recallPage is how many events of earlier evictions are read at once, and recallPages how often.
+	recallPage, recallPages = 10, 20
+	// maxUID is longer than any UID that the API server makes.
+	maxUID = 64
+)
+
 // evict has a pod that came before the link created anew by its owner. A pod without a controller is left alone.
 func (r *Reconciler) evict(ctx context.Context, p diagnosis.FailedPull, l *look, e evidence, key credential.Key) (next, error) {
 	owner, now := e.pod.owner, r.Clock.Now()
@@ -61,13 +68,13 @@ func (r *Reconciler) evictNow(ctx context.Context, pod puller) (bool, error) {
 	case apierrors.IsNotFound(err), apierrors.IsConflict(err):
 		return false, nil
 	case apierrors.IsTooManyRequests(err):
-		if r.failing.tell(pod.uid, v1alpha1.EventEvictionHeld, r.Clock.Now()) {
+		if r.failing.tell(pod.uid, v1alpha1.EventEvictionHeld) {
 			r.PodEvents.Eventf(pod.object(), nil, corev1.EventTypeNormal, v1alpha1.EventEvictionHeld, "Evict",
 				"a PodDisruptionBudget does not let the pod be evicted now: it is tried again at its next failed pull")
 		}
 		return false, nil
 	case apierrors.IsForbidden(err):
-		if r.failing.tell(pod.uid, v1alpha1.EventEvictionHeld, r.Clock.Now()) {
+		if r.failing.tell(pod.uid, v1alpha1.EventEvictionHeld) {
 			r.PodEvents.Eventf(pod.object(), nil, corev1.EventTypeNormal, v1alpha1.EventEvictionHeld, "Evict",
 				"the controller may not evict pods: recreate the pod, or ask the administrator for the right (recoverPods in the chart)")
 		}
@@ -95,13 +102,20 @@ func (r *Reconciler) recall(ctx context.Context, namespace string) error {
 	if now.Sub(r.startedAt) >= evictAgain || r.evictions.recalled(namespace) {
 		return nil
 	}
+	// Others can write such events, too, and of any size: few are read at once, and not all if there are too many.
 	var list corev1.EventList
-	if err := r.Live.List(ctx, &list, client.InNamespace(namespace), client.MatchingFields{"reason": v1alpha1.EventEvicted}); err != nil {
-		return err
-	}
-	for _, e := range list.Items {
-		if e.Related != nil && now.Sub(e.EventTime.Time) < evictAgain {
-			r.evictions.recall(e.Related.UID, e.EventTime.Time)
+	for range recallPages {
+		if err := r.Live.List(ctx, &list, client.InNamespace(namespace), client.MatchingFields{"reason": v1alpha1.EventEvicted},
+			client.Limit(recallPage), client.Continue(list.Continue)); err != nil {
+			return err
+		}
+		for _, e := range list.Items {
+			if e.Related != nil && len(e.Related.UID) <= maxUID && now.Sub(e.EventTime.Time) < evictAgain {
+				r.evictions.recall(e.Related.UID, e.EventTime.Time)
+			}
+		}
+		if list.Continue == "" {
+			break
 		}
 	}
 	return nil

@@ -1,14 +1,16 @@
 package pulls
 
 import (
+	"hash/maphash"
 	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/lru"
+	"k8s.io/utils/clock"
 
 	"github.com/regcred/regcred/controllers/diagnosis"
+	"github.com/regcred/regcred/internal/expiring"
 )
 
 const (
@@ -32,9 +34,12 @@ type failing struct {
 	mu   sync.Mutex
 	pods *rate.Limiter
 	open map[diagnosis.FailedPull]*look
-	// closed says when a failure was looked into last, and told when something was told last.
-	closed, told *lru.Cache
+	// closed are failures that were looked into lately, and told what was told lately: sums of them, which take less.
+	closed, told *expiring.Map[uint64, struct{}]
 }
+
+// seed makes sums that nobody can foresee.
+var seed = maphash.MakeSeed()
 
 // look is a failure that is being looked into.
 type look struct {
@@ -52,10 +57,11 @@ type teller struct {
 	cause string
 }
 
-func newFailing() *failing {
+func newFailing(c clock.PassiveClock) *failing {
 	return &failing{
 		pods: rate.NewLimiter(podsPerSecond, podBurst), open: map[diagnosis.FailedPull]*look{},
-		closed: lru.New(failingRemembered), told: lru.New(failingRemembered),
+		closed: expiring.New[uint64, struct{}](c, lookAgain, failingRemembered),
+		told:   expiring.New[uint64, struct{}](c, tellAgain, failingRemembered),
 	}
 }
 
@@ -67,19 +73,17 @@ func (r *Reconciler) Open() int {
 }
 
 // admit says whether a failure is to be looked into.
-func (f *failing) admit(p diagnosis.FailedPull, now time.Time) bool {
+func (f *failing) admit(p diagnosis.FailedPull) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.open[p] != nil || len(f.open) >= failingAtOnce || within(f.closed, p, lookAgain, now) {
+	if f.open[p] != nil || len(f.open) >= failingAtOnce {
+		return false
+	}
+	if _, lately := f.closed.Get(maphash.Comparable(seed, p)); lately {
 		return false
 	}
 	f.open[p] = &look{}
 	return true
-}
-
-func within(memory *lru.Cache, key any, window time.Duration, now time.Time) bool {
-	at, ok := memory.Get(key)
-	return ok && now.Sub(at.(time.Time)) < window
 }
 
 // look returns what is known of an open failure; nil if it is not open.
@@ -89,11 +93,11 @@ func (f *failing) look(p diagnosis.FailedPull) *look {
 	return f.open[p]
 }
 
-func (f *failing) close(p diagnosis.FailedPull, now time.Time) {
+func (f *failing) close(p diagnosis.FailedPull) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.open, p)
-	f.closed.Add(p, now)
+	f.closed.Put(maphash.Comparable(seed, p), struct{}{})
 }
 
 // readPod is how long to wait before the pod may be read. Each failure has one turn, and keeps it.
@@ -107,15 +111,8 @@ func (f *failing) readPod(l *look, now time.Time) time.Duration {
 }
 
 // tell says whether the cause is news about a pod or a credential.
-func (f *failing) tell(about any, cause string, now time.Time) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	key := teller{about, cause}
-	if within(f.told, key, tellAgain, now) {
-		return false
-	}
-	f.told.Add(key, now)
-	return true
+func (f *failing) tell(about any, cause string) bool {
+	return f.told.Add(maphash.Comparable(seed, teller{about, cause}), struct{}{})
 }
 
 const (
@@ -125,25 +122,33 @@ const (
 	evictionDistance = 205 * time.Millisecond
 	// evictAgain is how long no other pod of an owner is evicted.
 	evictAgain = 10 * time.Minute
+	// futileFor is how long an owner whose pods came back without the link, and fail, is left alone.
+	futileFor = 24 * time.Hour
 )
 
 // evictions remembers the owners of evicted pods.
 type evictions struct {
 	mu    sync.Mutex
 	limit *rate.Limiter
-	// at is when a pod of an owner was evicted last, or will be. It is bounded by evictionSpacing and evictAgain, and by failingAtOnce.
+	// at is when a pod of an owner was evicted last, or will be: its end is not that of a time after it was put. It is bounded by
+	// evictionSpacing and evictAgain, and by failingAtOnce.
 	at map[types.UID]time.Time
 	// last is when the last eviction ended, and busy whether one is under way: turns that are late must not come together.
 	last time.Time
 	busy bool
 	// known are the namespaces whose earlier evictions are in at.
-	known map[string]bool
+	known *expiring.Map[string, struct{}]
 	// futile are owners whose pods came back without the link.
-	futile *lru.Cache
+	futile *expiring.Map[types.UID, struct{}]
 }
 
-func newEvictions() *evictions {
-	return &evictions{limit: rate.NewLimiter(rate.Every(evictionSpacing), 1), at: map[types.UID]time.Time{}, known: map[string]bool{}, futile: lru.New(failingRemembered)}
+func newEvictions(c clock.PassiveClock) *evictions {
+	return &evictions{
+		limit:  rate.NewLimiter(rate.Every(evictionSpacing), 1),
+		at:     map[types.UID]time.Time{},
+		known:  expiring.New[string, struct{}](c, evictAgain, failingRemembered),
+		futile: expiring.New[types.UID, struct{}](c, futileFor, failingRemembered),
+	}
 }
 
 // claim takes the only eviction of an owner in ten minutes, and says when it may happen.
@@ -174,13 +179,7 @@ func (e *evictions) hold(now time.Time) time.Duration {
 }
 
 // recalled says whether the evictions in a namespace were recalled. It says no once.
-func (e *evictions) recalled(namespace string) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	known := e.known[namespace]
-	e.known[namespace] = true
-	return known
-}
+func (e *evictions) recalled(namespace string) bool { return !e.known.Add(namespace, struct{}{}) }
 
 // recall takes in an eviction of an earlier leader.
 func (e *evictions) recall(owner types.UID, at time.Time) {
@@ -217,13 +216,11 @@ func (e *evictions) sweep(now time.Time) {
 func (e *evictions) recreated(owner types.UID, createdAt time.Time) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if _, ok := e.futile.Get(owner); ok {
-		return true
-	}
-	at, ok := e.at[owner]
-	if !ok || createdAt.Before(at.Truncate(time.Second)) {
+	_, futile := e.futile.Get(owner)
+	at, evicted := e.at[owner]
+	if !futile && (!evicted || createdAt.Before(at.Truncate(time.Second))) {
 		return false
 	}
-	e.futile.Add(owner, nil)
+	e.futile.Put(owner, struct{}{})
 	return true
 }

@@ -90,12 +90,12 @@ func New(c Config) *Reconciler {
 	if c.PodEvents == nil {
 		c.PodEvents = podRecorder{c.Client, c.Clock}
 	}
-	return &Reconciler{Config: c, failing: newFailing(), evictions: newEvictions(), startedAt: c.Clock.Now()}
+	return &Reconciler{Config: c, failing: newFailing(c.Clock), evictions: newEvictions(c.Clock), startedAt: c.Clock.Now()}
 }
 
 // Take takes an event in if there may be something to do.
 func (r *Reconciler) Take(e *corev1.Event) {
-	if p, ok := diagnosis.FailedPullOf(e); ok && r.failing.admit(p, r.Clock.Now()) {
+	if p, ok := diagnosis.FailedPullOf(e); ok && r.failing.admit(p) {
 		r.Wake(p)
 	}
 }
@@ -122,7 +122,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, p diagnosis.FailedPull) (rec
 	case err == nil && n.after > 0:
 		return reconcile.Result{RequeueAfter: n.after}, nil
 	}
-	r.failing.close(p, r.Clock.Now())
+	r.failing.close(p)
 	return reconcile.Result{}, nil
 }
 
@@ -137,12 +137,12 @@ func (r *Reconciler) investigate(ctx context.Context, p diagnosis.FailedPull, l 
 	if err != nil || len(published) == 0 {
 		return next{}, err
 	}
+	if n, err := r.observe(ctx, p, l); err != nil || l.pod == nil {
+		return n, err
+	}
 	if p.Cause != "" {
 		r.Counters.PullFailed(credential.Key{}, p.Cause)
 		return next{}, nil
-	}
-	if n, err := r.observe(ctx, p, l); err != nil || l.pod == nil {
-		return n, err
 	}
 	e, err := r.evidence(ctx, i, p, *l.pod, published)
 	if err != nil {
@@ -206,15 +206,15 @@ func (r *Reconciler) tell(ctx context.Context, e evidence, f diagnosis.Finding) 
 	if f.About == nil {
 		return
 	}
-	now, c := r.Clock.Now(), e.about(f.About).Credential
-	if r.failing.tell(e.pod.uid, f.Cause, now) {
+	c := e.about(f.About).Credential
+	if r.failing.tell(e.pod.uid, f.Cause) {
 		kind := corev1.EventTypeWarning
 		if f.Good {
 			kind = corev1.EventTypeNormal
 		}
 		r.PodEvents.Eventf(e.pod.object(), c.Object, kind, f.Cause, "Pull", "%s", credential.Truncate(f.Note))
 	}
-	if !f.Good && r.failing.tell(c.Key, f.Cause, now) {
+	if !f.Good && r.failing.tell(c.Key, f.Cause) {
 		note := "pod " + e.pod.name + ": " + f.Note
 		if c.Namespace == "" {
 			note = e.pod.namespace + ": " + note

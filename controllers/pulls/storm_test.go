@@ -135,6 +135,7 @@ func (s *storm) blow(pod func(ns string, n int) *corev1.Pod) {
 		for n := range stormOf {
 			o := pod(s.ns, n)
 			e := kubeletEvent(fmt.Sprintf("Failed to pull image %q: %s", o.Spec.Containers[0].Image, unauthorized))
+			e.Namespace = o.Namespace
 			e.InvolvedObject.Namespace, e.InvolvedObject.Name, e.InvolvedObject.UID = o.Namespace, o.Name, o.UID
 			s.Take(e)
 		}
@@ -244,6 +245,7 @@ func TestMoreFailuresThanFitAreDropped(t *testing.T) {
 
 func kubeletEventOf(ns string, n int) *corev1.Event {
 	e := kubeletEvent(`Failed to pull image "a": 401 Unauthorized`)
+	e.Namespace = ns
 	e.InvolvedObject.Namespace, e.InvolvedObject.Name, e.InvolvedObject.UID = ns, fmt.Sprintf("app-%d", n), types.UID(fmt.Sprintf("pod-%d", n))
 	return e
 }

@@ -229,7 +229,8 @@ func (w *world) told() string {
 // kubeletEvent is an event as the kubelet makes it.
 func kubeletEvent(message string) *corev1.Event {
 	return &corev1.Event{
-		Source: corev1.EventSource{Component: "kubelet", Host: "node-1"}, ReportingController: "kubelet", Reason: "Failed", Type: corev1.EventTypeWarning,
+		ObjectMeta: metav1.ObjectMeta{Namespace: "team"},
+		Source:     corev1.EventSource{Component: "kubelet", Host: "node-1"}, ReportingController: "kubelet", Reason: "Failed", Type: corev1.EventTypeWarning,
 		InvolvedObject: corev1.ObjectReference{Kind: "Pod", Namespace: "team", Name: "app-0", UID: "1", FieldPath: "spec.containers{app}"},
 		Message:        message,
 	}

@@ -153,6 +153,7 @@ func (s *subject) words(image, event string) (diagnosis.FailedPull, string, bool
 	}
 	for _, text := range texts {
 		pull, ok := diagnosis.FailedPullOf(&corev1.Event{
+			ObjectMeta:     metav1.ObjectMeta{Namespace: s.namespace},
 			InvolvedObject: corev1.ObjectReference{Kind: "Pod", Namespace: s.namespace, Name: s.name, UID: "known"},
 			Source:         corev1.EventSource{Component: "kubelet"}, Message: text,
 		})
