@@ -159,6 +159,14 @@ var identityAbuses = []abuse{
 			return u.edit.Create(u.Context(), c)
 		})
 	}},
+	{name: "200 KiB of annotations on an identity Secret", forgets: true, do: func(u *tenant) {
+		u.inParallel(60, func(i int) error {
+			s := u.target(fmt.Sprintf("fat-%d", i))
+			s.Labels = map[string]string{v1alpha1.LabelSecret: v1alpha1.LabelSecretIdentity}
+			s.Annotations = map[string]string{"fat": strings.Repeat("x", 200<<10)}
+			return u.edit.Create(u.Context(), s)
+		})
+	}},
 }
 
 // fatSecret is a docker config with a password of this size.

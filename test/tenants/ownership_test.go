@@ -118,6 +118,15 @@ var ownershipAbuses = []abuse{
 			return u.edit.Create(u.Context(), s)
 		})
 	}},
+	{name: "200 Secrets that look like targets, with 200 KiB of annotations each", forgets: true, writes: 250, do: func(u *tenant) {
+		u.inParallel(200, func(i int) error {
+			s := &corev1.Secret{ObjectMeta: u.object(fmt.Sprintf("fat-%d", i)), Type: corev1.SecretTypeDockerConfigJson,
+				StringData: map[string]string{corev1.DockerConfigJsonKey: `{"auths":{}}`}}
+			s.Labels = map[string]string{v1alpha1.LabelSecret: v1alpha1.LabelSecretTarget}
+			s.Annotations = map[string]string{"fat": strings.Repeat("x", 150<<10), registries: strings.Repeat("[", 50<<10)}
+			return u.edit.Create(u.Context(), s)
+		})
+	}},
 }
 
 // conflicting waits until the cluster's credential names the tenant's namespace for its Secret.
