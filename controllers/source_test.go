@@ -119,7 +119,7 @@ type sparing struct {
 	spared *[]string
 }
 
-func (s sparing) Spare(name string) { *s.spared = append(*s.spared, name) }
+func (s sparing) Spare(_, name string) { *s.spared = append(*s.spared, name) }
 
 func TestTheTokenInWhatIsGivenBackIsNotRevoked(t *testing.T) {
 	for consent, want := range map[string]bool{"true": true, "": false} {

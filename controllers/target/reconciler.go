@@ -45,8 +45,8 @@ type Tokens interface {
 	Annotations(entry *v1alpha1.Registry) []string
 	// Hosts are those that a token of the entry is for, as far as that is known without one.
 	Hosts(entry *v1alpha1.Registry) []string
-	// Spare lets a token live to its end.
-	Spare(name string)
+	// Spare lets a token that was minted for the tenant, a namespace or "" for the cluster, live to its end.
+	Spare(tenant, name string)
 }
 
 // Config is what a Reconciler works with.

@@ -219,7 +219,7 @@ func (r *Reconciler) giveBack(ctx context.Context, t credential.Target, secret *
 		return err
 	}
 	for _, name := range pullsecret.TokenNames(secret) {
-		r.Tokens.Spare(name)
+		r.Tokens.Spare(t.Credential.Namespace, name)
 	}
 	return nil
 }

@@ -108,18 +108,24 @@ func TestWhatIsMintedForNobodyIsRetired(t *testing.T) {
 	})
 }
 
-func TestATokenThatIsSparedIsNotRevoked(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, b, retired := revocable(t, broker.Options{})
-		req := request("eu-west-1").Sealed()
-		b.Keep("a", []string{req.Source()})
-		token := must(t, b, req, time.Time{})
-		b.Spare(name(req, token))
-		b.Keep("a", nil)
-		for _, id := range retired() {
-			if err := revoke(b, id); err != nil || len(p.ended()) != 0 {
-				t.Errorf("revoked %v, %v", p.ended(), err)
+func TestATenantSparesItsOwnTokensOnly(t *testing.T) {
+	for tenant, revoked := range map[string]int{"team": 0, "": 1, "another": 1} {
+		synctest.Test(t, func(t *testing.T) {
+			p, b, retired := revocable(t, broker.Options{})
+			req := request("eu-west-1").Sealed()
+			req.Tenant = "team"
+			b.Keep("a", []string{req.Source()})
+			token := must(t, b, req, time.Time{})
+			b.Spare(tenant, name(req, token))
+			b.Keep("a", nil)
+			for _, id := range retired() {
+				if err := revoke(b, id); err != nil {
+					t.Error(err)
+				}
 			}
-		}
-	})
+			if got := p.ended(); len(got) != revoked {
+				t.Errorf("spared by tenant %q: revoked %v, want %d", tenant, got, revoked)
+			}
+		})
+	}
 }

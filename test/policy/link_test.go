@@ -86,7 +86,7 @@ func (noTokens) Token(providers.Request, time.Time, func()) (providers.Token, er
 }
 func (noTokens) Held(providers.Request) (providers.Token, bool) { return providers.Token{}, false }
 func (noTokens) RefusedUntil(providers.Request) time.Time       { return time.Time{} }
-func (noTokens) Spare(string)                                   {}
+func (noTokens) Spare(string, string)                           {}
 func (noTokens) Keep(string, []string)                          {}
 func (noTokens) Annotations(*v1alpha1.Registry) []string        { return nil }
 func (noTokens) Hosts(*v1alpha1.Registry) []string              { return nil }

@@ -95,11 +95,14 @@ func (w *world) run(dir, name string, args ...string) {
 	}
 }
 
-// checkout takes the earlier version from the repository's history and builds its controller.
+// checkout takes the earlier version from the repository's history, where that is here, and builds its controller.
 func (w *world) checkout() (dir, binary string) {
 	w.Helper()
 	dir, tree := filepath.Join(w.scratch, "earlier"), filepath.Join(w.scratch, "earlier.tar")
 	w.must(os.Mkdir(dir, 0o700))
+	if exec.CommandContext(w.Context(), "git", "-C", w.Root, "cat-file", "-e", earlier+"^{commit}").Run() != nil {
+		w.Skipf("there is no commit %s here, from which to upgrade: in a shallow clone, run git fetch --unshallow", earlier[:7])
+	}
 	w.run(w.Root, "git", "archive", "--output="+tree, earlier)
 	w.run(dir, "tar", "-xf", tree)
 	binary = filepath.Join(dir, "bin", "regcred")
