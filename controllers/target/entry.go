@@ -105,15 +105,6 @@ func withdraw(o observed, entries []*Entry) {
 	}
 }
 
-func anyFresh(entries []*Entry) bool {
-	for _, e := range entries {
-		if e.Fresh {
-			return true
-		}
-	}
-	return false
-}
-
 func anyAuth(entries []*Entry) bool {
 	for _, e := range entries {
 		if len(e.auths) > 0 {
@@ -130,21 +121,6 @@ func firstFresh(entries []*Entry) Cause {
 		}
 	}
 	return ""
-}
-
-// waiting says whether all entries that are still pending deserve to be waited for.
-func waiting(entries []*Entry, now time.Time) bool {
-	waiting := false
-	for _, e := range entries {
-		if !e.Pending() {
-			continue
-		}
-		if now.Sub(e.pendingSince) >= pendingGrace {
-			return false
-		}
-		waiting = true
-	}
-	return waiting
 }
 
 // next is when the entry has something to do; 0 for never.

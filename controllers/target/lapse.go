@@ -10,14 +10,17 @@ import (
 // would have given to nobody in particular.
 func optional(spec v1alpha1.Registry) bool { return spec.ECRPublic != nil }
 
+// canLapse says whether an expired login of the entry does harm. A login by hand does not end with its override: it stays until there is a token.
+func (e *Entry) canLapse() bool { return e.optional && e.Known && e.OverrideUntil.IsZero() }
+
 // lapsed says whether the Secret is better off without what it holds of the entry. It is the exception to the last good bytes that stay.
 func (e *Entry) lapsed(now time.Time) bool {
-	return e.optional && e.Known && !e.Fresh && !e.Record.ExpiresAt.After(now)
+	return e.canLapse() && !e.Fresh && !e.Record.ExpiresAt.After(now)
 }
 
 // lapsesIn is when it will be; 0 for never.
 func (e *Entry) lapsesIn(now time.Time) time.Duration {
-	if !e.optional || !e.Known {
+	if !e.canLapse() {
 		return 0
 	}
 	return max(e.Record.ExpiresAt.Sub(now), 0)

@@ -1,0 +1,217 @@
+package target
+
+import (
+	"context"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/pullsecret"
+	"github.com/regcred/regcred/controllers/view"
+)
+
+// Reconcile serves the target, or gives it up when no credential claims it any more.
+func (r *Reconciler) Reconcile(ctx context.Context, t credential.Target) (reconcile.Result, error) {
+	c, err := credential.Get(ctx, r.Cache, t.Credential)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if c == nil {
+		r.Tokens.Keep(t.Credential.String(), nil)
+	}
+	ns, err := view.Namespace(ctx, r.Cache, t.Namespace)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	switch taskFor(t, c, ns, r.Excluded) {
+	case taskForget:
+		r.Forget(t)
+		return reconcile.Result{}, nil
+	case taskGiveUp:
+		r.giveUp(c, t)
+		return r.release(ctx, t, c)
+	case taskRelease:
+		return r.release(ctx, t, c)
+	case taskServe:
+	}
+	out, err := r.serve(ctx, t, c)
+	switch {
+	case credential.IsGone(err):
+		r.Forget(t)
+		return reconcile.Result{}, nil
+	case ctx.Err() != nil:
+		return reconcile.Result{}, nil //nolint:nilerr // the controller stops; the next leader goes on
+	case err != nil && out.Failure == nil:
+		out.Failure = credential.Unanswered("writing Secret "+t.Secret().String(), err)
+	}
+	r.Outcomes.Report(c, t, out)
+	logOutcome(ctx, out)
+	if err != nil {
+		return reconcile.Result{}, err // which the queue spaces out
+	}
+	return out.result(r.Clock.Now()), nil
+}
+
+// serve is the straight line: link, observe, decide, obtain, write, report.
+func (r *Reconciler) serve(ctx context.Context, t credential.Target, c *credential.Credential) (Outcome, error) {
+	if f := r.Scope.Refuses(t); f != nil {
+		return Outcome{Failure: f}, nil
+	}
+	if f := r.ownSource(t, c); f != nil {
+		return Outcome{Failure: f, Suspended: c.Spec.Suspend}, nil
+	}
+	if c.Spec.Suspend {
+		return r.inspect(ctx, t, c)
+	}
+	secret, err := view.Secret(ctx, r.Cache, t)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if r.ahead(t, secret) {
+		return Outcome{Unseen: true}, nil
+	}
+	if secret == nil {
+		if f, err := r.yield(ctx, t, c); f != nil || err != nil {
+			return Outcome{Failure: f}, err
+		}
+		if f := r.standing(t, c); f != nil {
+			return Outcome{Failure: f}, nil
+		}
+		if secret, err = r.unwatched(ctx, t); err != nil {
+			return Outcome{}, err
+		}
+	}
+	o := r.observe(c, secret)
+	if f := conflict(c, o); f != nil {
+		return Outcome{Failure: r.stand(t, c, f)}, nil
+	}
+	r.standoffs.Delete(t)
+	o, again, err := r.compare(ctx, t, o)
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return Outcome{Unseen: true}, nil
+	}
+	if err != nil {
+		return Outcome{}, err
+	}
+	linked, unlinked, lost := r.links.Reconcile(ctx, r.api(), t, r.wishes(ctx, t, c))
+	r.Outcomes.Linked(t.Credential, linked)
+	if credential.IsGone(lost) || ctx.Err() != nil {
+		return Outcome{}, lost
+	}
+	out, err := r.keep(ctx, t, c, o)
+	if apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err) {
+		// The Secret has changed since it was observed; the event of that change brings us back, too.
+		r.absent.Delete(t)
+		return Outcome{Unseen: true}, nil
+	}
+	if out.Failure == nil {
+		out.Failure = unlinked
+	}
+	if out.again = again; lost != nil {
+		out.again = sooner(again, expectFor)
+	}
+	return out, err
+}
+
+// giveUp reports a target that is not to be served.
+func (r *Reconciler) giveUp(c *credential.Credential, t credential.Target) {
+	if c != nil && c.Namespace != "" {
+		r.Outcomes.Report(c, t, Outcome{Failure: credential.Excluded(t.Namespace)})
+		return
+	}
+	r.Forget(t)
+}
+
+// keep brings one observed Secret up to date with at most one write.
+func (r *Reconciler) keep(ctx context.Context, t credential.Target, c *credential.Credential, o observed) (Outcome, error) {
+	stale := staleSecret(c, o)
+	if gone, err := r.gone(ctx, t, c, stale); gone || err != nil {
+		return Outcome{Failure: ended(c)}, err
+	}
+	out := Outcome{Entries: r.obtain(ctx, t, c, o)}
+	step, why := plan(stale, out.Entries, r.Clock.Now())
+	if step == stepLeave {
+		return out, nil
+	}
+	if f := r.contended(t, why); f != nil {
+		withdraw(o, out.Entries)
+		out.Failure = f
+		return out, nil
+	}
+	if step == stepWait {
+		withdraw(o, out.Entries)
+		return out, nil
+	}
+	return r.publish(ctx, t, c, o, why, out)
+}
+
+// publish writes what was obtained, and what the Secret holds of the rest; nothing is left of a Secret without a login.
+func (r *Reconciler) publish(ctx context.Context, t credential.Target, c *credential.Credential, o observed, why Cause, out Outcome) (Outcome, error) {
+	lapsed := lapse(out.Entries, r.Clock.Now())
+	if err := r.complete(ctx, t, o, out.Entries); err != nil {
+		withdraw(o, out.Entries)
+		return out, err
+	}
+	if !anyAuth(out.Entries) {
+		if lapsed {
+			why = CauseLapsed
+		}
+		return r.empty(ctx, why, o, out)
+	}
+	changed, rejection, err := r.write(ctx, t, c, o, out.Entries)
+	if err != nil || rejection != nil {
+		withdraw(o, out.Entries)
+		out.Failure = rejection
+	}
+	if changed && why.repairs() {
+		r.fights.Repaired(t, rivalOf(o))
+	}
+	switch {
+	case changed && why != "":
+		out.Wrote = why
+	case changed:
+		out.Wrote = firstFresh(out.Entries)
+	}
+	return out, err
+}
+
+// refresh asks for a token of a stale entry. A token in memory will do, unless it is due itself: then it only stands in for the next. What a
+// record says of the time of its token counts only where nothing is in memory.
+func (r *Reconciler) refresh(t credential.Target, e *Entry, now time.Time) {
+	req, urgency := *e.req, priority(e.Record.ExpiresAt, now)
+	req.Urgency = urgency
+	if e.Known && e.Record.Refresh == req.Refresh {
+		req.Refresh = ""
+	}
+	var newerThan time.Time
+	held, ok := r.Tokens.Held(req)
+	switch {
+	case ok && !now.Before(e.due(pullsecret.NewRecord(e.Name, "", held))):
+		newerThan = held.IssuedAt
+	case !ok && (e.Cause == CauseRefused || e.Cause == CauseDue):
+		newerThan = e.Record.IssuedAt
+	}
+	token, err := r.Tokens.Token(req, newerThan, func() { r.Wake(t, urgency) })
+	if err != nil {
+		e.fail(err)
+		r.standIn(e)
+		return
+	}
+	e.take(token)
+	e.Fresh = true
+	r.condemned.Delete(condemned{t, e.Name})
+}
+
+// standIn publishes what is in memory, if it is newer than what the Secret holds, when the token that was asked for is not to be
+// had: a Secret that was deleted or edited does not wait for a refresh request that fails. The request stays open.
+func (r *Reconciler) standIn(e *Entry) {
+	token, ok := r.Tokens.Held(*e.req)
+	if !ok || e.Known && !token.IssuedAt.After(e.Record.IssuedAt) {
+		return
+	}
+	answered := e.Record.Refresh
+	e.take(token)
+	e.Record.Refresh, e.Fresh = answered, true
+}
