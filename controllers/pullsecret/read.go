@@ -149,13 +149,21 @@ func decode(text string, into any) bool {
 	return err == io.EOF
 }
 
+// collect takes records of which no two have a name or a host in common, as is written here.
 func collect(records []Record, labels, annotations []string) (Contents, bool) {
 	contents := Contents{Records: make(map[string]Record, len(records)), Labels: labels, Annotations: annotations}
+	holders := map[string]string{}
 	for _, r := range records {
 		if _, twice := contents.Records[r.Name]; twice || !r.valid() {
 			return Contents{}, false
 		}
 		contents.Records[r.Name] = r
+		for _, host := range r.Hosts {
+			if holder, taken := holders[Key(host)]; taken && holder != r.Name {
+				return Contents{}, false
+			}
+			holders[Key(host)] = r.Name
+		}
 	}
 	return contents, true
 }

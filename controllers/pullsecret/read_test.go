@@ -67,6 +67,7 @@ func TestWhatIsNotAsWeWriteItSaysNothing(t *testing.T) {
 		"an ID that is text":         replace("t-1", "<b>t</b>"),
 		"a name that is none":        replace(`"prod"`, `"Prod <b>"`),
 		"an entry twice":             replace(`{"name"`, good[len(`{"version":1,"entries":[`):len(good)-2]+`,{"name"`),
+		"a host in two entries":      replace(`{"name"`, strings.Replace(good[len(`{"version":1,"entries":[`):len(good)-2], "prod", "stage", 1)+`,{"name"`),
 		"issued after it expires":    replace("2026-11-25T00:00:00Z", "2001-01-01T00:00:00Z"),
 		"issued after it expires, and renewable at once": strings.NewReplacer(
 			`,"renewableAt":"2026-11-24T13:00:00Z"`, "", "2026-11-25T00:00:00Z", "2001-01-01T00:00:00Z").Replace(good),
