@@ -3,6 +3,7 @@ package broker_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -182,6 +183,33 @@ func TestTheOrderOfALaneIsThatOfUrgencyAndThenOfTime(t *testing.T) {
 		// The first had its turn at once, before the others came.
 		if want := []string{"a-1", "a-2", "a-4", "a-3", "a-5"}; !slices.Equal(order, want) {
 			t.Errorf("%v, want %v", order, want)
+		}
+	})
+}
+
+// A tenant names one host after another. What is kept of each is bounded, and a neighbour's new host waits for none of them.
+func TestTheEndpointsThatATenantNamesAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fake{life: time.Hour, err: down()}
+		b := newBroker(t, p)
+		for i := range 6000 {
+			_, _ = b.Token(entry("team", fmt.Sprintf("region-%d", i), 0), time.Time{}, func() {})
+		}
+		pass(time.Minute)
+		held := 0.0
+		for name, n := range sizes(t, b) {
+			if strings.HasPrefix(name, "regcred_provider_endpoints") {
+				held += n
+			}
+		}
+		if held == 0 || held > 4100 {
+			t.Errorf("%v endpoints are held", held)
+		}
+		p.err = nil
+		for _, tenant := range []string{"neighbour", ""} {
+			if _, err := ask(b, entry(tenant, "eu-west-1", 0), time.Time{}); err != nil {
+				t.Errorf("tenant %q: %v", tenant, err)
+			}
 		}
 	})
 }

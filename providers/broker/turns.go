@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,6 +22,8 @@ const (
 	// callsOfTenant bounds those of one namespace, whatever the endpoints are: it can name as many as it likes. It leaves places for another
 	// endpoint while one is full. The administrator's own calls, which have no tenant, are not bounded by it.
 	callsOfTenant = 2 * callsAtOnce
+	// endpointsHeld bounds the endpoints that are told apart. Beyond it, those that a namespace is the first to name are one endpoint of its own.
+	endpointsHeld = 4096
 )
 
 // turns decide whose call is made next. Nobody waits for an endpoint behind another tenant's calls, nor behind calls to another endpoint.
@@ -79,12 +82,7 @@ func (t *turns) begin(name string, w waiter, work func() (providers.Token, error
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.clock.Now()
-	e := t.endpoints[name]
-	if e == nil {
-		e = &endpoint{breaker: newBreaker(name, now), limit: rate.NewLimiter(callsPerSecond, callBurst)}
-		t.endpoints[name] = e
-	}
-	e.usedAt = now
+	e := t.endpoint(name, w.tenant, now)
 	if rest := e.breaker.resting(w.tenant, now); rest != nil {
 		return nil, rest
 	}
@@ -92,6 +90,21 @@ func (t *turns) begin(name string, w waiter, work func() (providers.Token, error
 	e.waiting.add(c, w)
 	t.advance(e)
 	return c, nil
+}
+
+// endpoint is where calls of that name go. The caller holds the lock.
+func (t *turns) endpoint(name, tenant string, now time.Time) *endpoint {
+	if t.endpoints[name] == nil && len(t.endpoints) >= endpointsHeld && tenant != "" {
+		provider, _, _ := strings.Cut(name, "/")
+		name = provider + "/other hosts that namespace " + tenant + " names"
+	}
+	e := t.endpoints[name]
+	if e == nil {
+		e = &endpoint{breaker: newBreaker(name, now), limit: rate.NewLimiter(callsPerSecond, callBurst)}
+		t.endpoints[name] = e
+	}
+	e.usedAt = now
+	return e
 }
 
 // join makes a call that still waits one of another waiter, too, if it was not yet.
