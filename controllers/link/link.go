@@ -4,17 +4,18 @@ package link
 import (
 	"cmp"
 	"context"
-	"fmt"
+	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
 	"github.com/regcred/regcred/internal/expiring"
 	"github.com/regcred/regcred/internal/truce"
@@ -40,20 +41,18 @@ type API struct {
 type Linker struct {
 	clock  clock.PassiveClock
 	fights *truce.Fights[place]
+	// underway are the ServiceAccounts that are being changed, and written the resource versions that our last changes got.
+	underway sync.Map
+	written  *expiring.Map[client.ObjectKey, string]
 	// outages are the ServiceAccounts whose changes were not answered, as with a webhook that hangs or fails.
 	outages *expiring.Map[client.ObjectKey, outage]
-}
-
-// outage is a ServiceAccount that is left alone for a while.
-type outage struct {
-	failure *credential.Failure
-	times   int
-	until   time.Time
 }
 
 const (
 	// firstOutage doubles with each request that is not answered, up to credential.RetryAfter.
 	firstOutage = 5 * time.Second
+	// expectFor is how long the cache is trusted to show our own change.
+	expectFor = 5 * time.Second
 	// soon is when those that come after a request without an answer have their turn: the token does not wait for them.
 	soon = time.Second
 )
@@ -71,6 +70,7 @@ const placesAtOnce = 4096
 func New(c clock.PassiveClock) *Linker {
 	return &Linker{
 		clock: c, fights: truce.New[place](c, placesAtOnce),
+		written: expiring.New[client.ObjectKey, string](c, expectFor, placesAtOnce),
 		outages: expiring.New[client.ObjectKey, outage](c, 2*credential.RetryAfter, placesAtOnce),
 	}
 }
@@ -154,7 +154,7 @@ func (l *Linker) one(ctx context.Context, api API, t credential.Target, sa *core
 			return change, nil, err
 		}
 	}
-	if err := patch.send(ctx, api.Client, name); err != nil {
+	if err := l.send(ctx, api, patch, sa); err != nil {
 		failure, err = l.refused(ctx, name, err)
 		return change, failure, err
 	}
@@ -162,6 +162,28 @@ func (l *Linker) one(ctx context.Context, api API, t credential.Target, sa *core
 	l.fights.Repaired(at, rival)
 	return patch.change, nil, nil
 }
+
+// send changes a ServiceAccount, unless that would be a conflict for sure: many credentials may link one ServiceAccount, and each sees the same
+// version of it.
+func (l *Linker) send(ctx context.Context, api API, patch *serviceAccountPatch, sa *corev1.ServiceAccount) error {
+	name := client.ObjectKeyFromObject(sa)
+	if _, busy := l.underway.LoadOrStore(name, struct{}{}); busy {
+		return apierrors.NewConflict(corev1.Resource("serviceaccounts"), name.Name, errChanging)
+	}
+	defer l.underway.Delete(name)
+	if wrote, known := l.written.Get(name); known {
+		if order, err := resourceversion.CompareResourceVersion(sa.ResourceVersion, wrote); err == nil && order < 0 {
+			return apierrors.NewConflict(corev1.Resource("serviceaccounts"), name.Name, errChanging)
+		}
+	}
+	version, err := patch.send(ctx, api.Client, name)
+	if err == nil {
+		l.written.Put(name, version)
+	}
+	return err
+}
+
+var errChanging = errors.New("it is being changed for another credential")
 
 // bury removes all dead links of a ServiceAccount in one patch. It is done for the first of them, and for the others there is nothing to do.
 func bury(ctx context.Context, live client.Reader, t credential.Target, sa *corev1.ServiceAccount, dead func(credential.Target) bool) (*serviceAccountPatch, error) {
@@ -181,44 +203,4 @@ func bury(ctx context.Context, live client.Reader, t credential.Target, sa *core
 		return nil, err
 	}
 	return removal(whole, buried(whole)...), nil
-}
-
-// contended says why a repair has to wait.
-func contended(t credential.Target, account client.ObjectKey, rival string, wait time.Duration) *credential.Failure {
-	return &credential.Failure{Reason: v1alpha1.ReasonContended, RetryAfter: wait, Message: fmt.Sprintf(
-		"the link of ServiceAccount %s to Secret %s is changed by %s again and again, and is put right ever more rarely: stop that, or label the ServiceAccount %s=%s",
-		account, t.Name, rival, v1alpha1.LabelLink, v1alpha1.LabelLinkNever)}
-}
-
-// refused says what an error means: a failure, or that nothing can be said now.
-func (l *Linker) refused(ctx context.Context, account client.ObjectKey, err error) (*credential.Failure, error) {
-	what := "ServiceAccount " + account.String()
-	switch {
-	case apierrors.IsNotFound(err):
-		return nil, nil
-	case apierrors.IsConflict(err), credential.IsGone(err), ctx.Err() != nil:
-		return nil, err
-	case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
-		if by := credential.RefusedBy(err); by != "" {
-			return failed(by + " refuses to let " + what + " be linked: let it pass there"), nil
-		}
-		return failed("the API server refuses to change " + what + ": check the controller's RBAC rules and the admission policies of the namespace"), nil
-	default:
-		return l.unanswered(account, failed(credential.Unanswered("changing "+what, err).Message)), nil
-	}
-}
-
-// unanswered notes that a ServiceAccount could not be changed, and is to be left alone for a while.
-func (l *Linker) unanswered(account client.ObjectKey, f *credential.Failure) *credential.Failure {
-	l.outages.Update(account, func(o outage, _ bool) outage {
-		wait := min(firstOutage<<min(o.times, 10), credential.RetryAfter)
-		return outage{failure: f, times: o.times + 1, until: l.clock.Now().Add(wait)}
-	})
-	now := *f
-	now.RetryAfter = soon
-	return &now
-}
-
-func failed(message string) *credential.Failure {
-	return &credential.Failure{Reason: v1alpha1.ReasonLinkFailed, RetryAfter: credential.RetryAfter, Message: message}
 }

@@ -54,16 +54,18 @@ func newPatch(sa *corev1.ServiceAccount) *serviceAccountPatch {
 // sendTimeout is longer than the time that the API server gives a webhook by default, after which it names it.
 const sendTimeout = 12 * time.Second
 
-func (p *serviceAccountPatch) send(ctx context.Context, c client.Client, name client.ObjectKey) error {
+// send returns the resource version that the ServiceAccount got.
+func (p *serviceAccountPatch) send(ctx context.Context, c client.Client, name client.ObjectKey) (string, error) {
 	raw, err := json.Marshal(p)
 	if err != nil {
-		return err
+		return "", err
 	}
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
 	target := &corev1.ServiceAccount{}
 	target.Namespace, target.Name = name.Namespace, name.Name
-	return c.Patch(ctx, target, client.RawPatch(types.MergePatchType, raw))
+	err = c.Patch(ctx, target, client.RawPatch(types.MergePatchType, raw))
+	return target.ResourceVersion, err
 }
 
 // patchFor returns what must change on the ServiceAccount; nil for nothing. A link that another target wants, too, passes to that one.

@@ -66,7 +66,7 @@ func unlink(ctx context.Context, c client.Client, ours func(credential.Target) b
 		if patch == nil {
 			return nil
 		}
-		err := patch.send(ctx, c, name)
+		_, err := patch.send(ctx, c, name)
 		if err == nil {
 			removed = len(patch.Metadata.Annotations)
 		}
