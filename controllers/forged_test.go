@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -155,6 +156,59 @@ func TestAfterARestartWhatIsForgedConcernsItsNamespaceAlone(t *testing.T) {
 				t.Error("the neighbour's Secret was written")
 			}
 		})
+	}
+}
+
+// After a restart, another entry is due in a Secret whose content was taken away: it gets all of its tokens.
+func TestASecretThatDoesNotFitItsRecordIsMadeWholeWhenItIsReadBack(t *testing.T) {
+	w, ns := newWorld(t)
+	target := w.apply(ns, nil, registry("prod", "eu-west-1"), registry("stage", "us-east-1"))
+	w.run(target)
+	w.patch(target, pullsecret.FieldManager, emptied)
+	w.restart()
+	w.change(ns, func(c *v1alpha1.ClusterRegistryCredential) {
+		c.Spec.Registries[0].ECR.Accounts = []string{"210987654321"}
+	})
+	for range 3 {
+		if _, err := w.Reconcile(t.Context(), target); err != nil || !w.waits(target) {
+			break
+		}
+		<-w.woken
+	}
+	w.run(target)
+	if got := tokens(t, w.secret(target)); len(got) != 2 {
+		t.Errorf("%d logins, want both", len(got))
+	}
+}
+
+// What fills one namespace's Secret is that namespace's affair: the credential is not said to have too many entries.
+func TestAForgedLoginThatFillsTheSecretIsItsNamespacesAffair(t *testing.T) {
+	w, ns := newWorld(t)
+	target := w.apply(ns, nil, registry("prod", "eu-west-1"), registry("stage", "us-east-1"))
+	w.run(target)
+	full := func(login string) string {
+		return fmt.Sprintf(`{"auths":{%q:{"auth":"QTpi"},%q:{"auth":%q}}}`, host("eu-west-1"), host("us-east-1"), base64.StdEncoding.EncodeToString([]byte(login)))
+	}
+	room := (corev1.MaxSecretSize - len(full(""))) / 4 * 3
+	w.patch(target, pullsecret.FieldManager, fmt.Sprintf(`{"stringData":{".dockerconfigjson":%q}}`, full("A:"+strings.Repeat("b", room-2))))
+	w.restart()
+	w.change(ns, func(c *v1alpha1.ClusterRegistryCredential) {
+		c.Spec.Registries[0].ECR.Accounts = []string{"210987654321"}
+	})
+	if again := w.run(target).RequeueAfter; again <= 0 {
+		t.Error("it is never looked at again")
+	}
+	status := w.report(target)
+	if f := status.Failures; len(f) != 1 || f[0].Reason != v1alpha1.ReasonSecretRejected || !strings.Contains(f[0].Message, "delete it") {
+		t.Errorf("failures: %v", f)
+	}
+	if stalled := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionStalled); stalled != nil && stalled.Status == metav1.ConditionTrue {
+		t.Errorf("stalled: %s", stalled.Message)
+	}
+	w.must(w.admin.Delete(t.Context(), w.secret(target)))
+	w.run(target)
+	if got := tokens(t, w.secret(target)); len(got) != 2 {
+		t.Errorf("%d logins in the new Secret", len(got))
 	}
 }
 

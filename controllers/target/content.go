@@ -55,7 +55,7 @@ func (r *Reconciler) complete(ctx context.Context, t credential.Target, o observ
 				return err
 			}
 		}
-		e.auths = content.Of(e.Record.Hosts)
+		e.auths, e.readBack = content.Of(e.Record.Hosts), true
 	}
 	return nil
 }
@@ -71,7 +71,9 @@ func (r *Reconciler) readBack(ctx context.Context, t credential.Target, o observ
 		return nil, apierrors.NewConflict(corev1.Resource("secrets"), t.Name, errChanged)
 	}
 	if sealed, known := r.seals.get(t); known && r.seals.broken(sealed, live, o.Contents) {
-		return nil, errChanged
+		sealed.version, sealed.broken = versionOf(live), true
+		r.seals.put(t, sealed)
+		return nil, errChanged // it is repaired when the queue comes back to it
 	}
 	return pullsecret.Content(live)
 }

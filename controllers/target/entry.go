@@ -40,8 +40,9 @@ type Entry struct {
 	until time.Time
 	// due is when the token of a record is to be renewed.
 	due func(pullsecret.Record) time.Time
-	// auths is its part of the Secret, when known.
-	auths pullsecret.Auths
+	// auths is its part of the Secret, when known, and readBack whether it comes from there, where others write, too.
+	auths    pullsecret.Auths
+	readBack bool
 	// pendingSince is since when it waits for a token, and againIn when to ask for it again if nobody says when; 0 if somebody does.
 	pendingSince time.Time
 	againIn      time.Duration

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -58,8 +59,7 @@ func (r *Reconciler) write(ctx context.Context, t credential.Target, c *credenti
 		return false, nil, err
 	}
 	if size := len(secret.Data[corev1.DockerConfigJsonKey]); size > corev1.MaxSecretSize {
-		return false, &credential.Failure{Reason: v1alpha1.ReasonSecretRejected, Terminal: true,
-			Message: fmt.Sprintf("the tokens take %d bytes, and a Secret holds %d: use fewer entries or hosts", size, corev1.MaxSecretSize)}, nil
+		return false, tooLarge(t, size, entries), nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
@@ -86,6 +86,16 @@ func (r *Reconciler) write(ctx context.Context, t credential.Target, c *credenti
 	r.seals.put(t, r.seals.of(secret))
 	r.absent.Delete(t)
 	return o.secret == nil || o.secret.ResourceVersion != secret.ResourceVersion, nil, nil
+}
+
+// tooLarge is the credential's own failure only if the tokens alone are too many: what is read back is what somebody has written there.
+func tooLarge(t credential.Target, size int, entries []*Entry) *credential.Failure {
+	if slices.ContainsFunc(entries, func(e *Entry) bool { return e.readBack }) {
+		return &credential.Failure{Reason: v1alpha1.ReasonSecretRejected, RetryAfter: credential.RetryAfter, Message: fmt.Sprintf(
+			"the tokens and what Secret %s holds of others take %d bytes, and a Secret holds %d: delete it, and it is made anew", t.Secret(), size, corev1.MaxSecretSize)}
+	}
+	return &credential.Failure{Reason: v1alpha1.ReasonSecretRejected, Terminal: true,
+		Message: fmt.Sprintf("the tokens take %d bytes, and a Secret holds %d: use fewer entries or hosts", size, corev1.MaxSecretSize)}
 }
 
 // existing is what the Secret is composed in place of. What the cache holds will do for a Secret with nothing but ours, and for a patch of only
