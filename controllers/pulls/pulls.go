@@ -132,17 +132,17 @@ func (r *Reconciler) investigate(ctx context.Context, p diagnosis.FailedPull, l 
 	if !ok {
 		return next{}, nil
 	}
-	// Whatever costs a request comes after this.
 	published, err := r.Published.In(ctx, p.Namespace)
 	if err != nil || len(published) == 0 {
 		return next{}, err
 	}
-	if n, err := r.observe(ctx, p, l); err != nil || l.pod == nil {
-		return n, err
-	}
-	if p.Cause != "" {
+	if p.Cause != "" { // a failure of the network, say, which happens to thousands of pods at once, is counted as it is told
 		r.Counters.PullFailed(credential.Key{}, p.Cause)
 		return next{}, nil
+	}
+	// Whatever costs a request comes after this.
+	if n, err := r.observe(ctx, p, l); err != nil || l.pod == nil {
+		return n, err
 	}
 	e, err := r.evidence(ctx, i, p, *l.pod, published)
 	if err != nil {
