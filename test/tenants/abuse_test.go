@@ -126,8 +126,8 @@ func (s *stage) withstands(t *testing.T, abuses ...abuse) {
 	}
 	s.welcomes(t)
 	before.unchanged(t, s.before(t), mints)
-	if grown := heap(t) - empty; grown > most {
-		t.Errorf("the heap has grown by %s: see %s", mebibytes(grown), profile(t, s.tenants, "done"))
+	if by := grown(t, empty, most); by > most {
+		t.Errorf("the heap has grown by %s: see %s", mebibytes(by), profile(t, s.tenants, "done"))
 	}
 	for _, a := range abuses {
 		if a.says != nil {
@@ -186,7 +186,7 @@ func (s *stage) forgets(t *testing.T, empty, rest int64) {
 		t.Fatal(err)
 	}
 	s.welcomes(t)
-	if kept := heap(t) - empty; kept > rest {
+	if kept := grown(t, empty, rest); kept > rest {
 		t.Errorf("%s after the tenant has gone, %s of its memory are kept: see %s", forgetting, mebibytes(kept), profile(t, s.tenants, "gone"))
 	}
 }

@@ -100,7 +100,7 @@ var callAbuses = []abuse{
 				`{"spec":{"registries":[{"name":"ecr","ecr":{"region":"eu-west-1","accounts":["%012d"]},"identity":{"secretRef":{"name":"key"}}}]}}`, i))
 		}
 	}},
-	{name: "1,600 entries that fail", storm: true, costs: 1600 * 5 << 10, forgets: true, do: func(u *tenant) {
+	{name: "1,600 entries that fail", storm: true, costs: 1600 * 6 << 10, forgets: true, do: func(u *tenant) {
 		u.keyed("key")
 		u.manyCredentials(100, 16, func(i int) v1alpha1.Registry { return regional(i, secretRef("key"), fmt.Sprintf("external-%d", i)) })
 	}, says: func(u *tenant) {

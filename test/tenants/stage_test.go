@@ -286,6 +286,20 @@ func heap(t *testing.T) int64 {
 	return bytes
 }
 
+// grown is by how much the heap is larger than it was: the least of several looks if that is above the bound, since what is on its way at one
+// moment is gone at the next, and what is held stays.
+func grown(t *testing.T, empty, bound int64) int64 {
+	t.Helper()
+	least := heap(t) - empty
+	within(t.Context(), 10*time.Second, func() bool {
+		if least > bound {
+			least = min(least, heap(t)-empty)
+		}
+		return least <= bound
+	})
+	return least
+}
+
 // profile writes down what the controller's memory holds.
 func profile(t *testing.T, tenant int, when string) (path string) {
 	t.Helper()
