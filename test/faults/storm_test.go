@@ -23,7 +23,7 @@ func TestAStormOfErrorsPasses(t *testing.T) {
 				between.arm(trap{at: 1, more: storm - 1, code: code, after: after})
 				s.must(world.Client.Create(t.Context(), s.credential()))
 				s.await("tokens and links", func() bool { return s.served("one", true) && s.served("two", true) && s.reported(2) })
-				if done := between.counted(); len(done) < storm {
+				if done := between.counted(); len(done) < storm && !after { // what is done all the same need not be done again
 					t.Errorf("the storm is not over after %q", done)
 				} else if len(done) > storm+enough {
 					t.Errorf("the controller does not come to rest: %q", done)
