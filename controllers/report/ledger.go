@@ -2,6 +2,7 @@
 package report
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -169,6 +170,12 @@ func (l *Ledger) drop(key credential.Key) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.books, key)
+}
+
+// forgetRemoved drops what is known of entries that the spec names no longer: one that is renamed again and again leaves nothing behind.
+func (b *book) forgetRemoved(c *credential.Credential) {
+	maps.DeleteFunc(b.hosts, func(name string, _ []string) bool { return c.Entry(name) == nil })
+	maps.DeleteFunc(b.latest, func(name string, _ mintage) bool { return c.Entry(name) == nil })
 }
 
 // takeNews hands over what has not been told yet.

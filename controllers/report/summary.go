@@ -55,6 +55,7 @@ func (l *Ledger) sum(c *credential.Credential, selected []string, now time.Time)
 		b = l.open(c.Key, now)
 	}
 	b.selected = len(selected)
+	b.forgetRemoved(c)
 	s := summary{selected: len(selected), age: now.Sub(b.opened), generation: c.Object.GetGeneration(), refresh: refreshRequest(c)}
 	s.registries, s.live = make([]v1alpha1.RegistryStatus, len(c.Spec.Registries)), make([]int, len(c.Spec.Registries))
 	for i, entry := range c.Spec.Registries {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/target"
 )
 
 // ledgerOf is a ledger with these standings for a cluster-wide credential of two entries.
@@ -283,5 +284,21 @@ func TestARestartAlertsNobody(t *testing.T) {
 		if got := quiet(c.sum, c.was); max(got, 0) != c.want {
 			t.Errorf("%s: waits %s, want %s", name, got, c.want)
 		}
+	}
+}
+
+// The names of entries are a tenant's to choose, and each comes with the hosts of its token.
+func TestAnEntryThatIsRenamedAgainAndAgainLeavesNothingBehind(t *testing.T) {
+	b := newBookkeeper()
+	for n := range 100 {
+		name := fmt.Sprintf("entry-%d", n)
+		b.c.Spec.Registries = []v1alpha1.Registry{{Name: name}}
+		e := entryHolding(name, time.Hour, time.Hour)
+		e.Fresh, e.Record.Hosts = true, []string{"registry.example.com"}
+		b.report("a", target.Outcome{Wrote: target.CauseNew, Entries: []*target.Entry{e}})
+		b.Ledger.sum(b.c, []string{"a"}, metricsStart)
+	}
+	if book := b.Ledger.books[b.c.Key]; len(book.hosts) != 1 || len(book.latest) != 1 {
+		t.Errorf("hosts of %d entries and tokens of %d are remembered, want one of each", len(book.hosts), len(book.latest))
 	}
 }
