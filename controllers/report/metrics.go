@@ -55,7 +55,7 @@ var (
 		"Secrets of a credential that cannot be brought up to date, by the first reason; pods may still pull while the published token lives. No series for a reason that does not occur.",
 		reasonLabels, nil)
 	rotationsMetric = prometheus.NewDesc("regcred_rotations_total",
-		"Secrets into which a new token was written, by cause: `Due` when so much of the token's life is left as the entry says, `SourceChanged` with the entry or its identity, `RefreshRequested` by annotation, `New` for an entry that was added.",
+		"Secrets into which a new token was written, by cause: `Due` when so much of the token's life is left as the entry says, `SourceChanged` with the entry or its identity, `RefreshRequested` by annotation, `Refused` when a registry refuses the one before, `New` for an entry that was added.",
 		causeLabels, nil)
 	repairsMetric = prometheus.NewDesc("regcred_repairs_total",
 		"Secrets that were restored after somebody else had changed them, by cause: `Deleted`, `Edited`, `Relabelled`, `OwnerChanged`.",
@@ -70,7 +70,7 @@ var (
 	evictionsMetric = prometheus.NewDesc("regcred_evictions_total",
 		"Pods that were evicted because they had been created before their link.", credentialLabels, nil)
 
-	rotationCauses = []target.Cause{target.CauseDue, target.CauseSourceChanged, target.CauseRefreshRequested, target.CauseNew}
+	rotationCauses = []target.Cause{target.CauseDue, target.CauseSourceChanged, target.CauseRefreshRequested, target.CauseRefused, target.CauseNew}
 	repairCauses   = []target.Cause{target.CauseDeleted, target.CauseEdited, target.CauseRelabelled, target.CauseOwnerChanged}
 )
 

@@ -150,15 +150,17 @@ func TestATargetThatCannotBeWorkedOnIsMissed(t *testing.T) {
 
 func TestRotationsAndRepairsAreCountedByCause(t *testing.T) {
 	b := newBookkeeper()
-	for _, wrote := range []target.Cause{target.CauseDeleted, target.CauseDue, "", target.CauseDue, target.CauseDeleted, target.CauseEdited, target.CauseNew, target.CauseAdopted} {
+	for _, wrote := range []target.Cause{target.CauseDeleted, target.CauseDue, "", target.CauseDue, target.CauseDeleted, target.CauseEdited, target.CauseNew,
+		target.CauseRefused, target.CauseAdopted} {
 		b.report("a", target.Outcome{Wrote: wrote, Entries: []*target.Entry{entryHolding("prod", time.Hour, time.Hour)}})
 	}
 	got := scraped(t, b)
 	for series, want := range map[string]float64{
-		"regcred_rotations_total{Due,c,,ClusterRegistryCredential}":   2,
-		"regcred_rotations_total{New,c,,ClusterRegistryCredential}":   1,
-		"regcred_repairs_total{Deleted,c,,ClusterRegistryCredential}": 1, // the other time it was issued
-		"regcred_repairs_total{Edited,c,,ClusterRegistryCredential}":  1,
+		"regcred_rotations_total{Due,c,,ClusterRegistryCredential}":     2,
+		"regcred_rotations_total{New,c,,ClusterRegistryCredential}":     1,
+		"regcred_rotations_total{Refused,c,,ClusterRegistryCredential}": 1,
+		"regcred_repairs_total{Deleted,c,,ClusterRegistryCredential}":   1, // the other time it was issued
+		"regcred_repairs_total{Edited,c,,ClusterRegistryCredential}":    1,
 	} {
 		if got[series] != want {
 			t.Errorf("%s is %v, want %v", series, got[series], want)
