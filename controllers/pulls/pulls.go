@@ -22,8 +22,8 @@ import (
 
 // Trials is who tries tokens that were published.
 type Trials interface {
-	// Try says what a registry makes of a login, or returns a *providers.PendingError and calls wake once when it knows.
-	Try(req providers.Request, login providers.Login, pull providers.Pull, wake func()) (providers.Verdict, error)
+	// Try says what a registry makes of a login, or returns a *providers.PendingError and wakes w once when it knows.
+	Try(req providers.Request, login providers.Login, pull providers.Pull, w providers.Waiter) (providers.Verdict, error)
 	// Refuse says that the registry at the host refuses the login. It returns true if that is the token that was minted from the source of
 	// req, for that host, of which everybody is to have another; anything else concerns only the Secret that the login is in.
 	Refuse(req providers.Request, login providers.Login, host string) bool

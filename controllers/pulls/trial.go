@@ -43,9 +43,9 @@ func (r *Reconciler) tryOne(ctx context.Context, p diagnosis.FailedPull, e evide
 	pull := providers.Pull{Host: e.Image.Host, Repository: e.Image.Repository, Reference: e.Image.Reference}
 	tried := req
 	tried.Tenant = published.Target.Namespace // who causes the trials has them counted
-	verdict, err := r.Trials.Try(tried, login, pull, func() { r.Wake(p) })
-	if _, pending := errors.AsType[*providers.PendingError](err); pending {
-		return diagnosis.Finding{}, next{woken: true}
+	verdict, err := r.Trials.Try(tried, login, pull, waiter{r, p})
+	if pending, ok := errors.AsType[*providers.PendingError](err); ok {
+		return diagnosis.Finding{}, next{woken: pending.RetryAfter == 0, after: pending.RetryAfter}
 	}
 	if known, ok := errors.AsType[*providers.Error](err); ok && known.Reason == v1alpha1.ReasonThrottled && known.RetryAfter > 0 {
 		return diagnosis.Finding{}, next{after: known.RetryAfter}
@@ -60,6 +60,14 @@ func (r *Reconciler) tryOne(ctx context.Context, p diagnosis.FailedPull, e evide
 	}
 	return e.Judge(h, verdict, remedy), next{}
 }
+
+// waiter is a failure that waits for a trial.
+type waiter struct {
+	*Reconciler
+	failure diagnosis.FailedPull
+}
+
+func (w waiter) Wake() { w.Reconciler.Wake(w.failure) }
 
 // replace has a refused token replaced: everywhere if it is the one that was minted, for this host, or else, as others may have written it, in this Secret.
 func (r *Reconciler) replace(ctx context.Context, p target.Publication, entry string, req providers.Request, login providers.Login, host string) diagnosis.Remedy {

@@ -118,7 +118,7 @@ type registry struct {
 	clock        *clocktesting.FakePassiveClock
 }
 
-func (g *registry) Try(req providers.Request, login providers.Login, pull providers.Pull, wake func()) (providers.Verdict, error) {
+func (g *registry) Try(req providers.Request, login providers.Login, pull providers.Pull, w providers.Waiter) (providers.Verdict, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	image := pull.Host + "/" + pull.Repository + ":" + pull.Reference
@@ -128,7 +128,7 @@ func (g *registry) Try(req providers.Request, login providers.Login, pull provid
 	if !g.known[image] {
 		g.known[image] = true
 		g.tried, g.tenants = append(g.tried, image), append(g.tenants, req.Tenant)
-		go wake()
+		go w.Wake()
 		return providers.Verdict{}, &providers.PendingError{Since: g.clock.Now()}
 	}
 	return g.verdict, g.err

@@ -79,7 +79,7 @@ func (r *Reconciler) askAhead(e *Entry, req providers.Request) {
 		return
 	}
 	// Its failure is told when it matters.
-	_, _ = r.Tokens.Token(req, time.Time{}, func() {})
+	_, _ = r.Tokens.Token(req, time.Time{}, nil)
 }
 
 // overrideFailure is why an override cannot take effect, in the words of an identity's failure.

@@ -22,8 +22,8 @@ import (
 // Tokens is where tokens come from.
 type Tokens interface {
 	// Token returns a live token that was minted later than newerThan and after the refresh request of req, or a *providers.PendingError,
-	// and calls wake once when there is news.
-	Token(req providers.Request, newerThan time.Time, wake func()) (providers.Token, error)
+	// and wakes w once when there is news.
+	Token(req providers.Request, newerThan time.Time, w providers.Waiter) (providers.Token, error)
 	// Held returns the live token from the source of req that is in memory.
 	Held(req providers.Request) (providers.Token, bool)
 	// RefusedUntil is when the token was issued that a registry has refused; the zero time if none was.

@@ -193,7 +193,7 @@ func (r *Reconciler) refresh(t credential.Target, e *Entry, now time.Time) {
 	case !ok && (e.Cause == CauseRefused || e.Cause == CauseDue):
 		newerThan = e.Record.IssuedAt
 	}
-	token, err := r.Tokens.Token(req, newerThan, func() { r.Wake(t, urgency) })
+	token, err := r.Tokens.Token(req, newerThan, waiter{r, t, urgency})
 	if err != nil {
 		e.fail(err)
 		r.standIn(e)
@@ -203,6 +203,15 @@ func (r *Reconciler) refresh(t credential.Target, e *Entry, now time.Time) {
 	e.Fresh = true
 	r.condemned.Delete(condemned{t, e.Name})
 }
+
+// waiter is a target that waits for a token.
+type waiter struct {
+	*Reconciler
+	target  credential.Target
+	urgency int
+}
+
+func (w waiter) Wake() { w.Reconciler.Wake(w.target, w.urgency) }
 
 // standIn publishes what is in memory, if it is newer than what the Secret holds, when the token that was asked for is not to be
 // had: a Secret that was deleted or edited does not wait for a refresh request that fails. The request stays open.

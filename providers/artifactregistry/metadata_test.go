@@ -19,12 +19,17 @@ import (
 	"github.com/regcred/regcred/test/cloud"
 )
 
+// closed is a channel that is closed when there is news.
+type closed chan struct{}
+
+func (c closed) Wake() { close(c) }
+
 // brokered asks the Broker until its call has ended.
 func brokered(t *testing.T, b *broker.Broker, req providers.Request, newerThan time.Time) (providers.Token, error) {
 	t.Helper()
 	for {
-		done := make(chan struct{})
-		token, err := b.Token(req, newerThan, func() { close(done) })
+		done := make(closed)
+		token, err := b.Token(req, newerThan, done)
 		if _, pending := errors.AsType[*providers.PendingError](err); !pending {
 			return token, err
 		}

@@ -22,8 +22,6 @@ const (
 	DefaultBytes = 8 << 20
 	// idle is how long what nobody names and nobody asks for is remembered.
 	idle = 10 * time.Minute
-	// waitersHeld bounds those who wait for one call.
-	waitersHeld = 1 << 16
 	// waiterCrowded is how long one that finds no room there waits.
 	waiterCrowded = 10 * time.Second
 )
@@ -87,7 +85,7 @@ func New(ctx context.Context, o Options) *Broker {
 // If a call is needed it is started, and Token returns a *PendingError; wake is then called once, when the call has ended. After a
 // failed call Token returns its *Error until the time to try again has come; RetryAfter is what remains until then. When it is too early
 // for another token, the *PendingError says when to ask again, and nobody is woken.
-func (b *Broker) Token(req providers.Request, newerThan time.Time, wake func()) (providers.Token, error) {
+func (b *Broker) Token(req providers.Request, newerThan time.Time, w providers.Waiter) (providers.Token, error) {
 	name, _ := req.Registry.Provider()
 	provider, ok := b.Providers[name]
 	if !ok {
@@ -114,11 +112,11 @@ func (b *Broker) Token(req providers.Request, newerThan time.Time, wake func()) 
 	if failure := s.patience(req.Refresh, now); failure != nil {
 		return providers.Token{}, failure
 	}
-	return providers.Token{}, b.await(s, provider, req, wake, now)
+	return providers.Token{}, b.await(s, provider, req, w, now)
 }
 
 // await has a token minted, and the caller woken then. The caller holds the lock.
-func (b *Broker) await(s *slot, provider providers.Provider, req providers.Request, wake func(), now time.Time) error {
+func (b *Broker) await(s *slot, provider providers.Provider, req providers.Request, w providers.Waiter, now time.Time) error {
 	asker := waiter{req.Tenant, req.Urgency}
 	switch early := s.early(req.Refresh, now); {
 	case s.call != nil:
@@ -133,10 +131,9 @@ func (b *Broker) await(s *slot, provider providers.Provider, req providers.Reque
 		}
 		s.begin(c, req.Refresh, now)
 	}
-	if len(s.waiting) >= waitersHeld {
+	if !s.waiting.add(w) {
 		return &providers.PendingError{Since: s.since, RetryAfter: waiterCrowded}
 	}
-	s.waiting = append(s.waiting, wake)
 	return &providers.PendingError{Since: s.since}
 }
 

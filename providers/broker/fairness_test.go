@@ -14,10 +14,10 @@ import (
 
 // askMany asks for many tokens of a tenant at once.
 func askMany(b interface {
-	Token(providers.Request, time.Time, func()) (providers.Token, error)
+	Token(providers.Request, time.Time, providers.Waiter) (providers.Token, error)
 }, tenant string, n int) {
 	for i := range n {
-		_, _ = b.Token(entry(tenant, "eu-west-1", i), time.Time{}, func() {})
+		_, _ = b.Token(entry(tenant, "eu-west-1", i), time.Time{}, nil)
 	}
 	synctest.Wait()
 }
@@ -89,7 +89,7 @@ func TestTheMostUrgentOfATenantGoesFirst(t *testing.T) {
 		for n := range 1000 {
 			req := entry("a", "eu-west-1", n)
 			req.Urgency = -n
-			_, _ = b.Token(req, time.Time{}, func() {})
+			_, _ = b.Token(req, time.Time{}, nil)
 		}
 		synctest.Wait()
 		urgent := entry("a", "eu-west-1", 5000)
@@ -144,14 +144,14 @@ func TestOneTenantCannotHaveThousandsOfCallsUnderWay(t *testing.T) {
 		p := &fake{latency: -1}
 		b := newBroker(t, p)
 		for n := range 1000 {
-			_, _ = b.Token(entry("a", fmt.Sprint("host", n), n), time.Time{}, func() {})
+			_, _ = b.Token(entry("a", fmt.Sprint("host", n), n), time.Time{}, nil)
 		}
 		synctest.Wait()
 		if got := p.of("a"); got != 64 {
 			t.Errorf("%d calls to as many hosts are under way, want 64", got)
 		}
-		_, _ = b.Token(entry("b", "host1", 0), time.Time{}, func() {})
-		_, _ = b.Token(entry("", "host1", 0), time.Time{}, func() {})
+		_, _ = b.Token(entry("b", "host1", 0), time.Time{}, nil)
+		_, _ = b.Token(entry("", "host1", 0), time.Time{}, nil)
 		synctest.Wait()
 		if p.of("b") != 1 || p.of("") != 1 {
 			t.Error("another waits for that")
@@ -176,7 +176,7 @@ func TestTheOrderOfALaneIsThatOfUrgencyAndThenOfTime(t *testing.T) {
 		}{{1, 0}, {2, 5}, {3, 0}, {4, 5}, {5, -3}} {
 			req := entry("a", "eu-west-1", want.n)
 			req.Urgency = want.urgency
-			_, _ = b.Token(req, time.Time{}, func() {})
+			_, _ = b.Token(req, time.Time{}, nil)
 		}
 		pass(time.Second)
 		synctest.Wait()
@@ -193,7 +193,7 @@ func TestTheEndpointsThatATenantNamesAreBounded(t *testing.T) {
 		p := &fake{life: time.Hour, err: down()}
 		b := newBroker(t, p)
 		for i := range 6000 {
-			_, _ = b.Token(entry("team", fmt.Sprintf("region-%d", i), 0), time.Time{}, func() {})
+			_, _ = b.Token(entry("team", fmt.Sprintf("region-%d", i), 0), time.Time{}, nil)
 		}
 		pass(time.Minute)
 		held := 0.0

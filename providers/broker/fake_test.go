@@ -129,15 +129,22 @@ func refreshing(req providers.Request, stamp string) providers.Request {
 // pass lets time pass.
 func pass(d time.Duration) { time.Sleep(d) } //nolint:forbidigo // the clock is synctest's
 
+// wakes is a Waiter that is like no other.
+type wakes struct{ wake func() }
+
+func waking(wake func()) *wakes { return &wakes{wake} }
+
+func (w *wakes) Wake() { w.wake() }
+
 // ask asks until the call that it started has ended.
 func ask(b *broker.Broker, req providers.Request, newerThan time.Time) (providers.Token, error) {
 	woken := make(chan struct{})
-	token, err := b.Token(req, newerThan, func() { close(woken) })
+	token, err := b.Token(req, newerThan, waking(func() { close(woken) }))
 	if pending, ok := errors.AsType[*providers.PendingError](err); !ok || pending.RetryAfter > 0 {
 		return token, err
 	}
 	<-woken
-	return b.Token(req, newerThan, func() {})
+	return b.Token(req, newerThan, nil)
 }
 
 // must asks for a token that is to be had.

@@ -33,14 +33,14 @@ func (b *Broker) Keep(owner string, sources []string) {
 		s.dropped = false
 	}
 	var gone []string
-	var waiting []func()
+	var waiting []waiters
 	for _, source := range before {
 		s := b.slots[source]
 		if s.keepers--; s.keepers > 0 {
 			continue
 		}
 		if s.call != nil && b.turns.withdraw(s.call) {
-			waiting, s.call = append(waiting, s.waiting...), nil
+			waiting, s.waiting, s.call = append(waiting, s.waiting), nil, nil
 		}
 		if s.dropped = s.call != nil; !s.dropped {
 			gone = append(gone, b.bury(s))
@@ -52,8 +52,8 @@ func (b *Broker) Keep(owner string, sources []string) {
 	b.sweep(now)
 	b.mu.Unlock()
 	b.retire(gone...)
-	for _, wake := range waiting {
-		wake()
+	for _, ws := range waiting {
+		ws.wake()
 	}
 }
 

@@ -73,11 +73,11 @@ func TestASourceThatComesBackWhileItsCallIsUnderWayHasOneCall(t *testing.T) {
 		b := newBroker(t, p)
 		req := request("eu-west-1").Sealed()
 		b.Keep("a", []string{req.Source()})
-		_, _ = b.Token(req, time.Time{}, func() {})
+		_, _ = b.Token(req, time.Time{}, nil)
 		for range 10 {
 			b.Keep("a", nil)
 			b.Keep("a", []string{req.Source()})
-			_, _ = b.Token(req, time.Time{}, func() {})
+			_, _ = b.Token(req, time.Time{}, nil)
 		}
 		pass(2 * time.Second)
 		if _, ok := b.Held(req); !ok || p.calls.Load() != 1 {
@@ -98,7 +98,7 @@ func TestACallThatNobodyNeedsAnyMoreIsNotMade(t *testing.T) {
 		for n := range 1000 {
 			req := entry("a", "eu-west-1", n)
 			b.Keep("a/restless", []string{req.Source()})
-			_, _ = b.Token(req, time.Time{}, func() { woken.Add(1) })
+			_, _ = b.Token(req, time.Time{}, waking(func() { woken.Add(1) }))
 		}
 		b.Keep("a/restless", nil)
 		pass(time.Hour)
@@ -194,7 +194,7 @@ func TestForgettingCostsLittleAmongManySources(t *testing.T) {
 		for n := range 10_000 {
 			req := entry("a", fmt.Sprintf("region-%d", n/10), n)
 			sources = append(sources, req.Source())
-			_, _ = b.Token(req, time.Time{}, func() {})
+			_, _ = b.Token(req, time.Time{}, nil)
 		}
 		for chunk := range slices.Chunk(sources, 16) {
 			b.Keep(chunk[0], chunk)
@@ -202,7 +202,7 @@ func TestForgettingCostsLittleAmongManySources(t *testing.T) {
 		pass(20 * time.Minute)
 		synctest.Wait()
 		one := entry("a", "region-1", 10)
-		allocated := testing.AllocsPerRun(1000, func() { _, _ = b.Token(one, time.Time{}, func() {}) })
+		allocated := testing.AllocsPerRun(1000, func() { _, _ = b.Token(one, time.Time{}, nil) })
 		if allocated > 1 {
 			t.Errorf("%v allocations for a token in memory", allocated)
 		}
@@ -226,6 +226,6 @@ func BenchmarkATokenInMemoryAmongTenThousandSources(b *testing.B) {
 		_, _ = ask(all, last, time.Time{})
 	}
 	for b.Loop() {
-		_, _ = all.Token(last, time.Time{}, func() {})
+		_, _ = all.Token(last, time.Time{}, nil)
 	}
 }

@@ -85,9 +85,7 @@ func (b *Broker) settle(s *slot, req providers.Request, token providers.Token, b
 	b.mu.Unlock()
 
 	b.retire(retired, gone)
-	for _, wake := range waiting {
-		wake()
-	}
+	waiting.wake()
 }
 
 // guarded makes a call, and makes a panic in it a failure: what it works on others have written.

@@ -119,7 +119,7 @@ func runSteps(t *testing.T, rt *rapid.T, steps [][4]int, latencies, lives, failu
 			req.Refresh = fmt.Sprint(n)
 			fallthrough
 		default:
-			if token, err := b.Token(req, newest[source].IssuedAt, func() {}); err == nil {
+			if token, err := b.Token(req, newest[source].IssuedAt, nil); err == nil {
 				check(token)
 			}
 		}

@@ -34,7 +34,7 @@ func (p partly) Token(ctx context.Context, req providers.Request) (providers.Tok
 func besiege(b *broker.Broker, lasts time.Duration, each func()) {
 	for start := time.Now(); time.Since(start) < lasts; pass(2 * time.Second) {
 		for n := range 12 {
-			_, _ = b.Token(entry(fmt.Sprint("attacker", n%3), "eu-west-1", n), time.Time{}, func() {})
+			_, _ = b.Token(entry(fmt.Sprint("attacker", n%3), "eu-west-1", n), time.Time{}, nil)
 		}
 		synctest.Wait()
 		each()
@@ -65,7 +65,7 @@ func TestThreeTenantsCannotKeepAnEndpointFromOthers(t *testing.T) {
 					if retryAt.IsZero() || now.Before(retryAt) {
 						return
 					}
-					_, err := b.Token(entry(fmt.Sprint("newcomer", served), "eu-west-1", 0), time.Time{}, func() {})
+					_, err := b.Token(entry(fmt.Sprint("newcomer", served), "eu-west-1", 0), time.Time{}, nil)
 					var f *providers.Error
 					switch {
 					case errors.As(err, &f):
@@ -95,7 +95,7 @@ func TestARestForAllSparesAnEndpointThatIsDown(t *testing.T) {
 		before := p.calls.Load()
 		for start := time.Now(); time.Since(start) < time.Hour; pass(time.Second) {
 			for n := range 50 {
-				_, _ = b.Token(entry(fmt.Sprint("bystander", n%5), "eu-west-1", n), time.Time{}, func() {})
+				_, _ = b.Token(entry(fmt.Sprint("bystander", n%5), "eu-west-1", n), time.Time{}, nil)
 			}
 			synctest.Wait()
 		}
@@ -117,7 +117,7 @@ func TestAnotherSourceFindsOutAfterEachRest(t *testing.T) {
 		b := newBroker(t, recording{p, &order})
 		for start := time.Now(); time.Since(start) < time.Hour; pass(time.Second / 50) {
 			for n := range 4 {
-				_, _ = b.Token(entry("a", "eu-west-1", n), time.Time{}, func() {})
+				_, _ = b.Token(entry("a", "eu-west-1", n), time.Time{}, nil)
 			}
 			synctest.Wait()
 		}

@@ -94,7 +94,7 @@ func TestWhatIsMintedForNobodyIsRetired(t *testing.T) {
 		p.latency = time.Second
 		req := request("eu-west-1").Sealed()
 		b.Keep("a", []string{req.Source()})
-		_, _ = b.Token(req, time.Time{}, func() {})
+		_, _ = b.Token(req, time.Time{}, nil)
 		b.Keep("a", nil)
 		pass(2 * time.Second)
 		if got := retired(); len(got) != 1 {

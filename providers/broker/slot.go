@@ -44,7 +44,7 @@ type slot struct {
 	// call is the one under way, since when, and who waits for its end.
 	call    *call
 	since   time.Time
-	waiting []func()
+	waiting waiters
 
 	failure  *providers.Error
 	failures int

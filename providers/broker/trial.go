@@ -41,7 +41,7 @@ type trialKey [sha256.Size]byte
 // trial is one that is under way.
 type trial struct {
 	since   time.Time
-	waiting []func()
+	waiting waiters
 }
 
 // verdict is how a trial has ended.
@@ -53,8 +53,8 @@ type verdict struct {
 // Try shows a login that was published for req to a registry, and says what that made of it. It makes at most one trial of a login for a
 // repository in a minute.
 //
-// If a trial is needed it is started, and Try returns a *PendingError; wake is then called once, when the trial has ended.
-func (b *Broker) Try(req providers.Request, login providers.Login, pull providers.Pull, wake func()) (providers.Verdict, error) {
+// If a trial is needed it is started, and Try returns a *PendingError; w is then woken once, when the trial has ended.
+func (b *Broker) Try(req providers.Request, login providers.Login, pull providers.Pull, w providers.Waiter) (providers.Verdict, error) {
 	if b.Trials == nil {
 		return providers.Verdict{}, providers.Errorf(v1alpha1.ReasonInvalidRequest, "tokens are not tried here")
 	}
@@ -68,13 +68,17 @@ func (b *Broker) Try(req providers.Request, login providers.Login, pull provider
 	t := b.trials[key]
 	switch {
 	case t != nil:
-		t.waiting = append(t.waiting, wake)
+		if !t.waiting.add(w) {
+			return providers.Verdict{}, &providers.PendingError{Since: t.since, RetryAfter: waiterCrowded}
+		}
 		return providers.Verdict{}, &providers.PendingError{Since: t.since}
 	case len(b.trials) >= trialsAtOnce || b.trying[req.Tenant] >= trialsOfTenant:
 		return providers.Verdict{}, &providers.Error{Reason: v1alpha1.ReasonThrottled, RetryAfter: trialCrowded,
 			Err: fmt.Errorf("too many trials are under way; it is tried again")}
 	}
-	b.trials[key] = &trial{since: now, waiting: []func(){wake}}
+	t = &trial{since: now}
+	t.waiting.add(w)
+	b.trials[key] = t
 	b.trying[req.Tenant]++
 	go b.try(key, req, login, pull)
 	return providers.Verdict{}, &providers.PendingError{Since: now}
@@ -88,9 +92,7 @@ func (b *Broker) try(key trialKey, req providers.Request, login providers.Login,
 	delete(b.trials, key)
 	b.verdicts.Put(key, verdict{found, err})
 	b.mu.Unlock()
-	for _, wake := range waiting {
-		wake()
-	}
+	waiting.wake()
 }
 
 // leaveTrial counts the end of a trial. The caller holds the lock.

@@ -81,7 +81,7 @@ func awaitOwn(t *testing.T, ns string) {
 // noTokens is a cloud that has none: the tests are about links.
 type noTokens struct{}
 
-func (noTokens) Token(providers.Request, time.Time, func()) (providers.Token, error) {
+func (noTokens) Token(providers.Request, time.Time, providers.Waiter) (providers.Token, error) {
 	return providers.Token{}, providers.Errorf(v1alpha1.ReasonUnavailable, "no tokens here")
 }
 func (noTokens) Held(providers.Request) (providers.Token, bool) { return providers.Token{}, false }
