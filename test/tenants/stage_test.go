@@ -291,7 +291,7 @@ func heap(t *testing.T) int64 {
 func grown(t *testing.T, empty, bound int64) int64 {
 	t.Helper()
 	least := heap(t) - empty
-	within(t.Context(), 10*time.Second, func() bool {
+	within(t.Context(), time.Minute, func() bool {
 		if least > bound {
 			least = min(least, heap(t)-empty)
 		}
