@@ -50,7 +50,7 @@ func TestOddAnswersAreExplained(t *testing.T) {
 		"a token without an end":      {answer(http.StatusOK, "application/json", `{"access_token":"x","username":"u"}`), v1alpha1.ReasonInvalidResponse, []string{"no expiry"}},
 		"a token of nobody":           {answer(http.StatusOK, "application/json", `{"access_token":"x","expires_in":60}`), v1alpha1.ReasonInvalidResponse, []string{"no user", "identity mapping"}},
 		"a user that no header holds": {answer(http.StatusOK, "application/json", `{"access_token":"x","expires_in":60,"username":"a:b"}`), v1alpha1.ReasonInvalidResponse, []string{"no user"}},
-		"too much":                    {answer(http.StatusOK, "application/json", `{"access_token":"`+strings.Repeat("x", 1<<21)+`"}`), v1alpha1.ReasonInvalidResponse, []string{"more than 1 MiB"}},
+		"too much":                    {answer(http.StatusOK, "application/json", `{"access_token":"`+strings.Repeat("x", 65<<10)+`"}`), v1alpha1.ReasonInvalidResponse, []string{"more than 64 KiB"}},
 		"a firewall":                  {answer(http.StatusForbidden, "text/html", loginPage), v1alpha1.ReasonInvalidResponse, []string{"HTTP status 403", "proxy or firewall"}},
 		"another server":              {answer(http.StatusNotFound, "text/plain", "404 page not found"), v1alpha1.ReasonInvalidResponse, []string{"HTTP status 404", "artifactory.url"}},
 		"JFrog":                       {answer(http.StatusForbidden, "application/json", errorJSON), v1alpha1.ReasonAccessDenied, []string{"identity mapping"}},

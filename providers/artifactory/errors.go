@@ -94,7 +94,7 @@ func (c call) explain(res *http.Response) *providers.Error {
 // unanswered explains why there is no answer, or not all of it.
 func (c call) unanswered(host string, err error) *providers.Error {
 	if errors.Is(err, outbound.ErrTooLarge) {
-		return c.invalid("with more than 1 MiB: check artifactory.url and any proxy in between")
+		return c.invalid("with more than 64 KiB: check artifactory.url and any proxy in between")
 	}
 	if errors.Is(err, outbound.ErrForbiddenAddress) {
 		return providers.Errorf(v1alpha1.ReasonInvalidRequest, "%s is not sent: %s is, or resolves to, a loopback, link-local or metadata address; "+

@@ -52,7 +52,7 @@ func (p *plugin) invalidResponse(what string) *providers.Error {
 // explain says why a plugin has not answered. What the plugin itself says stays unsaid: it may quote tokens.
 func (p *plugin) explain(image string, err error) *providers.Error {
 	if errors.Is(err, errTooLarge) {
-		return p.invalidResponse("answered with more than 1 MiB, and was ended")
+		return p.invalidResponse("answered with more than 256 KiB, and was ended")
 	}
 	// A plugin that runs and fails was asked something that it has no answer to. One that does not run has none for anybody.
 	scope := providers.ScopeEndpoint

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// maxAnswer bounds what is read of an answer; the largest legitimate one is a token of a few kilobytes for each registry.
-	maxAnswer = 1 << 20
+	// maxAnswer bounds what is read of an answer; the largest legitimate one has a token of a few kilobytes for each of a Secret's hosts.
+	maxAnswer = 256 << 10
 	// maxAtOnce bounds the processes of one plugin: one written in Go takes some 30 MiB, and a plugin that hangs must not take the
 	// turns of the others.
 	maxAtOnce = 4

@@ -310,7 +310,7 @@ func TestFailuresAreExplained(t *testing.T) {
 			says: []string{"cacheKeyType"}},
 		"no credentials":    {env: answering(answer(`"auth":null`)), reason: v1alpha1.ReasonAccessDenied, says: []string{"has no credentials for a.registry.io/app", "what the identity may pull"}},
 		"empty credentials": {env: answering(answer(`"auth":{}`)), reason: v1alpha1.ReasonAccessDenied, says: []string{"has no credentials"}},
-		"a flood":           {env: map[string]string{fakeDoes: "answer", fakeAnswer: strings.Repeat("x", 100_000), fakeTimes: "11"}, reason: v1alpha1.ReasonInvalidResponse, says: []string{"more than 1 MiB"}},
+		"a flood":           {env: map[string]string{fakeDoes: "answer", fakeAnswer: strings.Repeat("x", 100_000), fakeTimes: "3"}, reason: v1alpha1.ReasonInvalidResponse, says: []string{"more than 256 KiB"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.env == nil {

@@ -66,3 +66,16 @@ func TestAnAnswerThatBreaksOffIsNoAnswer(t *testing.T) {
 		t.Errorf("got %v, want Unavailable, of the endpoint", err)
 	}
 }
+
+func TestNoMoreThan64KiBOfAnAnswerIsRead(t *testing.T) {
+	blank := strings.Repeat(" ", 60<<10)
+	if err := call(t, strings.NewReader(blank+identity)); err != nil {
+		t.Error(err)
+	}
+	endless := strings.NewReader(strings.Repeat(blank, 20) + identity)
+	err := Explain(Call{Action: "sts:GetCallerIdentity", As: "u"}, call(t, endless))
+	var want *providers.Error
+	if !errors.As(err, &want) || want.Reason != v1alpha1.ReasonInvalidResponse || endless.Len() < len(blank) {
+		t.Errorf("got %v, want InvalidResponse; %d bytes are left", err, endless.Len())
+	}
+}

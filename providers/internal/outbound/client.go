@@ -9,10 +9,10 @@ import (
 )
 
 // maxAnswer bounds what is read of an answer; the largest legitimate one is a token of a few kilobytes.
-const maxAnswer = 1 << 20
+const maxAnswer = 64 << 10
 
 // ErrTooLarge is how the body of an endless answer ends.
-var ErrTooLarge = errors.New("the answer is larger than 1 MiB")
+var ErrTooLarge = errors.New("the answer is larger than 64 KiB")
 
 // ErrForbiddenAddress is why a connection to a loopback, link-local or metadata address is refused.
 var ErrForbiddenAddress = errors.New("the host is, or resolves to, a loopback, link-local or metadata address")
