@@ -636,14 +636,34 @@ func TestARetainedSecretOutlivesItsCredential(t *testing.T) {
 	}
 	w.change(ns, retain(v1alpha1.DeletionPolicyRetain))
 	w.run(target)
+	w.report(target)
+	if told := w.told(); !strings.Contains(told, "Normal Updated "+ns+": the Secret and its links stay from now on when the credential is deleted") {
+		t.Errorf("when it is to be retained: %s", told)
+	}
 	w.must(w.admin.Delete(t.Context(), w.credential(ns)))
 	before := w.secret(target)
 	w.run(target)
+	w.bury(target)
+	if told := w.told(); !strings.Contains(told, "Normal Retained "+ns+": the Secret and its links stay as they are") {
+		t.Errorf("when it is retained: %s", told)
+	}
+	w.bury(target)
+	if told := w.told(); told != "" {
+		t.Errorf("told twice: %s", told)
+	}
 	if after := w.secret(target); after.ResourceVersion != before.ResourceVersion || after.UID != uid {
 		t.Error("the retained Secret was touched")
 	}
 	if diff := cmp.Diff([]string{ns}, w.links(ns, "default")); diff != "" {
 		t.Errorf("links (-want +got):\n%s", diff)
+	}
+	// A later one takes it up, whether or not anybody was there when the first one went.
+	w.restart()
+	target = w.apply(ns, func(s *v1alpha1.ClusterCredentialSpec) { s.DeletionPolicy = v1alpha1.DeletionPolicyRetain }, registry("prod", "eu-west-1"))
+	w.run(target)
+	w.expectReady("taken up again", w.ready(target), metav1.ConditionTrue, v1alpha1.ReasonCurrent)
+	if after := w.secret(target); after.ResourceVersion != before.ResourceVersion {
+		t.Error("the Secret was written when it was taken up again")
 	}
 	if got := w.mint.count(); got != calls {
 		t.Errorf("%d calls for changes of the policy", got-calls)

@@ -367,6 +367,13 @@ func (w *world) report(t credential.Target) *v1alpha1.ClusterCredentialStatus {
 	return &o.(*v1alpha1.ClusterRegistryCredential).Status
 }
 
+// bury lets the status see that the credential is gone.
+func (w *world) bury(t credential.Target) {
+	w.Helper()
+	_, err := w.status.Reconcile(w.Context(), t.Credential)
+	w.must(err)
+}
+
 func (w *world) ready(t credential.Target) metav1.Condition {
 	w.Helper()
 	for _, c := range w.report(t).Conditions {

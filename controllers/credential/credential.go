@@ -9,6 +9,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
@@ -88,6 +89,16 @@ func Of(o client.Object) (*Credential, error) {
 		return nil, fmt.Errorf("%T is not a credential", o)
 	}
 	return c, nil
+}
+
+// Gone is what events say of a credential that is no more.
+func Gone(key Key, uid types.UID, secretName string) *Credential {
+	meta := metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name, UID: uid}
+	spec := &v1alpha1.CredentialSpec{SecretName: secretName}
+	if key.Namespace == "" {
+		return &Credential{Key: key, Spec: spec, Object: &v1alpha1.ClusterRegistryCredential{ObjectMeta: meta}}
+	}
+	return &Credential{Key: key, Spec: spec, Object: &v1alpha1.RegistryCredential{ObjectMeta: meta}}
 }
 
 // Get reads a credential; nil if there is none or it is being deleted.

@@ -27,6 +27,7 @@ const (
 	eventUpdated  = "Updated"
 	eventAdopted  = "Adopted"
 	eventLapsed   = "Lapsed"
+	eventRetained = "Retained"
 	// eventOverridden tells of a login by hand that takes the place of a provider's token, and eventOverrideEnded that it is over.
 	eventOverridden    = v1alpha1.ReasonOverridden
 	eventOverrideEnded = "OverrideEnded"
@@ -72,6 +73,9 @@ func (b *book) tellWrite(t credential.Target, out target.Outcome, before standin
 		n.reason, n.note = eventRepaired, "the Secret had lost the label "+v1alpha1.LabelSecret+" and is restored"
 	case target.CauseOwnerChanged:
 		n.reason, n.note = eventRepaired, "the Secret belongs to this credential again"
+		if out.Retained {
+			n.reason, n.action, n.note = eventUpdated, "Publish", "the Secret and its links stay from now on when the credential is deleted, as spec.deletionPolicy says"
+		}
 	case target.CauseAdopted:
 		n.reason, n.action, n.note = eventAdopted, "Adopt", "the Secret was handed over by its annotation "+v1alpha1.AnnotationAdopt
 	case target.CauseTemplate:
@@ -108,6 +112,18 @@ func (b *book) tellTokens(out target.Outcome, before standing, tell bool) {
 			b.tellToken(e, !known)
 		}
 	}
+}
+
+// legacy tells what stays of a credential that is gone.
+func (b *book) legacy() []news {
+	var left []news
+	for namespace, s := range b.targets {
+		if s.retained {
+			left = append(left, news{reason: eventRetained, action: "Retain", namespace: namespace,
+				note: "the Secret and its links stay as they are, and pods pull until its tokens expire; a credential of the same kind and name takes them up again"})
+		}
+	}
+	return left
 }
 
 func (b *book) tellOverride(e *target.Entry) {

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 
 	"github.com/regcred/regcred/controllers/credential"
@@ -29,8 +30,11 @@ type Ledger struct {
 // book is the part of the Ledger that concerns one credential.
 type book struct {
 	// opened is when the credential was first heard of.
-	opened  time.Time
-	targets map[string]standing
+	opened time.Time
+	// uid and secretName are the credential's, to tell of it when it is gone.
+	uid        types.UID
+	secretName string
+	targets    map[string]standing
 	// selected is how many targets there are to be, as the status was last summed up.
 	selected int
 	// writes counts why Secrets were written.
@@ -65,6 +69,7 @@ func (l *Ledger) Report(c *credential.Credential, t credential.Target, out targe
 	if b == nil {
 		b = l.open(t.Credential, now)
 	}
+	b.uid, b.secretName = c.Object.GetUID(), c.SecretName()
 	before, known := b.targets[t.Namespace]
 	after := b.stand(out, before, now)
 	after.answer(c, before)
@@ -165,11 +170,16 @@ func (l *Ledger) Failure(t credential.Target, entry string) *credential.Failure 
 	return stands.entry(entry).failure
 }
 
-// drop forgets a credential.
-func (l *Ledger) drop(key credential.Key) {
+// drop forgets a credential that is no more, and says what it was and what it leaves behind.
+func (l *Ledger) drop(key credential.Key) (*credential.Credential, []news) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	b := l.books[key]
+	if b == nil {
+		return nil, nil
+	}
 	delete(l.books, key)
+	return credential.Gone(key, b.uid, b.secretName), b.legacy()
 }
 
 // forgetRemoved drops what is known of entries that the spec names no longer: one that is renamed again and again leaves nothing behind.

@@ -21,6 +21,8 @@ type standing struct {
 	failingSince time.Time
 	// pending is whether an entry waits for a call that is under way.
 	pending bool
+	// retained is whether the Secret would outlive the credential.
+	retained bool
 }
 
 type entryStanding struct {
@@ -35,7 +37,7 @@ type entryStanding struct {
 }
 
 func (b *book) stand(out target.Outcome, before standing, now time.Time) standing {
-	s := standing{failure: out.Failure, entries: make([]entryStanding, len(out.Entries))}
+	s := standing{failure: out.Failure, retained: out.Retained, entries: make([]entryStanding, len(out.Entries))}
 	if s.failure != nil {
 		s.failingSince = now
 		if before.failure != nil && before.failure.Reason == s.failure.Reason {

@@ -51,7 +51,8 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, key credential.Key) (r
 		return reconcile.Result{}, err
 	}
 	if c == nil {
-		r.Ledger.drop(key)
+		was, left := r.Ledger.drop(key)
+		recordNews(ctx, r.Events, was, left)
 		return reconcile.Result{}, nil
 	}
 	selected, err := r.selected(ctx, c)

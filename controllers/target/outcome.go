@@ -18,6 +18,8 @@ type Outcome struct {
 	Failure *credential.Failure
 	// Wrote is why the Secret was written; "" when it was not.
 	Wrote Cause
+	// Retained means that the Secret is there and would outlive the credential.
+	Retained bool
 	// Suspended means that nothing was done, nor will be by time.
 	Suspended bool
 	// Unseen means that the cache does not show our own last write yet, so that nothing can be said.

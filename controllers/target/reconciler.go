@@ -128,12 +128,16 @@ func New(c Config) *Reconciler {
 
 // Forget drops what is remembered of a target that is served no longer, or whose namespace was deleted: a namesake starts anew.
 func (r *Reconciler) Forget(t credential.Target) {
+	r.forget(t)
+	r.Outcomes.Forget(t)
+}
+
+func (r *Reconciler) forget(t credential.Target) {
 	r.written.Delete(t)
 	r.seals.delete(t)
 	r.absent.Delete(t)
 	r.standoffs.Delete(t)
 	r.inspected.Delete(t)
-	r.Outcomes.Forget(t)
 }
 
 // ahead says whether our last write is newer than what the cache shows.

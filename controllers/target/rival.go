@@ -103,7 +103,12 @@ func (r *Reconciler) dead(ctx context.Context, namespace string) func(credential
 
 // retainedFor says whether the Secret stays with its links when the target's credential is gone.
 func retainedFor(t credential.Target, secret *metav1.PartialObjectMetadata) bool {
-	return secret != nil && pullsecret.Retained(secret) && keptFor(t, secret)
+	return retained(secret) && keptFor(t, secret)
+}
+
+// retained says whether there is a Secret that outlives its credential.
+func retained(secret *metav1.PartialObjectMetadata) bool {
+	return secret != nil && pullsecret.Retained(secret)
 }
 
 // leftAlone says whether the owner of a ServiceAccount or a namespace wants no links there.

@@ -121,7 +121,11 @@ func (r *Reconciler) giveUp(c *credential.Credential, t credential.Target) {
 		r.Outcomes.Report(c, t, Outcome{Failure: credential.Excluded(t.Namespace)})
 		return
 	}
-	r.Forget(t)
+	if c != nil {
+		r.Forget(t)
+		return
+	}
+	r.forget(t) // how a credential that is gone has stood is told of first
 }
 
 // keep brings one observed Secret up to date with at most one write.
@@ -130,7 +134,7 @@ func (r *Reconciler) keep(ctx context.Context, t credential.Target, c *credentia
 	if gone, err := r.gone(ctx, t, c, stale); gone || err != nil {
 		return Outcome{Failure: ended(c)}, err
 	}
-	out := Outcome{Entries: r.obtain(ctx, t, c, o)}
+	out := Outcome{Entries: r.obtain(ctx, t, c, o), Retained: retained(o.secret)}
 	step, why := plan(stale, out.Entries, r.Clock.Now())
 	if step == stepLeave {
 		return out, nil
@@ -164,6 +168,9 @@ func (r *Reconciler) publish(ctx context.Context, t credential.Target, c *creden
 	if err != nil || rejection != nil {
 		withdraw(o, out.Entries)
 		out.Failure = rejection
+	}
+	if changed {
+		out.Retained = ownerOf(c).Retain
 	}
 	if changed && why.repairs() {
 		r.fights.Repaired(t, rivalOf(o))

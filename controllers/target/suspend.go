@@ -33,7 +33,7 @@ func (r *Reconciler) inspect(ctx context.Context, t credential.Target, c *creden
 	if f := conflict(c, o); f != nil {
 		return Outcome{Failure: f, Suspended: true}, nil
 	}
-	out := Outcome{Entries: make([]*Entry, len(c.Spec.Registries)), Suspended: true}
+	out := Outcome{Entries: make([]*Entry, len(c.Spec.Registries)), Suspended: true, Retained: retained(o.secret)}
 	for i, spec := range c.Spec.Registries {
 		out.Entries[i] = newEntry(c, t, spec)
 		out.Entries[i].hold(o)
