@@ -14,7 +14,7 @@ COPY cmd cmd
 ARG TARGETOS TARGETARCH
 ARG VERSION=dev
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-    GOOS=$TARGETOS GOARCH=$TARGETARCH VERSION=$VERSION cmd/buildenv go build -o /out/regcred ./cmd/regcred
+    GOOS=$TARGETOS GOARCH=$TARGETARCH VERSION=$VERSION cmd/buildenv go build -o /out/ ./cmd/regcred ./cmd/kubectl-regcred
 
 FROM $BASE_IMAGE
 ARG VERSION=dev
@@ -27,7 +27,8 @@ LABEL org.opencontainers.image.title=regcred \
       org.opencontainers.image.base.name=$BASE_IMAGE \
       org.opencontainers.image.base.digest=$BASE_DIGEST
 COPY LICENSE /LICENSE
-COPY --from=build /out/regcred /regcred
+# The plugin is for Jobs, such as that of config/samples/audit.yaml.
+COPY --from=build /out/regcred /out/kubectl-regcred /
 # A number, so that runAsNonRoot can be checked without the image's passwd file.
 USER 65532:65532
 ENTRYPOINT ["/regcred"]

@@ -67,7 +67,7 @@ var mountOption = regexp.MustCompile(`^(--mount=\S+\s+)+`)
 
 // buildStage does in a directory what the first stage does in an image, for the platform of this machine, without the COPY of the path
 // left out.
-func buildStage(t *testing.T, leftOut string) (binary string, err error) {
+func buildStage(t *testing.T, leftOut string) (binaries string, err error) {
 	t.Helper()
 	dir, out := t.TempDir(), t.TempDir()
 	for _, i := range dockerfile(t)[0] {
@@ -92,7 +92,7 @@ func buildStage(t *testing.T, leftOut string) (binary string, err error) {
 			}
 		}
 	}
-	return filepath.Join(out, "regcred"), nil
+	return out, nil
 }
 
 // copyInto is COPY of a file into a directory, or of a directory's content.
@@ -116,18 +116,30 @@ func copyInto(t *testing.T, destination, source string) {
 	}
 }
 
-func TestTheDockerfileBuildsAStaticBinaryThatKnowsItsVersion(t *testing.T) {
-	binary, err := buildStage(t, "")
+func TestTheDockerfileBuildsStaticBinariesThatKnowTheirVersion(t *testing.T) {
+	binaries, err := buildStage(t, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	said, err := exec.CommandContext(t.Context(), binary, "--version").Output()
-	if err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"regcred", "kubectl-regcred"} {
+		binary := filepath.Join(binaries, name)
+		said, err := exec.CommandContext(t.Context(), binary, "--version").Output()
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if got := strings.TrimSpace(string(said)); !strings.HasSuffix(got, stamped) {
+			t.Errorf("%s --version says %q, want %q", name, got, stamped)
+		}
+		static(t, binary)
+		if !copiedIntoTheImage(t, name) {
+			t.Errorf("%s is not in the image", name)
+		}
 	}
-	if got := strings.TrimSpace(string(said)); got != stamped {
-		t.Errorf("--version says %q, want %q", got, stamped)
-	}
+}
+
+// static fails if the binary needs what the image does not have, or holds what nobody needs.
+func static(t *testing.T, binary string) {
+	t.Helper()
 	file, err := elf.Open(binary)
 	if err != nil {
 		t.Fatal(err)
@@ -135,12 +147,21 @@ func TestTheDockerfileBuildsAStaticBinaryThatKnowsItsVersion(t *testing.T) {
 	defer func() { _ = file.Close() }()
 	for _, segment := range file.Progs {
 		if segment.Type == elf.PT_INTERP {
-			t.Error("the binary wants a dynamic linker, which the image does not have")
+			t.Errorf("%s wants a dynamic linker, which the image does not have", binary)
 		}
 	}
 	if file.Section(".symtab") != nil || file.Section(".debug_info") != nil {
-		t.Error("the binary has a symbol table, which make build leaves out")
+		t.Errorf("%s has a symbol table, which make build leaves out", binary)
 	}
+}
+
+// copiedIntoTheImage says whether the second stage puts a program at the top of the image.
+func copiedIntoTheImage(t *testing.T, name string) bool {
+	t.Helper()
+	return slices.ContainsFunc(dockerfile(t)[1], func(i instruction) bool {
+		words := strings.Fields(i.args)
+		return i.name == "COPY" && words[0] == "--from=build" && words[len(words)-1] == "/" && slices.Contains(words, "/out/"+name)
+	})
 }
 
 func TestTheDockerfileNeedsEveryCopy(t *testing.T) {
@@ -271,5 +292,8 @@ func TestNothingIsLatest(t *testing.T) {
 	version := regexp.MustCompile(`(?m)^appVersion: (.+)$`).FindStringSubmatch(read(t, "charts/regcred/Chart.yaml"))
 	if len(version) != 2 || !strings.Contains(read(t, "config/manager/deployment.yaml"), "image: ghcr.io/regcred/regcred:"+version[1]+"\n") {
 		t.Errorf("config/manager does not install the version %q of the chart", version)
+	}
+	if !strings.Contains(read(t, "config/samples/audit.yaml"), "image: ghcr.io/regcred/regcred:"+version[1]+"\n") {
+		t.Errorf("config/samples/audit.yaml does not run the version %q of the chart", version)
 	}
 }

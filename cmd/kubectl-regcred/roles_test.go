@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	batchv1 "k8s.io/api/batch/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
@@ -76,5 +77,44 @@ func TestWhatAnAuditorSees(t *testing.T) {
 	kubeconfig := bind(t, "an-auditor", roleNamed(t, "roles.yaml", "regcred-viewer"), roleNamed(t, "auditor.yaml", "regcred-auditor"))
 	if r := as(t, kubeconfig, "", "audit"); r.code != cli.Findings || strings.Contains(r.stdout, "not read:") || !strings.Contains(r.stdout, "RC301 error secret/broken -n team-a") {
 		t.Errorf("%+v", r)
+	}
+}
+
+// The sample of a Job has every right that its command needs, and no other.
+func TestTheSampleOfAnAuditRuns(t *testing.T) {
+	seedWhy(t)
+	raw, err := os.ReadFile(filepath.Join("..", "..", "config", "samples", "audit.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kubeconfig string
+	var job batchv1.CronJob
+	for document := range strings.SplitSeq(string(raw), "\n---\n") {
+		var binding rbacv1.ClusterRoleBinding
+		if err := yaml.Unmarshal([]byte(document), &binding); err != nil {
+			t.Fatal(err)
+		}
+		switch binding.Kind {
+		case "ClusterRoleBinding":
+			create(t, &binding)
+			if s := binding.Subjects[0]; kubeconfig == "" {
+				_, kubeconfig, err = cp.AddUser("system:serviceaccount:"+s.Namespace+":"+s.Name, []string{"system:serviceaccounts"})
+			}
+		case "CronJob":
+			err = yaml.UnmarshalStrict([]byte(document), &job)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	create(t, roleNamed(t, "roles.yaml", "regcred-viewer"))
+	create(t, roleNamed(t, "auditor.yaml", "regcred-auditor"))
+	pod := job.Spec.JobTemplate.Spec.Template.Spec
+	r := as(t, kubeconfig, "", pod.Containers[0].Args...)
+	if r.code != cli.Findings || strings.Contains(r.stdout, "not read:") || !strings.Contains(r.stdout, "RC301 error secret/broken -n team-a") {
+		t.Errorf("%+v", r)
+	}
+	if bound := "system:serviceaccount:" + job.Namespace + ":" + pod.ServiceAccountName; !strings.Contains(kubeconfig, bound) {
+		t.Errorf("the Job runs as %s, who is bound to nothing", bound)
 	}
 }

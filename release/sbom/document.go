@@ -37,7 +37,7 @@ func document(version string, created time.Time, binaries []binary, licences map
 	known := map[spdx.ElementID]bool{}
 	for _, b := range binaries {
 		fmt.Fprintln(contents, b.sha256)
-		id := elementID("Binary", b.platform)
+		id := elementID("Binary", b.name+"-"+b.platform)
 		doc.Packages = append(doc.Packages, b.spdxPackage(id, version, licences[b.main]))
 		doc.Relationships = append(doc.Relationships, relation("DOCUMENT", "DESCRIBES", id))
 		parts := []*spdx.Package{standardLibraryOf(b)}

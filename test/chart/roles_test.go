@@ -2,6 +2,7 @@ package chart
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	flowcontrolv1 "k8s.io/api/flowcontrol/v1"
@@ -16,7 +17,7 @@ import (
 func TestKubernetesRolesHoldOurs(t *testing.T) {
 	installCRDs(t)
 	namespace(t, "roles", nil)
-	install(t, "regcred-system", "--skip-crds")
+	install(t, "regcred-system", "--skip-crds", "--set", "rbac.auditorRole=true")
 	clients, err := kubernetes.NewForConfig(world.Config)
 	must(t, err)
 	credentials := func(verb string) right { return right{verb, "regcred.dev", "registrycredentials", ""} }
@@ -30,6 +31,8 @@ func TestKubernetesRolesHoldOurs(t *testing.T) {
 		{"edit", []right{credentials("get"), credentials("create"), credentials("patch"), credentials("delete")}, []right{shared("create"), ambient, {"patch", "regcred.dev", "registrycredentials/status", ""}}},
 		{"admin", []right{credentials("get"), credentials("update"), credentials("deletecollection")}, []right{shared("create"), ambient}},
 		{"regcred-ambient-identity-user", []right{ambient}, []right{credentials("create"), {"use", "regcred.dev", "identities", "other"}}},
+		{"regcred-viewer", []right{credentials("list"), {"list", "", "pods", ""}}, []right{{"get", "", "secrets", ""}, {"list", "", "secrets", ""}, credentials("create")}},
+		{"regcred-auditor", []right{{"get", "", "secrets", ""}, {"list", "", "secrets", ""}}, []right{{"watch", "", "secrets", ""}, {"patch", "", "secrets", ""}, {"list", "", "pods", ""}}},
 		{"regcred-cluster-reader", []right{shared("get"), shared("list")}, []right{shared("update"), credentials("get")}},
 	} {
 		user := "system:serviceaccount:roles:" + c.role
@@ -46,6 +49,18 @@ func TestKubernetesRolesHoldOurs(t *testing.T) {
 				t.Errorf("%s may %s: %v", c.role, r, err)
 			}
 		}
+	}
+}
+
+// TestNobodyReadsSecretsByDefault: the right to read every Secret is there for those who ask for it.
+func TestNobodyReadsSecretsByDefault(t *testing.T) {
+	for value, want := range map[string]bool{"false": false, "true": true} {
+		if got := strings.Contains(render(t, "--set", "rbac.auditorRole="+value), "name: regcred-auditor\n"); got != want {
+			t.Errorf("rbac.auditorRole=%s: the role is there: %t", value, got)
+		}
+	}
+	if strings.Contains(render(t), "auditor") {
+		t.Error("the role is there by default")
 	}
 }
 
