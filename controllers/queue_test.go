@@ -1,11 +1,14 @@
 package controllers
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/regcred/regcred/controllers/credential"
 )
@@ -38,5 +41,17 @@ func TestEachClusterCredentialHasATurnOfItsOwn(t *testing.T) {
 	}
 	if a, b := (credential.Key{Namespace: "ns", Name: "a"}), (credential.Key{Namespace: "ns", Name: "b"}); owner(a) != owner(b) {
 		t.Error("a namespace has a turn for each of its credentials")
+	}
+}
+
+// A queue waits by a clock that stands still while a machine sleeps, and that no administrator sets.
+func TestAClockThatJumpsIsNoticedWithinHalfAnHour(t *testing.T) {
+	for wanted, want := range map[time.Duration]time.Duration{6 * time.Hour: 30 * time.Minute, time.Minute: time.Minute, 0: 0} {
+		sleeper := reconcile.TypedFunc[credential.Target](func(context.Context, credential.Target) (reconcile.Result, error) {
+			return reconcile.Result{RequeueAfter: wanted}, nil
+		})
+		if result, _ := (punctual{sleeper}).Reconcile(t.Context(), credential.Target{}); result.RequeueAfter != want {
+			t.Errorf("a target that would sleep for %s does so for %s, want %s", wanted, result.RequeueAfter, want)
+		}
 	}
 }

@@ -43,7 +43,8 @@ type Published interface {
 	Login(ctx context.Context, p target.Publication, req providers.Request, key string, covers func(host string) bool) (providers.Login, error)
 	// Condemn has the token of an entry in one Secret replaced.
 	Condemn(p target.Publication, entry string)
-	// WakeAll brings back all targets of a credential.
+	// WakeOne brings back the target of a publication, and WakeAll all those of a credential.
+	WakeOne(p target.Publication)
 	WakeAll(ctx context.Context, c *credential.Credential)
 }
 
@@ -150,6 +151,8 @@ func (r *Reconciler) investigate(ctx context.Context, p diagnosis.FailedPull, l 
 	}
 	f := diagnosis.Diagnose(e.Evidence)
 	if f.Wait && l.waits < waitMost {
+		// It may sleep: a clock has jumped, or the machine was off.
+		r.Published.WakeOne(e.about(f.About))
 		*l = look{waits: l.waits + 1}
 		return next{after: waitFor}, nil
 	}

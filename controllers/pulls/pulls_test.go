@@ -206,6 +206,9 @@ func TestWhatIsOnItsWayIsWaitedFor(t *testing.T) {
 	if result.RequeueAfter != waitFor || p.told() != "" {
 		t.Fatalf("looked at again after %s", result.RequeueAfter)
 	}
+	if len(p.published.alone) != 1 || p.published.alone[0] != p.published.publication.Target {
+		t.Errorf("woken: %v, want the target that lacks the token", p.published.alone)
+	}
 	p.published.publication.Records = records
 	p.step(result.RequeueAfter)
 	p.queue <- f

@@ -66,6 +66,8 @@ type published struct {
 	namespace   string
 	publication target.Publication
 	woken       int
+	// alone are the targets that were woken one by one.
+	alone []credential.Target
 	// condemned are the targets of which one entry was.
 	condemned []credential.Target
 }
@@ -91,6 +93,8 @@ func (p *published) Login(_ context.Context, _ target.Publication, _ providers.R
 func (p *published) Condemn(of target.Publication, _ string) {
 	p.condemned = append(p.condemned, of.Target)
 }
+
+func (p *published) WakeOne(of target.Publication) { p.alone = append(p.alone, of.Target) }
 
 func (p *published) WakeAll(context.Context, *credential.Credential) { p.woken++ }
 

@@ -97,6 +97,9 @@ func (r *Reconciler) Login(ctx context.Context, p Publication, req providers.Req
 
 var errChanged = providers.Errorf(v1alpha1.ReasonInternal, "the Secret has changed just now")
 
+// WakeOne brings back the target of a publication.
+func (r *Reconciler) WakeOne(p Publication) { r.Wake(p.Target, 0) }
+
 // WakeAll brings back all targets that the credential has or had.
 func (r *Reconciler) WakeAll(ctx context.Context, c *credential.Credential) {
 	for _, t := range view.Targets(ctx, r.Cache, c.Object) {
