@@ -137,8 +137,13 @@ func lendable(secret *corev1.Secret) error {
 	return nil
 }
 
-// secretVersion costs no request for a Secret with the label of an identity whose content is known, and one in half a minute for one that is
-// missing, or no identity.
+// content stands for one version of a Secret's content: by a hash, or by why it is no identity.
+type content struct {
+	hash string
+	err  error
+}
+
+// secretVersion costs one request for each version of a Secret with our label, whatever its value, and one in half a minute for any other.
 func (r *Reconciler) secretVersion(ctx context.Context, key client.ObjectKey) (providers.Secret, error) {
 	m := view.SecretMetadata()
 	err := r.Cache.Get(ctx, key, m)
@@ -147,33 +152,41 @@ func (r *Reconciler) secretVersion(ctx context.Context, key client.ObjectKey) (p
 		if err != nil {
 			return providers.Secret{}, err
 		}
-		if hash, ok := r.contents.Get(contentOf(m)); ok {
-			return providers.Secret{Namespace: key.Namespace, Name: key.Name, DataHash: hash}, nil
+		known, ok := r.contents.Get(contentOf(m))
+		if !ok {
+			known = r.readIdentity(ctx, key, m.ResourceVersion)
 		}
-		return r.readIdentity(ctx, key)
+		return providers.Secret{Namespace: key.Namespace, Name: key.Name, DataHash: known.hash}, known.err
 	}
 	if last, ok := r.identities.Get(key); ok {
 		return providers.Secret{}, last.err
 	}
-	version, err := r.readIdentity(ctx, key)
-	if err != nil {
-		r.identities.Put(key, noIdentity{at: r.Clock.Now(), err: err})
+	found := r.readIdentity(ctx, key, "")
+	if found.err != nil {
+		r.identities.Put(key, noIdentity{at: r.Clock.Now(), err: found.err})
 	}
-	return version, err
+	return providers.Secret{Namespace: key.Namespace, Name: key.Name, DataHash: found.hash}, found.err
 }
 
-// readIdentity reads a Secret for what stands for its content. Its metadata may change as they like.
-func (r *Reconciler) readIdentity(ctx context.Context, key client.ObjectKey) (providers.Secret, error) {
-	secret := &corev1.Secret{}
-	if err := r.Live.Get(ctx, key, secret); err != nil {
-		return providers.Secret{}, err
+// readIdentity reads a Secret for what stands for its content, which is remembered. Its metadata may change as they like. All who ask at the
+// same time, and have seen the same version, share the request.
+func (r *Reconciler) readIdentity(ctx context.Context, key client.ObjectKey, seen string) content {
+	found, err, _ := r.reading.Do(key.String()+" "+seen, func() (any, error) {
+		secret := &corev1.Secret{}
+		if err := r.Live.Get(ctx, key, secret); err != nil {
+			return nil, err
+		}
+		c := content{err: lendable(secret)}
+		if c.err == nil {
+			c.hash = providers.HashData(secret.Data)
+		}
+		r.contents.Put(contentOf(secret), c)
+		return c, nil
+	})
+	if err != nil {
+		return content{err: err}
 	}
-	if err := lendable(secret); err != nil {
-		return providers.Secret{}, err
-	}
-	hash := providers.HashData(secret.Data)
-	r.contents.Put(contentOf(secret), hash)
-	return providers.Secret{Namespace: key.Namespace, Name: key.Name, DataHash: hash}, nil
+	return found.(content)
 }
 
 // contentOf names one version of a Secret's content.

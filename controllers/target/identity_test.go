@@ -1,11 +1,17 @@
 package target
 
 import (
+	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
@@ -24,5 +30,54 @@ func TestAPIErrorsOfIdentitiesAreExplained(t *testing.T) {
 		if !ok || known.Reason != want || known.Terminal {
 			t.Errorf("%v: %v", err, known)
 		}
+	}
+}
+
+// slow holds one Secret, and answers reads past the cache when it is told to.
+type slow struct {
+	client.Reader
+	secret corev1.Secret
+	reads  atomic.Int32
+	answer chan struct{}
+}
+
+func (s *slow) Get(_ context.Context, _ client.ObjectKey, o client.Object, _ ...client.GetOption) error {
+	switch o := o.(type) {
+	case *metav1.PartialObjectMetadata:
+		o.ObjectMeta = s.secret.ObjectMeta
+	case *corev1.Secret:
+		s.reads.Add(1)
+		<-s.answer
+		*o = s.secret
+	}
+	return nil
+}
+
+// After a restart, ten thousand targets ask at once what their identity is.
+func TestTargetsThatAskForAnIdentityTogetherCostOneRead(t *testing.T) {
+	for _, label := range []string{v1alpha1.LabelSecretIdentity, v1alpha1.LabelSecretTarget} {
+		synctest.Test(t, func(t *testing.T) {
+			from := &slow{answer: make(chan struct{})}
+			from.secret.ObjectMeta = metav1.ObjectMeta{Namespace: "a", Name: "b", UID: "1", ResourceVersion: "7", Labels: map[string]string{v1alpha1.LabelSecret: label}}
+			from.secret.Data = map[string][]byte{"key": []byte("1")}
+			r := New(Config{Cache: from, Live: from, Clock: clock.RealClock{}})
+			var asking sync.WaitGroup
+			for range 32 {
+				asking.Go(func() {
+					identity, err := r.identitySecret(t.Context(), client.ObjectKey{Namespace: "a", Name: "b"})
+					if lends := label == v1alpha1.LabelSecretIdentity; lends != (err == nil) || lends && identity.DataHash != providers.HashData(from.secret.Data) {
+						t.Errorf("label %s: %v", label, err)
+					}
+				})
+			}
+			synctest.Wait()
+			close(from.answer)
+			asking.Wait()
+			// And later nobody asks again.
+			_, _ = r.identitySecret(t.Context(), client.ObjectKey{Namespace: "a", Name: "b"})
+			if reads := from.reads.Load(); reads != 1 {
+				t.Errorf("label %s: %d reads, want one", label, reads)
+			}
+		})
 	}
 }

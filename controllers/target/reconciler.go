@@ -4,6 +4,7 @@ package target
 import (
 	"time"
 
+	"golang.org/x/sync/singleflight"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
@@ -75,8 +76,9 @@ type Reconciler struct {
 	// seals are what the Secrets were when we wrote them, and compared how often they were read since to see whether they still are.
 	seals    *seals
 	compared *truce.Fights[credential.Target]
-	// contents are hashes of identities' data, by UID and resource version.
-	contents *expiring.Map[string, string]
+	// contents stand for those of Secrets with our label, by UID and resource version, and reading are the requests for them.
+	contents *expiring.Map[string, content]
+	reading  singleflight.Group
 	// condemned are the tokens that a registry has refused in one Secret.
 	condemned *expiring.Map[condemned, time.Time]
 	// selected are the credentials of namespaces, as they were lately.
@@ -113,7 +115,7 @@ func New(c Config) *Reconciler {
 		identities: expiring.New[client.ObjectKey, noIdentity](c.Clock, missingSecret, identitiesAtOnce),
 		written:    expiring.New[credential.Target, string](c.Clock, expectFor, writtenAtOnce),
 		inspected:  expiring.New[credential.Target, inspection](c.Clock, inspectedFor, writtenAtOnce),
-		contents:   expiring.New[string, string](c.Clock, contentsFor, identitiesAtOnce),
+		contents:   expiring.New[string, content](c.Clock, contentsFor, identitiesAtOnce),
 		condemned:  expiring.New[condemned, time.Time](c.Clock, condemnedFor, condemnedAtOnce),
 		selected:   expiring.New[string, []*credential.Credential](c.Clock, time.Second, namespacesAtOnce),
 		absent:     expiring.New[credential.Target, struct{}](c.Clock, absentFor, targetsAtOnce),
