@@ -137,6 +137,42 @@ func TestAnInstallForSomeSecretsReadsNoOther(t *testing.T) {
 	})
 }
 
+func TestAnInstallThatDiagnosesNoPullsAsksForNoPods(t *testing.T) {
+	installCRDs(t)
+	for _, ns := range []string{"undiagnosed", "undiagnosed-team"} {
+		namespace(t, ns, nil)
+	}
+	began := time.Now()
+	install(t, "undiagnosed", "--skip-crds", "--set", "diagnosePulls=false,allowAmbientIdentity=true")
+	start(t, "undiagnosed", t.Output())
+	c := own("undiagnosed-team", "ours")
+	c.Spec.ServiceAccounts.RecoverPods = v1alpha1.RecoverPodsEvict
+	create(t, c)
+	first := secret(t, "undiagnosed-team", "ours")
+	// A pod without the link, whose pull has failed: diagnosed, it would be read and told of.
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "undiagnosed-team", Name: "app"}}
+	pod.Spec.Containers = []corev1.Container{{Name: "app", Image: "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app:v1"}}
+	create(t, pod)
+	create(t, &corev1.Event{
+		ObjectMeta:     metav1.ObjectMeta{Namespace: pod.Namespace, Name: "app.1"},
+		InvolvedObject: corev1.ObjectReference{Kind: "Pod", APIVersion: "v1", Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID},
+		Reason:         "Failed", Type: corev1.EventTypeWarning, Source: corev1.EventSource{Component: "kubelet"},
+		Message: "Failed to pull image \"" + pod.Spec.Containers[0].Image + "\": unexpected status: 401 Unauthorized",
+	})
+	must(t, world.Client.Delete(t.Context(), first))
+	eventually(t, "the Secret to be restored", func() (bool, error) {
+		s := &corev1.Secret{}
+		err := world.Client.Get(t.Context(), client.ObjectKeyFromObject(first), s)
+		return err == nil && s.UID != first.UID, client.IgnoreNotFound(err)
+	})
+	asked := requests(t, "system:serviceaccount:undiagnosed:regcred", began, func(r controlplane.AuditRequest) bool {
+		return refused(r) || r.Resource == "pods" || r.Resource == "events" && r.Verb != "create" && r.Verb != "patch"
+	})
+	if len(asked) > 0 {
+		t.Errorf("the controller asked for %+v", asked)
+	}
+}
+
 // metricsAreGuarded scrapes as nobody, as somebody and as the ServiceAccount that metrics.scrapers names.
 func metricsAreGuarded(t *testing.T, controller *lab.Controller) {
 	t.Helper()
