@@ -62,13 +62,14 @@ func run(ctx context.Context, o options) error {
 	if o.unlink {
 		return unlink(ctx, cfg, scope)
 	}
+	tenure, ctx := newTenure(ctx, o.leaseDuration)
 	revocations := revoke.New(system)
 	tokens, err := newBroker(ctx, o.providers, revocations.Retired)
 	if err != nil {
 		return err
 	}
 	scope.Annotations = tokens.AllAnnotations()
-	mgr, caches, err := newManager(cfg, o, scope)
+	mgr, caches, err := newManager(cfg, o, scope, tenure)
 	if err != nil {
 		return err
 	}
@@ -84,5 +85,9 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	ctrl.Log.Info("Regcred starts", "version", version, "namespace", o.namespace)
-	return mgr.Start(ctx)
+	err = mgr.Start(ctx)
+	if cause := context.Cause(ctx); errors.Is(cause, errTenureOver) {
+		return errors.Join(err, cause)
+	}
+	return err
 }

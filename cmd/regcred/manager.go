@@ -29,12 +29,17 @@ import (
 // leaseName is that of the Lease by which one replica works at a time.
 const leaseName = "regcred.regcred.dev"
 
-func newManager(cfg *rest.Config, o options, scope view.Scope) (ctrl.Manager, *view.Caches, error) {
+func newManager(cfg *rest.Config, o options, scope view.Scope, t *tenure) (ctrl.Manager, *view.Caches, error) {
 	scheme := runtime.NewScheme()
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return nil, nil, err
 	}
-	mgr, err := ctrl.NewManager(cfg, managerOptions(cfg, o, scope, scheme))
+	managed := managerOptions(cfg, o, scope, scheme)
+	if o.leaderElect {
+		cfg = rest.CopyConfig(cfg)
+		t.bind(managed.LeaderElectionConfig, cfg)
+	}
+	mgr, err := ctrl.NewManager(cfg, managed)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -125,6 +125,22 @@ func (c *Controller) Kill() error {
 	return err
 }
 
+// Pause lets the process stand still, as on a machine that hangs, and Resume lets it go on.
+func (c *Controller) Pause() error { return c.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Resume undoes Pause.
+func (c *Controller) Resume() error { return c.cmd.Process.Signal(syscall.SIGCONT) }
+
+// Ended is whether the process has ended, by itself or not.
+func (c *Controller) Ended() bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // Usage is what the controller has taken from the machine.
 type Usage struct {
 	CPU time.Duration

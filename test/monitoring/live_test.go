@@ -186,13 +186,22 @@ func (w *world) wait(what string, alerts func() map[string][]string, want map[st
 	})
 }
 
+// unspaced is how many ServiceAccounts are edited in turn, each so rarely that the controller does not wait before it puts a link back: the
+// alerts' time is shortened here, and that wait is not.
+const unspaced = 24
+
 func TestEveryAlertFiresInTheFaultThatItIsForAndEveryPanelHasData(t *testing.T) {
 	w := newWorld(t)
 	w.credential("fine", "eu-west-1", 2, nil)
 	w.credential("fought", "eu-west-2", 1, nil)
 	w.linkEverybody("fought")
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "fought-0", Name: "default"}}
-	w.create(account, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "fine-0", Name: "default"}})
+	w.create(&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "fine-0", Name: "default"}})
+	var accounts []*corev1.ServiceAccount
+	for n := range unspaced {
+		account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "fought-0", Name: fmt.Sprintf("app-%d", n)}}
+		w.create(account)
+		accounts = append(accounts, account)
+	}
 	w.credential("tried", "eu-west-3", 1, func(r *v1alpha1.Registry) { r.Verify = &v1alpha1.Verify{Repository: "team/app"} })
 	w.until("all credentials are ready", func() (bool, string) {
 		ready := w.query("sum(max by (credential) (regcred_credential_ready)) == 3")
@@ -235,7 +244,7 @@ func TestEveryAlertFiresInTheFaultThatItIsForAndEveryPanelHasData(t *testing.T) 
 	w.AWS.ECR.Set(cloud.Fault{Outage: cloud.OutageServerError})
 	stop := w.again(func(ctx context.Context, n int) {
 		w.edit(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "fought-0", Name: "fought"}}, `{"data":{".dockerconfigjson":"e30="}}`)
-		w.edit(ctx, account, `{"imagePullSecrets":null}`)
+		w.edit(ctx, accounts[n%unspaced], `{"imagePullSecrets":null}`)
 		w.failPull(ctx, "fine-0", n)
 	})
 	for _, alert := range []string{"RegcredSecretContended", "RegcredLinksContended", "RegcredPullsFailing"} {
