@@ -3,6 +3,7 @@ package static
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -81,10 +82,12 @@ func (p *Provider) Token(ctx context.Context, req providers.Request) (providers.
 	return token, nil
 }
 
-// expiry is when a password ends that is a JWT and says so, as those of Artifactory, Azure and Harbor do; Never for any other.
+// expiry is when a password ends that is a JWT and says so, as those of Artifactory, Azure and Harbor do; Never for any other. How it is signed
+// is its registry's affair.
 func expiry(password providers.Sensitive) time.Time {
 	var claims jwt.RegisteredClaims
-	if _, _, err := jwt.NewParser().ParseUnverified(password.Reveal(), &claims); err != nil || claims.ExpiresAt == nil {
+	_, _, err := jwt.NewParser().ParseUnverified(password.Reveal(), &claims)
+	if err != nil && !errors.Is(err, jwt.ErrTokenUnverifiable) || claims.ExpiresAt == nil {
 		return providers.Never
 	}
 	return claims.ExpiresAt.Time

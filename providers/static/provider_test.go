@@ -257,6 +257,11 @@ func TestTheExpiryOfAJWTIsItsOwn(t *testing.T) {
 	if want := now.Add(time.Hour); !token.ExpiresAt.Equal(want) || !token.RenewableAt.Equal(want) {
 		t.Errorf("expires at %s, is renewable at %s; want %s for both", token.ExpiresAt, token.RenewableAt, want)
 	}
+	_, rest, _ := strings.Cut(signed(time.Hour), ".")
+	unknown := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"XX25519"}`)) + "." + rest
+	if token, err := ask(t, v1alpha1.Static{Host: "a.example"}, map[string]string{"username": "a", "password": unknown}); err != nil || !token.ExpiresAt.Equal(now.Add(time.Hour)) {
+		t.Errorf("signed in a way that is not known here: expires at %s: %v", token.ExpiresAt, err)
+	}
 	noExpiry, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"sub": "x"}).SignedString([]byte("k"))
 	if err != nil {
 		t.Fatal(err)
