@@ -241,6 +241,53 @@ func TestARefusedTokenThatCannotBeReplacedIsReported(t *testing.T) {
 	}
 }
 
+// A password that only a person can replace, revoked at the registry: whoever keeps it is told, and nothing is written again and again.
+func TestARefusedPasswordIsToldOnceAndNothingIsRewritten(t *testing.T) {
+	p, ns := newPulls(t)
+	keys := &corev1.Secret{StringData: map[string]string{"password": canary}, ObjectMeta: metav1.ObjectMeta{
+		Namespace: home, Name: ns, Labels: map[string]string{v1alpha1.LabelSecret: v1alpha1.LabelSecretIdentity}}}
+	p.must(p.admin.Create(t.Context(), keys))
+	p.mint.change = func(token *providers.Token) {
+		token.ID, token.Copied, token.ExpiresAt = "", true, providers.Never
+		token.Logins[0].Password = canary + "revoked"
+	}
+	entry := registry("prod", "eu-west-1")
+	entry.Identity = &v1alpha1.Identity{SecretRef: &v1alpha1.LocalReference{Name: ns}}
+	targets := []credential.Target{p.apply(ns, nil, entry)}
+	for n := range 4 {
+		other := fmt.Sprintf("%s-%d", ns, n)
+		p.must(p.admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: other, Labels: map[string]string{"team": ns}}}))
+		targets = append(targets, credential.Target{Credential: targets[0].Credential, Namespace: other, Name: targets[0].Name})
+	}
+	before := map[credential.Target]string{}
+	for _, target := range targets {
+		p.run(target)
+		before[target] = p.secret(target).ResourceVersion
+	}
+	p.told()
+	p.mint.refuse(canary + "revoked")
+	told := ""
+	for n := range 5 {
+		p.step(time.Minute)
+		p.fail(p.pod(ns, fmt.Sprintf("app-%d", n), westImage, names(ns)))
+		p.settle()
+		for _, target := range targets {
+			p.run(target)
+			if now := p.secret(target).ResourceVersion; now != before[target] {
+				t.Fatalf("after %d minutes the Secret of %s was written", n+1, target.Namespace)
+			}
+		}
+		told += p.told()
+		if ready := p.ready(targets[0]); ready.Status != metav1.ConditionFalse || ready.Reason != v1alpha1.ReasonTokenRefused {
+			t.Fatalf("Ready=%s %s: %s", ready.Status, ready.Reason, ready.Message)
+		}
+		told += p.told()
+	}
+	if !strings.Contains(told, "replace it in Secret "+home+"/"+ns) || strings.Contains(told, "it is replaced") {
+		t.Errorf("told: %s", told)
+	}
+}
+
 func TestAfterARestartTheTokenIsTakenFromTheSecret(t *testing.T) {
 	p, ns := newPulls(t)
 	target := p.apply(ns, nil, registry("prod", "eu-west-1"))

@@ -114,6 +114,24 @@ func TestTooManyAndNotFoundSayNothingOfAPullWithoutALogin(t *testing.T) {
 	}
 }
 
+// Docker Hub limits those who come without a login, and says so: the cure is the login that a credential holds.
+func TestTheHubsLimitForPullsWithoutALoginIsAMissingLogin(t *testing.T) {
+	failed, ok := FailedPullOf(kubeletEvent(`Failed to pull image "nginx:1.27": failed to pull and unpack image "docker.io/library/nginx:1.27": failed to copy: ` +
+		`httpReadSeeker: failed open: unexpected status code https://registry-1.docker.io/v2/library/nginx/manifests/sha256:12: 429 Too Many Requests - ` +
+		`Server message: toomanyrequests: You have reached your unauthenticated pull rate limit. https://www.docker.com/increase-rate-limit`))
+	if !ok || failed.Cause != "" || failed.Mirror != "" {
+		t.Fatalf("read as %+v", failed)
+	}
+	image, _ := ParseImage(failed.Image)
+	for want, linked := range map[string][]string{v1alpha1.CauseNotLinked: nil, v1alpha1.CausePodBeforeLink: {"hub"}} {
+		hub := heldBy("hub", func(h *Holding) { h.Covering.Key, h.Wanted = "docker.io", false })
+		f := Diagnose(Evidence{Image: image, Pod: Pod{Account: "default"}, Linked: linked, Holdings: []Holding{hub}, WithLogin: failed.WithLogin, Now: noon})
+		if f.Cause != want {
+			t.Errorf("a ServiceAccount with the links %v: %s, want %s: %s", linked, f.Cause, want, f.Note)
+		}
+	}
+}
+
 func TestAMirrorThatAnswersIsNamed(t *testing.T) {
 	for _, c := range []struct{ image, text, want string }{
 		{"r.example/app:v1", "unexpected status from HEAD request to https://mirror.example:5000/v2/app/manifests/v1?ns=r.example: 401 Unauthorized", "mirror.example:5000"},
