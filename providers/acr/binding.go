@@ -51,7 +51,7 @@ func (p *Provider) bound(id identity, client, token string) (identity, error) {
 	if err != nil {
 		return identity{}, providers.Errorf(v1alpha1.ReasonInvalidRequest, "the file of %s in the controller holds no certificate: check how AKS' webhook has set up its pod", envProxyCA)
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport := outbound.Transport()
 	// It is the API server, which is not behind a proxy.
 	transport.Proxy = nil
 	transport.DisableKeepAlives = true

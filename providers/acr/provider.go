@@ -46,7 +46,7 @@ func New(c clock.PassiveClock, o Options) (*Provider, error) {
 	p := &Provider{clock: c, sites: sites, remote: outbound.Client(o.Transport)}
 	local := o.Transport
 	if local == nil {
-		t := http.DefaultTransport.(*http.Transport).Clone()
+		t := outbound.Transport()
 		// What is on the node is not behind a proxy.
 		t.Proxy = nil
 		t.DialContext = (&net.Dialer{Timeout: localDialTimeout}).DialContext

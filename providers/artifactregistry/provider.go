@@ -13,6 +13,7 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/internal/outbound"
 )
 
 // Name is the union member of this provider.
@@ -58,13 +59,14 @@ func New(c clock.PassiveClock, o Options) (*Provider, error) {
 	}
 	transport := o.Transport
 	if transport == nil {
-		transport = http.DefaultTransport.(*http.Transport).Clone()
+		transport = outbound.Transport()
 	}
 	return &Provider{
 		clock:     c,
 		universes: others,
 		apis:      transport,
-		local:     &http.Transport{DialContext: (&net.Dialer{Timeout: metadataDialTimeout}).DialContext, IdleConnTimeout: time.Minute},
+		local: &http.Transport{DialContext: (&net.Dialer{Timeout: metadataDialTimeout}).DialContext, IdleConnTimeout: time.Minute,
+			MaxResponseHeaderBytes: outbound.MaxHeaders},
 	}, nil
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/internal/outbound"
 )
 
 // Configuration is the controller's AWS configuration: the SDK's standard environment and files with endpoints, region, CA bundle, proxy
@@ -52,7 +53,7 @@ func (c *Configuration) Load(ctx context.Context) (aws.Config, error) {
 		}
 		if client, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok {
 			// Otherwise every service client, and so every call, would open connections of its own.
-			cfg.HTTPClient = client.Freeze()
+			cfg.HTTPClient = client.WithTransportOptions(func(t *http.Transport) { t.MaxResponseHeaderBytes = outbound.MaxHeaders }).Freeze()
 		}
 		cfg.HTTPClient = whole{cfg.HTTPClient}
 		c.loaded = &cfg

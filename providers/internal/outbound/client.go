@@ -11,11 +11,21 @@ import (
 // maxAnswer bounds what is read of an answer; the largest legitimate one is a token of a few kilobytes.
 const maxAnswer = 64 << 10
 
+// MaxHeaders bounds the headers of an answer, of which net/http reads ten megabytes. As header fields they take a multiple of their bytes.
+const MaxHeaders = 64 << 10
+
 // ErrTooLarge is how the body of an endless answer ends.
 var ErrTooLarge = errors.New("the answer is larger than 64 KiB")
 
 // ErrForbiddenAddress is why a connection to a loopback, link-local or metadata address is refused.
 var ErrForbiddenAddress = errors.New("the host is, or resolves to, a loopback, link-local or metadata address")
+
+// Transport returns one like http.DefaultTransport that reads no endless headers.
+func Transport() *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone() //nolint:forbidigo // its headers are bounded right here
+	t.MaxResponseHeaderBytes = MaxHeaders
+	return t
+}
 
 // Client returns a client that honours the proxy of the environment and the system's certificate authorities. With a transport, it
 // uses that one instead, and only bounds answers and redirects.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strconv"
 	"testing"
 
 	"github.com/regcred/regcred/providers/internal/outbound"
@@ -71,6 +72,36 @@ func TestAnEndlessAnswerEnds(t *testing.T) {
 	read, err := io.Copy(io.Discard, res.Body)
 	if !errors.Is(err, outbound.ErrTooLarge) || read != 64<<10 {
 		t.Errorf("read %d bytes, then %v", read, err)
+	}
+}
+
+func TestEndlessHeadersEnd(t *testing.T) {
+	wide := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for i := range 4096 {
+			w.Header().Set("X-"+strconv.Itoa(i), "sixteen bytes or")
+		}
+	})
+	plain, modern := httptest.NewServer(wide), httptest.NewUnstartedServer(wide)
+	defer plain.Close()
+	modern.EnableHTTP2 = true
+	modern.StartTLS()
+	defer modern.Close()
+	trusting := outbound.Transport()
+	trusting.TLSClientConfig = modern.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+	for name, c := range map[string]struct {
+		client *http.Client
+		url    string
+	}{
+		"HTTP/1":        {outbound.Client(outbound.Transport()), plain.URL},
+		"HTTP/2":        {outbound.Client(trusting), modern.URL},
+		"through proxy": {outbound.ProxiedClient(plain.URL), "http://registry.example/"},
+		"directly":      {outbound.DiallingClient(plain.Listener.Addr().String()), "http://registry.example/"},
+	} {
+		res, err := c.client.Get(c.url) //nolint:noctx // the server is the test's own
+		if err == nil {
+			res.Body.Close()
+			t.Errorf("%s: %s with %d headers was read", name, res.Proto, len(res.Header))
+		}
 	}
 }
 

@@ -1,6 +1,8 @@
 package outbound
 
 import (
+	"context"
+	"net"
 	"net/http"
 	"net/url"
 )
@@ -13,5 +15,15 @@ func ProxiedClient(proxy string) *http.Client {
 	}
 	g := newGuard()
 	g.proxy, g.proxied.Proxy = http.ProxyURL(u), http.ProxyURL(u)
+	return Client(g)
+}
+
+// DiallingClient is Client as it is without a proxy, on a network where every name is at the address.
+func DiallingClient(address string) *http.Client {
+	g := newGuard()
+	g.proxy = func(*http.Request) (*url.URL, error) { return nil, nil }
+	g.direct.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, address)
+	}
 	return Client(g)
 }

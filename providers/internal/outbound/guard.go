@@ -21,7 +21,7 @@ type guard struct {
 }
 
 func newGuard() *guard {
-	g := &guard{direct: http.DefaultTransport.(*http.Transport).Clone(), proxied: http.DefaultTransport.(*http.Transport).Clone()}
+	g := &guard{direct: Transport(), proxied: Transport()}
 	g.proxy, g.direct.Proxy = g.direct.Proxy, nil
 	g.direct.DialContext = (&net.Dialer{Timeout: dialTimeout, Control: refuseForbidden}).DialContext
 	g.proxied.DialContext = (&net.Dialer{Timeout: dialTimeout}).DialContext

@@ -21,6 +21,7 @@ type Prober struct{ trials *verify.Trials }
 // New returns a prober that reaches private addresses only if it is allowed to: an image may name any host, and the login goes there.
 func New(allowPrivate bool) *Prober {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxResponseHeaderBytes = 64 << 10 // whose registry it is the image says
 	if !allowPrivate {
 		dialer := &net.Dialer{Timeout: 10 * time.Second, Control: refusePrivate}
 		transport.DialContext = dialer.DialContext
