@@ -51,7 +51,7 @@ func (m mapping) fromNamespace(ctx context.Context, o client.Object) []credentia
 // fromSecret returns the target that the Secret is, or the targets whose identity it is.
 func (m mapping) fromSecret(ctx context.Context, o client.Object) []credential.Target {
 	if o.GetLabels()[v1alpha1.LabelSecret] == v1alpha1.LabelSecretIdentity {
-		return m.fromIdentity(ctx, o, credential.SecretRef)
+		return m.identified(ctx, view.Credentials(ctx, m.cache, o.GetNamespace()), o, credential.SecretRef)
 	}
 	if t, ok := credential.TargetOf(o); ok {
 		return []credential.Target{t}
@@ -74,20 +74,12 @@ func (m mapping) wanting(ctx context.Context, secret client.Object) []credential
 	return targets
 }
 
-// fromServiceAccount returns the targets whose link the ServiceAccount has or should have, and those whose identity it is.
-func (m mapping) fromServiceAccount(ctx context.Context, o client.Object) []credential.Target {
-	targets := m.fromIdentity(ctx, o, credential.ServiceAccountRef)
-	for _, c := range view.Credentials(ctx, m.cache, o.GetNamespace()) {
-		if wanted, err := c.Links(o); err == nil && wanted {
-			targets = append(targets, c.Target(o.GetNamespace()))
-		}
-	}
-	return append(targets, credential.Linked(o)...)
-}
-
-func (m mapping) fromIdentity(ctx context.Context, o client.Object, ref func(v1alpha1.Identity) *v1alpha1.LocalReference) []credential.Target {
+// identified returns the targets of the credentials whose identity the object is.
+func (m mapping) identified(
+	ctx context.Context, credentials []*credential.Credential, o client.Object, ref func(v1alpha1.Identity) *v1alpha1.LocalReference,
+) []credential.Target {
 	var targets []credential.Target
-	for _, c := range view.Credentials(ctx, m.cache, o.GetNamespace()) {
+	for _, c := range credentials {
 		if c.Namespace == "" && o.GetNamespace() != m.namespace {
 			continue
 		}

@@ -12,25 +12,37 @@ import (
 	"github.com/regcred/regcred/internal/fairqueue"
 )
 
-// queue lets others than watches put items into a controller's queue, once there is one.
+// queue lets others than watches put items into a controller's queue. What comes before there is one waits for it.
 type queue[T comparable] struct {
-	mu sync.Mutex
-	q  priorityqueue.PriorityQueue[T]
+	mu    sync.Mutex
+	q     priorityqueue.PriorityQueue[T]
+	early []early[T]
+}
+
+type early[T comparable] struct {
+	item T
+	opts priorityqueue.AddOpts
 }
 
 func (q *queue[T]) attach(_ context.Context, into workqueue.TypedRateLimitingInterface[T]) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.q, _ = into.(priorityqueue.PriorityQueue[T])
+	for _, e := range q.early {
+		q.q.AddWithOpts(e.opts, e.item)
+	}
+	q.early = nil
 	return nil
 }
 
 func (q *queue[T]) add(opts priorityqueue.AddOpts, item T) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.q != nil {
-		q.q.AddWithOpts(opts, item)
+	if q.q == nil {
+		q.early = append(q.early, early[T]{item, opts})
+		return
 	}
+	q.q.AddWithOpts(opts, item)
 }
 
 // inTurn has so many workers serve namespaces in turn: none can make others wait by what it has to do.

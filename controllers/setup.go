@@ -87,7 +87,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		Cache: o.View, Live: mgr.GetAPIReader(), Client: mgr.GetClient(), Tokens: o.Broker, Clock: o.Clock, Outcomes: ledger,
 		Namespace: o.Namespace, Excluded: o.Excluded, Scope: o.View.Scope, AllowAmbientIdentity: o.AllowAmbientIdentity,
 	})
-	if err := setupTargets(mgr, o, targets); err != nil {
+	if err := setupTargets(mgr, o, targets, func(t credential.Target) bool { return ledger.Failure(t, "") != nil }); err != nil {
 		return err
 	}
 	status := &report.StatusReconciler{Cache: o.View, Client: mgr.GetClient(), Clock: o.Clock, Ledger: ledger, Excluded: o.Excluded, Events: recorder}
@@ -109,10 +109,13 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 // workers is how many targets are worked on at once. A worker waits for nothing but the API server.
 const workers = 32
 
-func setupTargets(mgr ctrl.Manager, o Options, targets *target.Reconciler) error {
+func setupTargets(mgr ctrl.Manager, o Options, targets *target.Reconciler, fails func(credential.Target) bool) error {
 	woken := &queue[credential.Target]{}
-	targets.Wake = func(t credential.Target, priority int) { woken.add(priorityqueue.AddOpts{Priority: &priority}, t) }
+	targets.Wake = wakeUp(woken)
 	m := mapping{cache: o.View, namespace: o.Namespace}
+	if err := setupAccounts(mgr, accounts{m, o.View.Scope, fails, targets.Wake}); err != nil {
+		return err
+	}
 	b := builder.TypedControllerManagedBy[credential.Target](mgr).Named("target")
 	for _, kind := range o.View.Credentials() {
 		b = b.Watches(kind, enqueue(m.fromCredential), builder.WithPredicates(specChanged))
@@ -124,8 +127,7 @@ func setupTargets(mgr ctrl.Manager, o Options, targets *target.Reconciler) error
 		handler := noteDeleted{enqueue(served(o.View.Scope, m.fromSecret)), targets, served(o.View.Scope, m.wanting)}
 		b = b.WatchesRawSource(source.TypedKind[client.Object](c, view.SecretMetadata(), handler))
 	}
-	return b.Watches(&corev1.ServiceAccount{}, enqueue(served(o.View.Scope, m.fromServiceAccount)), builder.WithPredicates(serviceAccountChanged)).
-		WatchesRawSource(source.TypedFunc[credential.Target](woken.attach)).
+	return b.WatchesRawSource(source.TypedFunc[credential.Target](woken.attach)).
 		WithOptions(inTurn(workers, func(t credential.Target) string { return t.Namespace })).
 		WithLogConstructor(logger(mgr, func(t credential.Target) []any {
 			return []any{"credential", t.Credential.String(), "namespace", t.Namespace}

@@ -1,8 +1,9 @@
 package v1alpha1
 
 import (
+	"slices"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 )
 
 // Selector is a label selector as everywhere in Kubernetes, with bounds, and with its rules in the schema: a selector that the API
@@ -49,19 +50,30 @@ type SelectorRequirement struct {
 	Values []LabelValue `json:"values,omitempty"`
 }
 
-// Selector returns the selector of the Kubernetes libraries.
-func (s *Selector) Selector() (labels.Selector, error) {
-	converted := &metav1.LabelSelector{MatchLabels: make(map[string]string, len(s.MatchLabels))}
+// Matches says whether an object with these labels is selected, as the Kubernetes libraries would. Theirs must be parsed first; here an event is
+// held against the selectors of thousands of credentials, and nothing need be kept of any.
+func (s *Selector) Matches(labels map[string]string) bool {
 	for key, value := range s.MatchLabels {
-		converted.MatchLabels[key] = string(value)
-	}
-	for _, r := range s.MatchExpressions {
-		values := make([]string, len(r.Values))
-		for i, value := range r.Values {
-			values[i] = string(value)
+		if found, ok := labels[key]; !ok || found != string(value) {
+			return false
 		}
-		converted.MatchExpressions = append(converted.MatchExpressions,
-			metav1.LabelSelectorRequirement{Key: r.Key, Operator: r.Operator, Values: values})
 	}
-	return metav1.LabelSelectorAsSelector(converted)
+	return !slices.ContainsFunc(s.MatchExpressions, func(r SelectorRequirement) bool { return !r.met(labels) })
+}
+
+// met says whether labels meet the requirement; an operator that no API server admits is never met.
+func (r SelectorRequirement) met(labels map[string]string) bool {
+	value, ok := labels[r.Key]
+	among := ok && slices.Contains(r.Values, LabelValue(value))
+	switch r.Operator {
+	case metav1.LabelSelectorOpIn:
+		return among
+	case metav1.LabelSelectorOpNotIn:
+		return !among
+	case metav1.LabelSelectorOpExists:
+		return ok
+	case metav1.LabelSelectorOpDoesNotExist:
+		return !ok
+	}
+	return false
 }

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -31,7 +30,7 @@ func (k Key) Kind() string {
 	return v1alpha1.KindRegistryCredential
 }
 
-// Ref names the credential among those of one namespace, as annotations and indexes do: Kind/name.
+// Ref names the credential among those of one namespace, as annotations do: Kind/name.
 func (k Key) Ref() string { return k.Kind() + "/" + k.Name }
 
 // KeyFromRef reads a Ref that was found in the namespace.
@@ -69,7 +68,7 @@ type Credential struct {
 	Key
 	Object     client.Object
 	Spec       *v1alpha1.CredentialSpec
-	namespaces labels.Selector
+	namespaces *v1alpha1.Selector
 }
 
 // Of reads a credential of either kind.
@@ -79,12 +78,7 @@ func Of(o client.Object) (*Credential, error) {
 	case *v1alpha1.RegistryCredential:
 		c.Spec = &o.Spec
 	case *v1alpha1.ClusterRegistryCredential:
-		c.Spec = &o.Spec.CredentialSpec
-		selector, err := o.Spec.NamespaceSelector.Selector()
-		if err != nil {
-			return nil, fmt.Errorf("namespaceSelector of %s: %w", c.Key, err)
-		}
-		c.namespaces = selector
+		c.Spec, c.namespaces = &o.Spec.CredentialSpec, &o.Spec.NamespaceSelector
 	default:
 		return nil, fmt.Errorf("%T is not a credential", o)
 	}
@@ -136,23 +130,19 @@ func (c *Credential) Selects(ns metav1.Object) bool {
 	if c.namespaces == nil {
 		return ns.GetName() == c.Namespace
 	}
-	return c.namespaces.Matches(labels.Set(ns.GetLabels()))
+	return c.namespaces.Matches(ns.GetLabels())
 }
 
 // Links says whether the ServiceAccount is to name the credential's Secret.
-func (c *Credential) Links(sa metav1.Object) (bool, error) {
+func (c *Credential) Links(sa metav1.Object) bool {
 	wanted := c.Spec.ServiceAccounts
 	switch {
 	case wanted == nil:
-		return false, nil
+		return false
 	case wanted.Selector != nil:
-		selector, err := wanted.Selector.Selector()
-		if err != nil {
-			return false, fmt.Errorf("serviceAccounts.selector of %s: %w", c.Key, err)
-		}
-		return selector.Matches(labels.Set(sa.GetLabels())), nil
+		return wanted.Selector.Matches(sa.GetLabels())
 	}
-	return slices.Contains(wanted.Names, sa.GetName()), nil
+	return slices.Contains(wanted.Names, sa.GetName())
 }
 
 // Entry returns the registry entry of that name; nil if there is none.

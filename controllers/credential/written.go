@@ -60,6 +60,11 @@ func (t Target) LinkRecord() string {
 	return t.Credential.Ref()
 }
 
+// LeftAlone says whether the owner of a ServiceAccount or a namespace wants no links there.
+func LeftAlone(o metav1.Object) bool {
+	return o.GetLabels()[v1alpha1.LabelLink] == v1alpha1.LabelLinkNever
+}
+
 // AnnotationCut marks, in memory alone, a ServiceAccount whose list of pull secrets is too long to be held.
 const AnnotationCut = "regcred.dev/cut"
 

@@ -84,11 +84,7 @@ func (r *Reconciler) evidence(ctx context.Context, i diagnosis.Image, failed dia
 	}
 	e.Linked = namesOf(sa.ImagePullSecrets)
 	for n := range published {
-		wanted, err := published[n].Credential.Links(sa)
-		if err != nil {
-			return e, err
-		}
-		e.Holdings[n].Wanted = wanted
+		e.Holdings[n].Wanted = published[n].Credential.Links(sa)
 	}
 	return e, nil
 }

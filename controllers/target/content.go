@@ -94,12 +94,12 @@ func texts[V ~string](m map[string]V) map[string]string {
 	return plain
 }
 
-func compose(t credential.Target, c *credential.Credential, existing *metav1.PartialObjectMetadata, entries []*Entry) (*corev1.Secret, error) {
+func compose(t credential.Target, owner pullsecret.Owner, existing *metav1.PartialObjectMetadata, entries []*Entry) (*corev1.Secret, error) {
 	var parts []pullsecret.Entry
 	for _, e := range entries {
 		if len(e.auths) > 0 {
 			parts = append(parts, pullsecret.Entry{Record: e.Record, Auths: e.auths})
 		}
 	}
-	return pullsecret.Compose(t.Secret(), ownerOf(c), existing, parts)
+	return pullsecret.Compose(t.Secret(), owner, existing, parts)
 }

@@ -51,25 +51,25 @@ func (r *Reconciler) yield(ctx context.Context, t credential.Target, c *credenti
 // wants, too, passes to it.
 func (r *Reconciler) wanted(ctx context.Context, t credential.Target, c *credential.Credential) func(metav1.Object) (*credential.Target, error) {
 	ns, nsErr := view.Namespace(ctx, r.Cache, t.Namespace)
+	// Of all the ServiceAccounts of a namespace each may ask who else wants its link.
+	rivals := sync.OnceValues(func() ([]*credential.Credential, error) { return r.rivals(ctx, t) })
 	return func(sa metav1.Object) (*credential.Target, error) {
-		if nsErr != nil || ns == nil || leftAlone(ns) || leftAlone(sa) {
+		if nsErr != nil || ns == nil || credential.LeftAlone(ns) || credential.LeftAlone(sa) {
 			return nil, nsErr
 		}
-		if c != nil {
-			if links, err := c.Links(sa); err != nil || links {
-				return &t, err
-			}
+		if c != nil && c.Links(sa) {
+			return &t, nil
 		}
 		if !recorded(sa, t) {
 			return nil, nil
 		}
-		rivals, err := r.rivals(ctx, t)
+		all, err := rivals()
 		if err != nil {
 			return nil, err
 		}
-		for _, rival := range rivals {
-			if links, err := rival.Links(sa); err != nil || links {
-				return new(rival.Target(t.Namespace)), err
+		for _, rival := range all {
+			if rival.Links(sa) {
+				return new(rival.Target(t.Namespace)), nil
 			}
 		}
 		return nil, nil
@@ -109,11 +109,6 @@ func retainedFor(t credential.Target, secret *metav1.PartialObjectMetadata) bool
 // retained says whether there is a Secret that outlives its credential.
 func retained(secret *metav1.PartialObjectMetadata) bool {
 	return secret != nil && pullsecret.Retained(secret)
-}
-
-// leftAlone says whether the owner of a ServiceAccount or a namespace wants no links there.
-func leftAlone(o metav1.Object) bool {
-	return o.GetLabels()[v1alpha1.LabelLink] == v1alpha1.LabelLinkNever
 }
 
 // recorded says whether a link of the target is recorded on a ServiceAccount.

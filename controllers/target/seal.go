@@ -105,7 +105,7 @@ func (r *Reconciler) compare(ctx context.Context, t credential.Target, o observe
 		r.seals.put(t, seal{version: version})
 		return o, 0, nil
 	case version == sealed.version && sealed.broken:
-		return observed{secret: o.secret, forged: true}, 0, nil
+		return o.asForged(), 0, nil
 	case version <= sealed.version:
 		return o, 0, nil
 	}
@@ -123,7 +123,7 @@ func (r *Reconciler) compare(ctx context.Context, t credential.Target, o observe
 	if r.seals.broken(sealed, live, o.Contents) {
 		sealed.version, sealed.broken = versionOf(live), true
 		r.seals.put(t, sealed)
-		return observed{secret: o.secret, forged: true}, 0, nil
+		return o.asForged(), 0, nil
 	}
 	r.seals.put(t, r.seals.of(live))
 	return o, 0, nil

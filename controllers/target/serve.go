@@ -84,7 +84,7 @@ func (r *Reconciler) serve(ctx context.Context, t credential.Target, c *credenti
 		}
 	}
 	o := r.observe(c, secret)
-	if f := conflict(c, o); f != nil {
+	if f := conflict(o); f != nil {
 		return Outcome{Failure: r.stand(t, c, f)}, nil
 	}
 	r.standoffs.Delete(t)
@@ -148,11 +148,11 @@ func (r *Reconciler) keep(ctx context.Context, t credential.Target, c *credentia
 		withdraw(o, out.Entries)
 		return out, nil
 	}
-	return r.publish(ctx, t, c, o, why, out)
+	return r.publish(ctx, t, o, why, out)
 }
 
 // publish writes what was obtained, and what the Secret holds of the rest; nothing is left of a Secret without a login.
-func (r *Reconciler) publish(ctx context.Context, t credential.Target, c *credential.Credential, o observed, why Cause, out Outcome) (Outcome, error) {
+func (r *Reconciler) publish(ctx context.Context, t credential.Target, o observed, why Cause, out Outcome) (Outcome, error) {
 	lapsed := lapse(out.Entries, r.Clock.Now())
 	if err := r.complete(ctx, t, o, out.Entries); err != nil {
 		withdraw(o, out.Entries)
@@ -164,13 +164,13 @@ func (r *Reconciler) publish(ctx context.Context, t credential.Target, c *creden
 		}
 		return r.empty(ctx, why, o, out)
 	}
-	changed, rejection, err := r.write(ctx, t, c, o, out.Entries)
+	changed, rejection, err := r.write(ctx, t, o, out.Entries)
 	if err != nil || rejection != nil {
 		withdraw(o, out.Entries)
 		out.Failure = rejection
 	}
 	if changed {
-		out.Retained = ownerOf(c).Retain
+		out.Retained = o.owner.Retain
 	}
 	if changed && why.repairs() {
 		r.fights.Repaired(t, rivalOf(o))

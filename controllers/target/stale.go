@@ -14,6 +14,8 @@ import (
 // observed is a target as the cache shows it. The zero value is a Secret that is not there.
 type observed struct {
 	secret *metav1.PartialObjectMetadata
+	// owner is whose the Secret is to be.
+	owner pullsecret.Owner
 	pullsecret.Contents
 	// forged is whether somebody else has written it under our name.
 	forged bool
@@ -21,10 +23,16 @@ type observed struct {
 
 // observe reads what a Secret says of itself, if it can be believed.
 func (r *Reconciler) observe(c *credential.Credential, secret *metav1.PartialObjectMetadata) observed {
-	o := observed{secret: secret}
-	if pullsecret.Trusted(ownerOf(c), secret) {
+	o := observed{secret: secret, owner: ownerOf(c)}
+	if pullsecret.Trusted(o.owner, secret) {
 		o.Contents = pullsecret.Read(secret, r.Clock.Now())
 	}
+	return o
+}
+
+// asForged is the Secret of which nothing is believed.
+func (o observed) asForged() observed {
+	o.Contents, o.forged = pullsecret.Contents{}, true
 	return o
 }
 
@@ -54,14 +62,14 @@ var secretChecks = []struct {
 	applies func(*credential.Credential, observed) bool
 }{
 	{CauseDeleted, func(_ *credential.Credential, o observed) bool { return o.secret == nil }},
-	{CauseAdopted, func(c *credential.Credential, o observed) bool { return !pullsecret.Ours(ownerOf(c), o.secret) }},
+	{CauseAdopted, func(_ *credential.Credential, o observed) bool { return !pullsecret.Ours(o.owner, o.secret) }},
 	{CauseEdited, func(_ *credential.Credential, o observed) bool { return o.forged || !pullsecret.Intact(o.secret) }},
 	{CauseRelabelled, func(_ *credential.Credential, o observed) bool {
 		return o.secret.Labels[v1alpha1.LabelSecret] != v1alpha1.LabelSecretTarget
 	}},
-	{CauseOwnerChanged, func(c *credential.Credential, o observed) bool { return !pullsecret.Held(ownerOf(c), o.secret) }},
-	{CauseTemplate, func(c *credential.Credential, o observed) bool {
-		return o.Records != nil && !ownerOf(c).Template.Followed(o.secret, o.Contents)
+	{CauseOwnerChanged, func(_ *credential.Credential, o observed) bool { return !pullsecret.Held(o.owner, o.secret) }},
+	{CauseTemplate, func(_ *credential.Credential, o observed) bool {
+		return o.Records != nil && !o.owner.Template.Followed(o.secret, o.Contents)
 	}},
 	{CauseEntryRemoved, func(c *credential.Credential, o observed) bool {
 		for name := range o.Records {

@@ -30,7 +30,7 @@ func (r *Reconciler) inspect(ctx context.Context, t credential.Target, c *creden
 		}
 	}
 	o := r.observe(c, secret)
-	if f := conflict(c, o); f != nil {
+	if f := conflict(o); f != nil {
 		return Outcome{Failure: f, Suspended: true}, nil
 	}
 	out := Outcome{Entries: make([]*Entry, len(c.Spec.Registries)), Suspended: true, Retained: retained(o.secret)}

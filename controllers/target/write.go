@@ -23,8 +23,8 @@ import (
 )
 
 // conflict says why the observed Secret must not be touched.
-func conflict(c *credential.Credential, o observed) *credential.Failure {
-	if o.secret == nil || pullsecret.Ours(ownerOf(c), o.secret) {
+func conflict(o observed) *credential.Failure {
+	if o.secret == nil || pullsecret.Ours(o.owner, o.secret) {
 		return nil
 	}
 	f := &credential.Failure{Reason: v1alpha1.ReasonSecretConflict, RetryAfter: credential.RetryAfter}
@@ -49,12 +49,12 @@ const writeTimeout = 12 * time.Second
 
 // write writes the Secret once: in place if it exists, for the kubelet remembers pulls by the Secret's UID. It says whether that has
 // changed anything: somebody may have put the right bytes back already.
-func (r *Reconciler) write(ctx context.Context, t credential.Target, c *credential.Credential, o observed, entries []*Entry) (changed bool, rejection *credential.Failure, err error) {
-	existing, patch, err := r.existing(ctx, t, c, o)
+func (r *Reconciler) write(ctx context.Context, t credential.Target, o observed, entries []*Entry) (changed bool, rejection *credential.Failure, err error) {
+	existing, patch, err := r.existing(ctx, t, o)
 	if err != nil {
 		return false, nil, err
 	}
-	secret, err := compose(t, c, existing, entries)
+	secret, err := compose(t, o.owner, existing, entries)
 	if err != nil {
 		return false, nil, err
 	}
@@ -100,12 +100,11 @@ func tooLarge(t credential.Target, size int, entries []*Entry) *credential.Failu
 
 // existing is what the Secret is composed in place of. What the cache holds will do for a Secret with nothing but ours, and for a patch of only
 // what is ours. Where others have added metadata that must survive, and more than our part is to be set right, the whole is read.
-func (r *Reconciler) existing(ctx context.Context, t credential.Target, c *credential.Credential, o observed) (existing *metav1.PartialObjectMetadata, patch bool, err error) {
-	owner := ownerOf(c)
+func (r *Reconciler) existing(ctx context.Context, t credential.Target, o observed) (existing *metav1.PartialObjectMetadata, patch bool, err error) {
 	switch {
 	case o.secret == nil || !pullsecret.Cut(o.secret):
 		return o.secret, false, nil
-	case pullsecret.Trusted(owner, o.secret) && pullsecret.Held(owner, o.secret):
+	case pullsecret.Trusted(o.owner, o.secret) && pullsecret.Held(o.owner, o.secret):
 		return o.secret, true, nil
 	}
 	existing, err = view.Secret(ctx, r.Live, t)

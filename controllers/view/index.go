@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// IndexCredential indexes Secrets by the credential that keeps them, and ServiceAccounts by those that link them: by Key.Ref.
+	// IndexCredential indexes Secrets by the credential that keeps them, and ServiceAccounts by those that link them: by credentialIndexed.
 	IndexCredential = "credential"
 	// IndexToken indexes Secrets by the tokens in them that can be revoked.
 	IndexToken = "token"
@@ -49,17 +49,20 @@ func HoldsToken(ctx context.Context, cache client.Reader, name string) (bool, er
 	return len(holders.Items) > 0, err
 }
 
+// credentialIndexed is a credential's value in an index. It has its own namespace, as an informer's index has none.
+func credentialIndexed(key credential.Key) string { return key.Namespace + "/" + key.Ref() }
+
 func indexSecret(o client.Object) []string {
 	if t, ok := credential.TargetOf(o); ok {
-		return []string{t.Credential.Ref()}
+		return []string{credentialIndexed(t.Credential)}
 	}
 	return nil
 }
 
 func indexServiceAccount(o client.Object) []string {
-	var refs []string
+	var keys []string
 	for _, t := range credential.Linked(o) {
-		refs = append(refs, t.Credential.Ref())
+		keys = append(keys, credentialIndexed(t.Credential))
 	}
-	return refs
+	return keys
 }

@@ -64,16 +64,16 @@ func Targets(ctx context.Context, from client.Reader, o client.Object) []credent
 			found[c.Target(namespace)] = struct{}{}
 		}
 	}
-	inNamespace := client.InNamespace(key.Namespace)
+	indexed := client.MatchingFields{IndexCredential: credentialIndexed(key)}
 	secrets := MetadataList(KindSecret)
-	List(ctx, from, secrets, inNamespace, client.MatchingFields{IndexCredential: key.Ref()})
+	List(ctx, from, secrets, indexed)
 	for i := range secrets.Items {
 		if t, ok := credential.TargetOf(&secrets.Items[i]); ok {
 			found[t] = struct{}{}
 		}
 	}
 	accounts := &corev1.ServiceAccountList{}
-	List(ctx, from, accounts, inNamespace, client.MatchingFields{IndexCredential: key.Ref()})
+	List(ctx, from, accounts, indexed)
 	for i := range accounts.Items {
 		for _, t := range credential.Linked(&accounts.Items[i]) {
 			if t.Credential == key {

@@ -34,9 +34,7 @@ func (w *walk) holdings(ctx context.Context) ([]diagnosis.Holding, error) {
 		if err != nil {
 			return nil, err
 		}
-		if h.Wanted, err = own.Links(w.account.object); err != nil {
-			return nil, err
-		}
+		h.Wanted = own.Links(w.account.object)
 		w.cover(&h, c, s)
 		w.pull.add("credential", stateOf(h, w.now), "%s keeps Secret %s: %s", c.Ref(), name, describe(h, w.image, w.now))
 		all = append(all, h)

@@ -1,0 +1,98 @@
+package controllers
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/view"
+)
+
+// accounts finds the targets that a changed ServiceAccount concerns. A namespace may have thousands of ServiceAccounts and of credentials that link
+// them; so that is worked out by workers that serve namespaces in turn, and not where the events of all namespaces come one after the other.
+type accounts struct {
+	mapping
+	scope view.Scope
+	// fails says whether something is wrong with a target, which the change may have mended.
+	fails func(credential.Target) bool
+	wake  func(t credential.Target, priority int)
+}
+
+// accountWorkers bounds the ServiceAccounts that are looked at in parallel.
+const accountWorkers = 2
+
+func setupAccounts(mgr ctrl.Manager, a accounts) error {
+	return builder.TypedControllerManagedBy[client.ObjectKey](mgr).Named("account").
+		Watches(&corev1.ServiceAccount{}, enqueue(nameOf), builder.WithPredicates(serviceAccountChanged)).
+		WithOptions(inTurn(accountWorkers, namespaceOf)).
+		WithLogConstructor(logger(mgr, func(name client.ObjectKey) []any { return []any{"serviceAccount", name.String()} })).
+		Complete(a)
+}
+
+func nameOf(_ context.Context, o client.Object) []client.ObjectKey {
+	return []client.ObjectKey{client.ObjectKeyFromObject(o)}
+}
+
+func namespaceOf(name client.ObjectKey) string { return name.Namespace }
+
+// Reconcile wakes the targets that a ServiceAccount concerns, be it there or gone.
+func (a accounts) Reconcile(ctx context.Context, name client.ObjectKey) (reconcile.Result, error) {
+	sa := &corev1.ServiceAccount{}
+	if err := client.IgnoreNotFound(a.cache.Get(ctx, name, sa)); err != nil {
+		return reconcile.Result{}, err
+	}
+	sa.Namespace, sa.Name = name.Namespace, name.Name
+	ns, err := view.Namespace(ctx, a.cache, name.Namespace)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	credentials := view.Credentials(ctx, a.cache, name.Namespace)
+	for _, t := range a.identified(ctx, credentials, sa, credential.ServiceAccountRef) {
+		a.wake(t, handler.LowPriority) // what many targets have to do comes after what one has
+	}
+	for _, t := range unlike(ns, sa, credentials, a.fails) {
+		if a.scope.Serves(t.Credential) {
+			a.wake(t, 0)
+		}
+	}
+	return reconcile.Result{}, nil
+}
+
+// unlike are the targets for which a ServiceAccount may not be as it should: those that want a link which is not there, or fail, and those whose
+// link is recorded though nobody wants it.
+func unlike(ns client.Object, sa *corev1.ServiceAccount, credentials []*credential.Credential, fails func(credential.Target) bool) []credential.Target {
+	listed := make(map[string]bool, len(sa.ImagePullSecrets))
+	for _, secret := range sa.ImagePullSecrets {
+		listed[secret.Name] = true
+	}
+	var targets []credential.Target
+	settled := map[credential.Target]bool{}
+	for _, c := range credentials {
+		if ns == nil || !c.Object.GetDeletionTimestamp().IsZero() || !c.Selects(ns) || !c.Links(sa) || credential.LeftAlone(ns) || credential.LeftAlone(sa) {
+			continue
+		}
+		t := c.Target(sa.Namespace)
+		if settled[t] = listed[t.Name] && !fails(t); !settled[t] {
+			targets = append(targets, t)
+		}
+	}
+	for _, t := range credential.Linked(sa) {
+		if done, wanted := settled[t]; !wanted || !done {
+			targets = append(targets, t)
+		}
+	}
+	return targets
+}
+
+// wakeUp puts targets into the queue of their controller.
+func wakeUp(woken *queue[credential.Target]) func(credential.Target, int) {
+	return func(t credential.Target, priority int) { woken.add(priorityqueue.AddOpts{Priority: &priority}, t) }
+}
