@@ -3,9 +3,11 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -210,4 +212,36 @@ func TestWhoWantsToBeLeftAloneIsNotLinked(t *testing.T) {
 		must(t, admin.Create(t.Context(), sa, client.DryRunAll))
 		return len(sa.ImagePullSecrets) == 0
 	})
+}
+
+// Helm 4 and GitOps tools apply on the server side, without force: the link is in the list before anybody owns it, so they meet no conflict with
+// us, the next time neither.
+func TestWhoAppliesTheListWithoutForceMeetsNoConflictWithUs(t *testing.T) {
+	withLinks(t)
+	c := shared("applied")
+	c.Spec.ServiceAccounts = everybody()
+	share(t, c)
+	ns := namespace(t)
+	awaitCredentials(t, ns)
+	apply := func(name, list string) (*corev1.ServiceAccount, error) {
+		sa := account(ns, name)
+		return sa, admin.Patch(t.Context(), sa, client.RawPatch("application/apply-patch+yaml", fmt.Appendf(nil,
+			`{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":%q,"namespace":%q},"imagePullSecrets":[%s]}`, name, ns, list)), client.FieldOwner("helm"))
+	}
+	for _, list := range []string{`{"name":"theirs"}`, `{"name":"theirs"}`, `{"name":"theirs"},{"name":"another"}`} {
+		sa, err := apply("app", list)
+		must(t, err)
+		if n := strings.Count(list, "name"); len(sa.ImagePullSecrets) != n+1 || sa.ImagePullSecrets[n].Name != c.Name {
+			t.Errorf("%s is applied: linked to %v", list, sa.ImagePullSecrets)
+		}
+	}
+
+	// Who has created it otherwise is the one that they meet.
+	old := account(ns, "old")
+	old.ImagePullSecrets = links("theirs")
+	must(t, admin.Create(t.Context(), old, client.FieldOwner("kubectl-client-side-apply")))
+	checkLinks(t, old, "theirs", c.Name)
+	if _, err := apply("old", `{"name":"theirs"},{"name":"another"}`); !apierrors.IsConflict(err) || strings.Contains(err.Error(), `"regcred"`) {
+		t.Errorf("got %v, want a conflict with whoever created it", err)
+	}
 }
