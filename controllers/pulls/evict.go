@@ -32,20 +32,20 @@ func (r *Reconciler) evict(ctx context.Context, p diagnosis.FailedPull, l *look,
 	if owner == nil {
 		return next{}, nil
 	}
-	if l.evict.IsZero() {
+	if l.owner == "" {
 		if err := r.recall(ctx, p.Namespace); err != nil {
 			return next{}, err
 		}
-		at, ok := r.evictions.claim(owner.UID, now)
-		if !ok {
+		if !r.evictions.claim(owner.UID, now) {
 			return next{}, nil
 		}
-		if l.evict = at; at.After(now) {
-			return next{after: at.Sub(now)}, nil
+		l.owner = owner.UID
+		if wait := r.evictions.lane.wait(&l.evict, p.Namespace, now); wait > 0 {
+			return next{after: wait}, nil
 		}
 	}
 	if wait := r.evictions.hold(now); wait > 0 {
-		l.evict = now.Add(wait)
+		l.evict.all = now.Add(wait)
 		return next{after: wait}, nil
 	}
 	evicted, err := r.evictNow(ctx, e.pod)

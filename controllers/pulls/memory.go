@@ -5,7 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 
@@ -14,8 +13,10 @@ import (
 )
 
 const (
-	// failingAtOnce bounds the failures that are looked into at a time; what comes on top is dropped, and the kubelet says it again.
+	// failingAtOnce bounds the failures that are looked into at a time, and failingInOne those of one namespace; what comes on top is
+	// dropped, and the kubelet says it again.
 	failingAtOnce = 8192
+	failingInOne  = failingAtOnce / shares
 	// failingRemembered bounds what is remembered of failures that were looked into.
 	failingRemembered = 8192
 	// lookAgain is how long a failure of one pod and image is not looked into again. The kubelet backs off from 10 s to 5 min.
@@ -31,9 +32,12 @@ const (
 
 // failing is the memory of pulls that fail. All of it is bounded, however many do.
 type failing struct {
+	pods *lane
+
 	mu   sync.Mutex
-	pods *rate.Limiter
 	open map[diagnosis.FailedPull]*look
+	// of counts those that are open, by namespace.
+	of map[string]int
 	// closed are failures that were looked into lately, and told what was told lately: sums of them, which take less.
 	closed, told *expiring.Map[uint64, struct{}]
 }
@@ -43,8 +47,9 @@ var seed = maphash.MakeSeed()
 
 // look is a failure that is being looked into.
 type look struct {
-	// turn is when the pod may be read, and evict when it may be evicted.
-	turn, evict time.Time
+	// read is the place in the lane for reads of pods, and evict that in the lane for evictions, once there is an owner whose pod this is.
+	read, evict ticket
+	owner       types.UID
 	pod         *puller
 	counted     bool
 	// waits is how often it was too early to speak.
@@ -59,7 +64,7 @@ type teller struct {
 
 func newFailing(c clock.PassiveClock) *failing {
 	return &failing{
-		pods: rate.NewLimiter(podsPerSecond, podBurst), open: map[diagnosis.FailedPull]*look{},
+		pods: newLane(c, time.Second/podsPerSecond, podBurst), open: map[diagnosis.FailedPull]*look{}, of: map[string]int{},
 		closed: expiring.New[uint64, struct{}](c, lookAgain, failingRemembered),
 		told:   expiring.New[uint64, struct{}](c, tellAgain, failingRemembered),
 	}
@@ -76,13 +81,14 @@ func (r *Reconciler) Open() int {
 func (f *failing) admit(p diagnosis.FailedPull) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.open[p] != nil || len(f.open) >= failingAtOnce {
+	if f.open[p] != nil || len(f.open) >= failingAtOnce || f.of[p.Namespace] >= failingInOne {
 		return false
 	}
 	if _, lately := f.closed.Get(maphash.Comparable(seed, p)); lately {
 		return false
 	}
 	f.open[p] = &look{}
+	f.of[p.Namespace]++
 	return true
 }
 
@@ -97,130 +103,13 @@ func (f *failing) close(p diagnosis.FailedPull) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.open, p)
-	f.closed.Put(maphash.Comparable(seed, p), struct{}{})
-}
-
-// readPod is how long to wait before the pod may be read. Each failure has one turn, and keeps it.
-func (f *failing) readPod(l *look, now time.Time) time.Duration {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if l.turn.IsZero() {
-		l.turn = now.Add(f.pods.ReserveN(now, 1).DelayFrom(now))
+	if f.of[p.Namespace]--; f.of[p.Namespace] == 0 {
+		delete(f.of, p.Namespace)
 	}
-	return l.turn.Sub(now)
+	f.closed.Put(maphash.Comparable(seed, p), struct{}{})
 }
 
 // tell says whether the cause is news about a pod or a credential.
 func (f *failing) tell(about any, cause string) bool {
 	return f.told.Add(maphash.Comparable(seed, teller{about, cause}), struct{}{})
-}
-
-const (
-	// evictionSpacing bounds evictions to five in a second, one after the other, with some room for what requests take.
-	evictionSpacing = 225 * time.Millisecond
-	// evictionDistance is the least time from the end of one eviction to the next: no second holds more than five.
-	evictionDistance = 205 * time.Millisecond
-	// evictAgain is how long no other pod of an owner is evicted.
-	evictAgain = 10 * time.Minute
-	// futileFor is how long an owner whose pods came back without the link, and fail, is left alone.
-	futileFor = 24 * time.Hour
-)
-
-// evictions remembers the owners of evicted pods.
-type evictions struct {
-	mu    sync.Mutex
-	limit *rate.Limiter
-	// at is when a pod of an owner was evicted last, or will be: its end is not that of a time after it was put. It is bounded by
-	// evictionSpacing and evictAgain, and by failingAtOnce.
-	at map[types.UID]time.Time
-	// last is when the last eviction ended, and busy whether one is under way: turns that are late must not come together.
-	last time.Time
-	busy bool
-	// known are the namespaces whose earlier evictions are in at.
-	known *expiring.Map[string, struct{}]
-	// futile are owners whose pods came back without the link.
-	futile *expiring.Map[types.UID, struct{}]
-}
-
-func newEvictions(c clock.PassiveClock) *evictions {
-	return &evictions{
-		limit:  rate.NewLimiter(rate.Every(evictionSpacing), 1),
-		at:     map[types.UID]time.Time{},
-		known:  expiring.New[string, struct{}](c, evictAgain, failingRemembered),
-		futile: expiring.New[types.UID, struct{}](c, futileFor, failingRemembered),
-	}
-}
-
-// claim takes the only eviction of an owner in ten minutes, and says when it may happen.
-func (e *evictions) claim(owner types.UID, now time.Time) (at time.Time, ok bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.sweep(now)
-	if _, claimed := e.at[owner]; claimed {
-		return time.Time{}, false
-	}
-	at = now.Add(e.limit.ReserveN(now, 1).DelayFrom(now))
-	e.at[owner] = at
-	return at, true
-}
-
-// hold is how much longer an eviction whose turn has come must wait; 0 lets it through, and none after it until it is settled.
-func (e *evictions) hold(now time.Time) time.Duration {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.busy {
-		return evictionDistance
-	}
-	if wait := e.last.Add(evictionDistance).Sub(now); wait > 0 {
-		return wait
-	}
-	e.busy = true
-	return 0
-}
-
-// recalled says whether the evictions in a namespace were recalled. It says no once.
-func (e *evictions) recalled(namespace string) bool { return !e.known.Add(namespace, struct{}{}) }
-
-// recall takes in an eviction of an earlier leader.
-func (e *evictions) recall(owner types.UID, at time.Time) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if at.After(e.at[owner]) {
-		e.at[owner] = at
-	}
-}
-
-// settle takes the end of an eviction; one that did not happen gives the claim back.
-func (e *evictions) settle(owner types.UID, evicted bool, now time.Time) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.sweep(now)
-	e.last, e.busy = now, false
-	if evicted {
-		e.at[owner] = now
-		return
-	}
-	delete(e.at, owner)
-}
-
-// sweep forgets owners that may be met again. The caller holds the lock.
-func (e *evictions) sweep(now time.Time) {
-	for other, at := range e.at {
-		if now.Sub(at) >= evictAgain {
-			delete(e.at, other)
-		}
-	}
-}
-
-// recreated says whether the pod of an owner was created after another had been evicted: then that has not helped, and never will.
-func (e *evictions) recreated(owner types.UID, createdAt time.Time) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	_, futile := e.futile.Get(owner)
-	at, evicted := e.at[owner]
-	if !futile && (!evicted || createdAt.Before(at.Truncate(time.Second))) {
-		return false
-	}
-	e.futile.Put(owner, struct{}{})
-	return true
 }

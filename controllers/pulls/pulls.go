@@ -123,6 +123,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, p diagnosis.FailedPull) (rec
 	case err == nil && n.after > 0:
 		return reconcile.Result{RequeueAfter: n.after}, nil
 	}
+	r.evictions.giveBack(l.owner)
 	r.failing.close(p)
 	return reconcile.Result{}, nil
 }
@@ -153,6 +154,7 @@ func (r *Reconciler) investigate(ctx context.Context, p diagnosis.FailedPull, l 
 	if f.Wait && l.waits < waitMost {
 		// It may sleep: a clock has jumped, or the machine was off.
 		r.Published.WakeOne(e.about(f.About))
+		r.evictions.giveBack(l.owner)
 		*l = look{waits: l.waits + 1}
 		return next{after: waitFor}, nil
 	}
@@ -175,14 +177,15 @@ func (r *Reconciler) investigate(ctx context.Context, p diagnosis.FailedPull, l 
 
 // observe reads the pod when its turn has come. A pod that is gone, or no longer fails, is none.
 func (r *Reconciler) observe(ctx context.Context, p diagnosis.FailedPull, l *look) (next, error) {
-	if l.pod != nil && l.evict.IsZero() {
+	if l.pod != nil && l.owner == "" {
 		return next{}, nil
 	}
 	l.pod = nil
-	if wait := r.failing.readPod(l, r.Clock.Now()); wait > 0 {
-		return next{after: wait}, nil
+	wait := r.failing.pods.wait(&l.read, p.Namespace, r.Clock.Now())
+	if l.owner != "" {
+		wait = r.evictions.lane.wait(&l.evict, p.Namespace, r.Clock.Now())
 	}
-	if wait := l.evict.Sub(r.Clock.Now()); wait > 0 {
+	if wait > 0 {
 		return next{after: wait}, nil
 	}
 	pod := &corev1.Pod{}

@@ -30,7 +30,7 @@ func containsAll(text string, words ...string) bool {
 }
 
 // stormOf is how many pods fail at once.
-const stormOf = 5000
+const stormOf = 2000
 
 // due is a failure that is to be looked into at a time.
 type due struct {
@@ -225,15 +225,21 @@ func (s *storm) bounded() {
 	if len(f.open) != 0 || f.closed.Len() > failingRemembered || f.told.Len() > failingRemembered {
 		s.Errorf("open %d, closed %d, told %d", len(f.open), f.closed.Len(), f.told.Len())
 	}
-	if got, most := len(s.evictions.at), int(evictAgain/evictionSpacing)+1; got > most {
-		s.Errorf("%d owners are remembered, want %d at most", got, most)
+	if got := s.evictions.at.Len(); got > ownersRemembered {
+		s.Errorf("%d owners are remembered, want %d at most", got, ownersRemembered)
 	}
 }
 
 func TestMoreFailuresThanFitAreDropped(t *testing.T) {
 	p, ns := newWorld(t)
-	for n := range 2 * failingAtOnce {
+	for n := range 2 * failingInOne {
 		p.Take(kubeletEventOf(ns, n))
+	}
+	if got := len(p.failing.open); got != failingInOne {
+		t.Errorf("%d failures of one namespace are open, want %d", got, failingInOne)
+	}
+	for n := range 2 * failingAtOnce {
+		p.Take(kubeletEventOf(fmt.Sprintf("%s-%d", ns, n), n))
 	}
 	if got := len(p.failing.open); got != failingAtOnce {
 		t.Errorf("%d failures are open, want %d", got, failingAtOnce)
