@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -27,7 +28,10 @@ type early[T comparable] struct {
 func (q *queue[T]) attach(_ context.Context, into workqueue.TypedRateLimitingInterface[T]) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.q, _ = into.(priorityqueue.PriorityQueue[T])
+	var ok bool
+	if q.q, ok = into.(priorityqueue.PriorityQueue[T]); !ok {
+		return fmt.Errorf("nothing can be woken by a %T", into)
+	}
 	for _, e := range q.early {
 		q.q.AddWithOpts(e.opts, e.item)
 	}

@@ -7,11 +7,20 @@ import (
 	"testing/synctest"
 	"time"
 
+	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/regcred/regcred/controllers/credential"
 )
+
+func TestNoWakeIsLostInAQueueOfAnotherKind(t *testing.T) {
+	other := workqueue.NewTypedRateLimitingQueue(rateLimiter[string]())
+	defer other.ShutDown()
+	if err := (&queue[string]{}).attach(t.Context(), other); err == nil {
+		t.Error("the controller starts, and never wakes")
+	}
+}
 
 func TestANamespaceThatFloodsHoldsUpNobodyElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

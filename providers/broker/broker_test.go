@@ -277,9 +277,14 @@ func (panicking) Token(context.Context, providers.Request) (providers.Token, err
 
 func TestAPanicOfAProviderIsAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, err := ask(newBroker(t, panicking{}), request("eu-west-1"), time.Time{})
+		var lines []string
+		ctx := logr.NewContext(t.Context(), funcr.New(func(_, args string) { lines = append(lines, args) }, funcr.Options{}))
+		_, err := ask(broker.New(ctx, broker.Options{Clock: clock.RealClock{}, Providers: map[string]providers.Provider{"ecr": panicking{}}}), request("eu-west-1"), time.Time{})
 		if _ = failure(t, err, v1alpha1.ReasonInternal); quotes(err, "canary") {
 			t.Errorf("%v quotes the panic", err)
+		}
+		if len(lines) != 1 || !strings.Contains(lines[0], "panicking.Token:") || strings.Contains(lines[0], "canary") {
+			t.Errorf("the log says %q, want where it was, and not what", lines)
 		}
 	})
 }

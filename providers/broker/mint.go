@@ -2,6 +2,8 @@ package broker
 
 import (
 	"context"
+	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -88,12 +90,29 @@ func (b *Broker) settle(s *slot, req providers.Request, token providers.Token, b
 	waiting.wake()
 }
 
-// guarded makes a call, and makes a panic in it a failure: what it works on others have written.
-func guarded(name string, call func() (providers.Token, error)) (token providers.Token, err error) {
+// guarded makes a call, and makes a panic in it a failure: what it works on others have written. The log has where it was, and not the
+// value, which may be a part of what is secret.
+func guarded(ctx context.Context, name string, call func() (providers.Token, error)) (token providers.Token, err error) {
 	defer func() {
 		if recover() != nil {
+			logr.FromContextOrDiscard(ctx).Error(nil, "A call panicked", "endpoint", name, "at", whereabouts())
 			token, err = providers.Token{}, providers.Errorf(v1alpha1.ReasonInternal, "a call to %s panicked; please report this as a bug", name)
 		}
 	}()
 	return call()
+}
+
+// whereabouts are the functions and lines of the stack, the innermost first.
+func whereabouts() []string {
+	frames := runtime.CallersFrames(func() []uintptr {
+		var stack [32]uintptr
+		return stack[:runtime.Callers(3, stack[:])]
+	}())
+	var at []string
+	for more := true; more; {
+		var f runtime.Frame
+		f, more = frames.Next()
+		at = append(at, fmt.Sprintf("%s:%d", f.Function, f.Line))
+	}
+	return at
 }

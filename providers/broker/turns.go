@@ -181,7 +181,7 @@ func (t *turns) serve(c *call) {
 	t.advance(c.endpoint)
 	t.mu.Unlock()
 	if err == nil {
-		token, err = guarded(c.endpoint.breaker.name, c.work)
+		token, err = guarded(t.base, c.endpoint.breaker.name, c.work)
 	}
 	for _, other := range t.settle(c, token, err) {
 		other.call.ended(providers.Token{}, other.rest)
