@@ -43,8 +43,8 @@ type book struct {
 	links        link.Changes
 	pullFailures map[string]int
 	evictions    int
-	// hosts are those of the entry's last known token, and latest is the last that was told of, by entry.
-	hosts  map[string][]string
+	// minted is the last token that targets got, and latest the last that was told of, by entry.
+	minted map[string]minted
 	latest map[string]mintage
 	news   []news
 	// writtenAt is when the status was written last, and writtenAs the resource version that it got.
@@ -91,7 +91,7 @@ func (l *Ledger) Report(c *credential.Credential, t credential.Target, out targe
 func (l *Ledger) open(key credential.Key, now time.Time) *book {
 	b := &book{
 		opened: now, targets: map[string]standing{}, writes: map[target.Cause]int{}, pullFailures: map[string]int{},
-		hosts: map[string][]string{}, latest: map[string]mintage{},
+		minted: map[string]minted{}, latest: map[string]mintage{},
 	}
 	if l.books == nil {
 		l.books = map[credential.Key]*book{}
@@ -184,7 +184,7 @@ func (l *Ledger) drop(key credential.Key) (*credential.Credential, []news) {
 
 // forgetRemoved drops what is known of entries that the spec names no longer: one that is renamed again and again leaves nothing behind.
 func (b *book) forgetRemoved(c *credential.Credential) {
-	maps.DeleteFunc(b.hosts, func(name string, _ []string) bool { return c.Entry(name) == nil })
+	maps.DeleteFunc(b.minted, func(name string, _ minted) bool { return c.Entry(name) == nil })
 	maps.DeleteFunc(b.latest, func(name string, _ mintage) bool { return c.Entry(name) == nil })
 }
 

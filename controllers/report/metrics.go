@@ -152,7 +152,7 @@ type row struct {
 	selected, current int
 	// failed counts targets by the first reason of their failure.
 	failed map[string]int
-	// entries are those of which any target holds a token, with the first times that come and the last issue.
+	// entries are those of which any target holds a token, with the first times that come, and when its token was issued.
 	entries []entryStanding
 	writes  map[target.Cause]int
 	links   link.Changes
@@ -180,6 +180,9 @@ func (l *Ledger) rows(now time.Time) (rows []row, nobodys map[string]int) {
 		}
 		for _, t := range b.targets {
 			v.add(t, now)
+		}
+		for i := range v.entries {
+			v.entries[i].issuedAt = b.issuedAt(v.entries[i].name)
 		}
 		rows = append(rows, v)
 	}
@@ -213,9 +216,6 @@ func (v *row) addEntry(e entryStanding) {
 			}
 			if e.refreshAt.Before(known.refreshAt) {
 				known.refreshAt = e.refreshAt
-			}
-			if e.issuedAt.After(known.issuedAt) {
-				known.issuedAt = e.issuedAt
 			}
 			if e.overrideUntil.After(known.overrideUntil) {
 				known.overrideUntil = e.overrideUntil

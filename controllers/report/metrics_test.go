@@ -83,6 +83,7 @@ func TestMetricsShowTheFirstTimesThatCome(t *testing.T) {
 	b := newBookkeeper()
 	later, earlier := entryHolding("prod", 12*time.Hour, 5*time.Hour), entryHolding("prod", 11*time.Hour, 6*time.Hour)
 	later.Record.IssuedAt, earlier.Record.IssuedAt = metricsStart.Add(-time.Minute), metricsStart.Add(-time.Hour)
+	later.Fresh = true
 	b.report("a", target.Outcome{Entries: []*target.Entry{later}})
 	static := entryHolding("hub", 0, 0)
 	static.Record.ExpiresAt, static.DueAt = providers.Never, providers.Never

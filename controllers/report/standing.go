@@ -29,6 +29,7 @@ type entryStanding struct {
 	name                 string
 	expiresAt, refreshAt time.Time
 	issuedAt             time.Time
+	hosts                hosts
 	// overrideUntil is when the login by hand ends that is published; zero if a provider's token is.
 	overrideUntil time.Time
 	verified      metav1.ConditionStatus
@@ -54,7 +55,10 @@ func (b *book) stand(out target.Outcome, before standing, now time.Time) standin
 		if e.Known && (e.Cause != target.CauseRefused || e.Fresh) { // a token that was refused is none
 			stands.expiresAt, stands.refreshAt, stands.verified = e.Record.ExpiresAt, e.DueAt, e.Record.Verified
 			stands.issuedAt, stands.overrideUntil, stands.unproven = e.Record.IssuedAt, e.OverrideUntil, e.Unproven
-			b.hosts[e.Name] = e.Record.Hosts
+			stands.hosts = hostsOf(e)
+			if e.Fresh {
+				b.minted[e.Name] = minted{stands.hosts, e.Record.IssuedAt}
+			}
 		}
 		s.entries[i] = stands
 	}

@@ -59,7 +59,7 @@ func (l *Ledger) sum(c *credential.Credential, selected []string, now time.Time)
 	s := summary{selected: len(selected), age: now.Sub(b.opened), generation: c.Object.GetGeneration(), refresh: refreshRequest(c)}
 	s.registries, s.live = make([]v1alpha1.RegistryStatus, len(c.Spec.Registries)), make([]int, len(c.Spec.Registries))
 	for i, entry := range c.Spec.Registries {
-		s.registries[i] = v1alpha1.RegistryStatus{Name: entry.Name, Hosts: firstHosts(b.hosts[entry.Name])}
+		s.registries[i] = v1alpha1.RegistryStatus{Name: entry.Name, Hosts: firstHosts(b.hostsOf(entry.Name))}
 	}
 	for _, namespace := range selected {
 		if t, heard := b.targets[namespace]; heard {

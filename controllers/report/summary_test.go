@@ -298,7 +298,7 @@ func TestAnEntryThatIsRenamedAgainAndAgainLeavesNothingBehind(t *testing.T) {
 		b.report("a", target.Outcome{Wrote: target.CauseNew, Entries: []*target.Entry{e}})
 		b.Ledger.sum(b.c, []string{"a"}, metricsStart)
 	}
-	if book := b.Ledger.books[b.c.Key]; len(book.hosts) != 1 || len(book.latest) != 1 {
-		t.Errorf("hosts of %d entries and tokens of %d are remembered, want one of each", len(book.hosts), len(book.latest))
+	if book := b.Ledger.books[b.c.Key]; len(book.minted) != 1 || len(book.latest) != 1 {
+		t.Errorf("hosts of %d entries and tokens of %d are remembered, want one of each", len(book.minted), len(book.latest))
 	}
 }
