@@ -137,10 +137,11 @@ func lendable(secret *corev1.Secret) error {
 	return nil
 }
 
-// content stands for one version of a Secret's content: by a hash, or by why it is no identity.
+// content stands for a Secret's content, as it was in one version: by a hash, or by why it is no identity.
 type content struct {
-	hash string
-	err  error
+	version string
+	hash    string
+	err     error
 }
 
 // secretVersion costs one request for each version of a Secret with our label, whatever its value, and one in half a minute for any other.
@@ -152,8 +153,8 @@ func (r *Reconciler) secretVersion(ctx context.Context, key client.ObjectKey) (p
 		if err != nil {
 			return providers.Secret{}, err
 		}
-		known, ok := r.contents.Get(contentOf(m))
-		if !ok {
+		known, ok := r.contents.Get(key)
+		if !ok || known.version != versionName(m) {
 			known = r.readIdentity(ctx, key, m.ResourceVersion)
 		}
 		return providers.Secret{Namespace: key.Namespace, Name: key.Name, DataHash: known.hash}, known.err
@@ -176,11 +177,11 @@ func (r *Reconciler) readIdentity(ctx context.Context, key client.ObjectKey, see
 		if err := r.Live.Get(ctx, key, secret); err != nil {
 			return nil, err
 		}
-		c := content{err: lendable(secret)}
+		c := content{version: versionName(secret), err: lendable(secret)}
 		if c.err == nil {
 			c.hash = providers.HashData(secret.Data)
 		}
-		r.contents.Put(contentOf(secret), c)
+		r.contents.Put(key, c)
 		return c, nil
 	})
 	if err != nil {
@@ -189,8 +190,8 @@ func (r *Reconciler) readIdentity(ctx context.Context, key client.ObjectKey, see
 	return found.(content)
 }
 
-// contentOf names one version of a Secret's content.
-func contentOf(secret client.Object) string {
+// versionName names one version of a Secret.
+func versionName(secret client.Object) string {
 	return string(secret.GetUID()) + "/" + secret.GetResourceVersion()
 }
 

@@ -3,6 +3,7 @@ package target
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -79,5 +81,29 @@ func TestTargetsThatAskForAnIdentityTogetherCostOneRead(t *testing.T) {
 				t.Errorf("label %s: %d reads, want one", label, reads)
 			}
 		})
+	}
+}
+
+// One tenant's Secret that changes all the time takes nothing from what is known of others'.
+func TestManyVersionsOfAnIdentityLeaveOthersKnown(t *testing.T) {
+	from := &slow{answer: make(chan struct{})}
+	close(from.answer)
+	r := New(Config{Cache: from, Live: from, Clock: clock.RealClock{}})
+	look := func(name string, version int) {
+		t.Helper()
+		from.secret.ObjectMeta = metav1.ObjectMeta{Namespace: "a", Name: name, UID: types.UID(name), ResourceVersion: fmt.Sprint(version),
+			Labels: map[string]string{v1alpha1.LabelSecret: v1alpha1.LabelSecretIdentity}}
+		if _, err := r.identitySecret(t.Context(), client.ObjectKey{Namespace: "a", Name: name}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	look("quiet", 1)
+	for version := range 2 * identitiesAtOnce {
+		look("restless", version)
+	}
+	before := from.reads.Load()
+	look("quiet", 1)
+	if from.reads.Load() != before {
+		t.Error("the Secret that has not changed is read again")
 	}
 }

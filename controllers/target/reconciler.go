@@ -76,8 +76,8 @@ type Reconciler struct {
 	// seals are what the Secrets were when we wrote them, and compared how often they were read since to see whether they still are.
 	seals    *seals
 	compared *truce.Fights[credential.Target]
-	// contents stand for those of Secrets with our label, by UID and resource version, and reading are the requests for them.
-	contents *expiring.Map[string, content]
+	// contents stand for those of Secrets with our label, as they were read last, and reading are the requests for them.
+	contents *expiring.Map[client.ObjectKey, content]
 	reading  singleflight.Group
 	// condemned are the tokens that a registry has refused in one Secret.
 	condemned *expiring.Map[condemned, time.Time]
@@ -115,7 +115,7 @@ func New(c Config) *Reconciler {
 		identities: expiring.New[client.ObjectKey, noIdentity](c.Clock, missingSecret, identitiesAtOnce),
 		written:    expiring.New[credential.Target, string](c.Clock, expectFor, writtenAtOnce),
 		inspected:  expiring.New[credential.Target, inspection](c.Clock, inspectedFor, writtenAtOnce),
-		contents:   expiring.New[string, content](c.Clock, contentsFor, identitiesAtOnce),
+		contents:   expiring.New[client.ObjectKey, content](c.Clock, contentsFor, identitiesAtOnce),
 		condemned:  expiring.New[condemned, time.Time](c.Clock, condemnedFor, condemnedAtOnce),
 		selected:   expiring.New[string, []*credential.Credential](c.Clock, time.Second, namespacesAtOnce),
 		absent:     expiring.New[credential.Target, struct{}](c.Clock, absentFor, targetsAtOnce),
