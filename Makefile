@@ -103,7 +103,7 @@ demo: build ## Show Regcred at work on this machine; KEEP=1 leaves it running.
 
 .PHONY: e2e
 e2e: build ## Pull images with a real kubelet and containerd (root); RUN= selects scenarios, E2E_OPTIONAL=1 passes where it cannot run.
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o bin/pause ./test/node/pause
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o bin/ ./test/node/pause ./test/e2e/renew
 	VERSION="$(VERSION)-next" cmd/buildenv $(GO) build -o bin/regcred-next ./cmd/regcred
 	$(GO) build -o bin/e2e ./test/e2e; exec bin/e2e -run "$(RUN)"
 

@@ -247,6 +247,24 @@ func TestMigrateTakesACronJobOverAndGivesBack(t *testing.T) {
 	}
 }
 
+// A Job that somebody has started by hand writes into the Secret, too.
+func TestMigrateWaitsForEveryJobOfTheCronJob(t *testing.T) {
+	m := newMove(t, now.Add(6*time.Hour))
+	j := &batchv1.CronJob{}
+	if err := admin.Get(t.Context(), client.ObjectKey{Namespace: m.namespace, Name: "renew"}, j); err != nil {
+		t.Fatal(err)
+	}
+	create(t, &batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{Namespace: m.namespace, Name: "by-hand", OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(j, batchv1.SchemeGroupVersion.WithKind("CronJob"))}},
+		Spec:       j.Spec.JobTemplate.Spec,
+	})
+	r := as(t, cp.Kubeconfig(), "", "migrate", "-n", m.namespace, "--controller-namespace="+m.namespace, "--apply", "--yes", "--timeout=2s", "-o", "json")
+	if got := outcome(t, r); r.code != cli.Findings || got.Outcome != migrate.Undone || !strings.Contains(r.stdout, "the running Jobs of CronJob "+m.namespace+"/renew end: not within 2s") {
+		t.Errorf("%+v", r)
+	}
+	m.untouched("after the wait")
+}
+
 func TestMigrateUndoesWhatDoesNotSucceed(t *testing.T) {
 	for name, c := range map[string]struct {
 		arrange func(*move)

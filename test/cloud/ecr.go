@@ -81,7 +81,7 @@ func (a *AWS) getAuthorizationToken(r *request) (http.HandlerFunc, *failure) {
 	if len(registries) == 0 {
 		registries = []string{who.account}
 	}
-	password, token := a.tokens.mint(who, region, a.clock.now(), time.Duration(a.tokenLife.Load()))
+	password, token := a.tokens.mint(who, region, a.clock.now(), a.iam.tokenLife(who.identity, time.Duration(a.tokenLife.Load())))
 	output := getAuthorizationTokenOutput{}
 	for _, account := range registries {
 		output.AuthorizationData = append(output.AuthorizationData, authorizationData{

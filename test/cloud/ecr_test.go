@@ -66,6 +66,25 @@ func TestTokenLife(t *testing.T) {
 	wantCount(t, "live tokens after an hour", a.LiveTokens(), 1)
 }
 
+// A user's own life of tokens is that of no other's, and outlasts a change of rights.
+func TestTokenLifeOfAUser(t *testing.T) {
+	clock := newFakeClock()
+	a := startAWS(t, Options{Clock: clock.Now, TokenLife: time.Minute})
+	slow := User{Account: DefaultAccount, Name: "slow", AccessKeyID: "AKIASLOW", SecretAccessKey: "secret", MayGetToken: true, TokenLife: time.Hour}
+	a.AddUser(slow)
+	if err := a.SetPermissions(slow.ARN(), true); err != nil {
+		t.Fatal(err)
+	}
+	cfg := sdkConfig(t, a, 1)
+	usual := mustGetToken(t, cfg)
+	cfg.Credentials = credentials.NewStaticCredentialsProvider(slow.AccessKeyID, slow.SecretAccessKey, "")
+	long := mustGetToken(t, cfg)
+	clock.Step(time.Minute)
+	if a.IsLive(usual.password) || !a.IsLive(long.password) {
+		t.Error("after a minute, want the token of an hour alive and no other")
+	}
+}
+
 func TestGetAuthorizationTokenErrors(t *testing.T) {
 	a := startAWS(t, Options{})
 	poor := User{Account: DefaultAccount, Name: "poor", AccessKeyID: "AKIAPOOR", SecretAccessKey: "secret"}

@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -21,6 +22,8 @@ type User struct {
 	Pull []string
 	// Public grants what ECR Public asks for.
 	Public ECRPublicPermissions
+	// TokenLife replaces the life of the tokens of ECR that the user asks for.
+	TokenLife time.Duration
 }
 
 // ARN names the user as AWS does.
@@ -64,6 +67,7 @@ type permissions struct {
 	mayGetToken bool
 	pull        []string
 	public      ECRPublicPermissions
+	tokenLife   time.Duration
 }
 
 // iam holds the identities of all accounts.
@@ -81,7 +85,7 @@ func newIAM() *iam {
 func (i *iam) addUser(u User) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.permissions[u.ARN()] = permissions{mayGetToken: u.MayGetToken, pull: u.Pull, public: u.Public}
+	i.permissions[u.ARN()] = permissions{mayGetToken: u.MayGetToken, pull: u.Pull, public: u.Public, tokenLife: u.TokenLife}
 	i.keys[u.AccessKeyID] = accessKey{
 		secret: u.SecretAccessKey,
 		caller: caller{arn: u.ARN(), userID: "AIDA" + strings.TrimPrefix(u.AccessKeyID, "AKIA"), account: u.Account, identity: u.ARN()},
@@ -102,9 +106,11 @@ func (i *iam) addRole(r Role) error {
 func (i *iam) setPermissions(identity string, p permissions) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if _, ok := i.permissions[identity]; !ok {
+	before, ok := i.permissions[identity]
+	if !ok {
 		return fmt.Errorf("no user or role %q", identity)
 	}
+	p.tokenLife = before.tokenLife
 	i.permissions[identity] = p
 	return nil
 }
@@ -140,6 +146,13 @@ func (i *iam) mayGetToken(identity string) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.permissions[identity].mayGetToken
+}
+
+// tokenLife is the life of a token that the identity asks for.
+func (i *iam) tokenLife(identity string, usual time.Duration) time.Duration {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return cmp.Or(i.permissions[identity].tokenLife, usual)
 }
 
 func (i *iam) mayPull(identity, account, repository string) bool {

@@ -31,6 +31,8 @@ type doom struct {
 	cure string
 	// heals is whether the pod runs after that without anybody's help; only what needs help is told of the credential, or what it did.
 	heals, good bool
+	// probe is whether only the registry's own answer tells the cause.
+	probe bool
 }
 
 var dooms = []doom{
@@ -39,7 +41,7 @@ var dooms = []doom{
 	{cause: v1alpha1.CauseTokenMissing, prepare: noToken, cure: "ecr:GetAuthorizationToken"},
 	{cause: v1alpha1.CauseTokenExpired, prepare: expiredToken, cure: "ecr:GetAuthorizationToken"},
 	{cause: v1alpha1.CauseTokenRefused, prepare: revokedToken, cure: "it is replaced", heals: true},
-	{cause: v1alpha1.CausePullDenied, prepare: deniedRepository, cure: "ecr:BatchGetImage"},
+	{cause: v1alpha1.CausePullDenied, prepare: deniedRepository, cure: "ecr:BatchGetImage", probe: true},
 	{cause: v1alpha1.CausePodNamesOwnSecrets, prepare: otherSecrets, cure: "remove the list"},
 	{cause: v1alpha1.CausePodBeforeLink, prepare: beforeLink, cure: "recreate it"},
 	{cause: v1alpha1.CauseNotLinked, prepare: unlinkedAccount, cure: "add one or the other"},
@@ -50,7 +52,7 @@ var dooms = []doom{
 var late = doom{cause: v1alpha1.CausePullAllowed, prepare: lateToken, cure: "tries again by itself", heals: true, good: true}
 
 // causes: pods fail to pull for every cause there is, each in a namespace of its own. What a credential could have prevented is told of the
-// pod and of the credential, with the cure; of what none could have, nothing is told.
+// pod and of the credential, with the cure; of what none could have, nothing is told. The plugin of kubectl says why, of all of them.
 func causes(ctx context.Context, e *e2e) (outcome, error) {
 	var o outcome
 	var namespaces []string
@@ -89,7 +91,7 @@ func causes(ctx context.Context, e *e2e) (outcome, error) {
 		want[d.cause]++
 	}
 	for _, d := range append(dooms, late) {
-		o.note("%s: told of the pod%s, counted once%s", d.cause, d.whom(), d.end())
+		o.note("%s: told of the pod%s, counted once%s", d.cause, d.whom(), d.ending())
 	}
 	for _, n := range none {
 		want[n.cause]++
@@ -109,6 +111,9 @@ func causes(ctx context.Context, e *e2e) (outcome, error) {
 
 func (d doom) namespace() string { return "cause-" + strings.ToLower(d.cause) + d.variant }
 
+// file is where the sentence of why is.
+func (d doom) file() string { return d.cause + d.variant }
+
 func (d doom) whom() string {
 	if d.good {
 		return ""
@@ -116,7 +121,7 @@ func (d doom) whom() string {
 	return " and of the credential"
 }
 
-func (d doom) end() string {
+func (d doom) ending() string {
 	if d.heals {
 		return ", and the pod runs without help"
 	}
@@ -144,6 +149,11 @@ func (d doom) tell(ctx context.Context, e *e2e) error {
 	if err != nil {
 		return err
 	}
+	if d.heals && !d.good {
+		if err := e.probed(ctx, d.file(), namespace); err != nil {
+			return err
+		}
+	}
 	if !options.gated {
 		if err := e.createPod(ctx, namespace, doomed, options); err != nil {
 			return err
@@ -163,8 +173,23 @@ func (d doom) tell(ctx context.Context, e *e2e) error {
 			return err
 		}
 	}
+	return d.end(ctx, e, options)
+}
+
+// end waits for a pod that heals, and removes one that does not when the administrator has been told why.
+func (d doom) end(ctx context.Context, e *e2e, options podOptions) error {
+	namespace := d.namespace()
 	if d.heals {
-		_, err := e.runs(ctx, namespace, doomed)
+		if _, err := e.runs(ctx, namespace, doomed); err != nil || !d.good {
+			return err
+		}
+		return e.probed(ctx, d.file(), namespace)
+	}
+	var more []string
+	if d.probe {
+		more = probing
+	}
+	if err := e.explainedOfPod(ctx, d.file(), namespace, doomed, more...); err != nil {
 		return err
 	}
 	return e.lab.Client.Delete(ctx, newPod(namespace, doomed, options), client.GracePeriodSeconds(0))

@@ -39,15 +39,17 @@ const (
 
 // e2e is what all scenarios share: a cluster with one node, a cloud and a controller.
 type e2e struct {
-	out   io.Writer
-	began time.Time
-	line  sync.Mutex
+	out    io.Writer
+	began  time.Time
+	update bool // of the files of testdata
+	line   sync.Mutex
 
 	dir        string
 	log        *os.File // the controllers'
 	lab        *lab.Lab
 	node       *node.Node
 	controller *lab.Controller
+	exported   *exported // what configures the kubelet's plugin
 }
 
 // say writes a line of the timeline.
@@ -65,7 +67,7 @@ func (e *e2e) start(ctx context.Context) (err error) {
 		return err
 	}
 	e.lab, err = lab.StartEmpty(ctx, controlplane.Options{
-		ControllerManager: true, MoreControllers: slices.Concat(node.Controllers, ownerControllers), Scheduler: true, APIServerFlags: node.APIServerFlags,
+		ControllerManager: true, MoreControllers: slices.Concat(node.Controllers, ownerControllers, jobControllers), Scheduler: true, APIServerFlags: node.APIServerFlags,
 	}, cloud.Options{TokenLife: tokenLife})
 	if err != nil {
 		return err
@@ -84,9 +86,13 @@ func (e *e2e) start(ctx context.Context) (err error) {
 		return err
 	}
 	e.say("etcd, kube-apiserver, kube-controller-manager, kube-scheduler and the controller are up, installed from the chart")
+	flags, err := e.installKubeletPlugin(ctx)
+	if err != nil {
+		return err
+	}
 	e.node, err = node.Start(ctx, node.Options{
 		Plane: e.lab.ControlPlane, Internet: e.lab.Internet, Name: nodeName,
-		Pause: e.pause(), Verification: node.NeverVerifyPreloadedImages,
+		Pause: e.pause(), Verification: node.NeverVerifyPreloadedImages, KubeletFlags: flags,
 	})
 	if err != nil {
 		return err

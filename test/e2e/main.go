@@ -48,6 +48,8 @@ var programme = [][]scenario{
 		{"pods through ten rotations", rotations},
 		{"namespace and first pod in one apply", firstPods},
 		{"one Secret for the registries of five clouds", manyRegistries},
+		{"a CronJob is migrated, and goes back", migration},
+		{"the kubelet's own plugin, without a Secret", ownPlugin},
 	},
 	{{"pods through an outage of half a token's life", shortOutage}},
 	{{"pods through an outage longer than a token's life", longOutage}},
@@ -62,6 +64,7 @@ func run() int {
 		return printLogin()
 	}
 	only := flag.String("run", "", "Play only the scenarios whose names match this regular expression.")
+	update := flag.Bool("update", false, "Write what kubectl regcred says of each cause into test/e2e/testdata.")
 	flag.Parse()
 	wanted, err := regexp.Compile(*only)
 	if err != nil {
@@ -86,13 +89,13 @@ func run() int {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1
 	}
-	return play(ctx, wanted)
+	return play(ctx, wanted, *update)
 }
 
-func play(ctx context.Context, wanted *regexp.Regexp) int {
+func play(ctx context.Context, wanted *regexp.Regexp, update bool) int {
 	limited, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the whole run took longer than %s", limit))
 	defer cancel()
-	e := &e2e{out: os.Stdout, began: time.Now()}
+	e := &e2e{out: os.Stdout, began: time.Now(), update: update}
 	rows, err := e.playAll(limited, wanted)
 	if err != nil && ctx.Err() == nil {
 		e.say("✘ %v", err)

@@ -101,7 +101,7 @@ func (e *e2e) surviveOutage(ctx context.Context, name string, length time.Durati
 		bystanders = append(bystanders, pod)
 	}
 	for _, namespace := range []string{ours, theirs} {
-		s, err := e.startStream(ctx, namespace, pace)
+		s, err := e.startStream(ctx, namespace)
 		if err != nil {
 			return seen, err
 		}

@@ -40,7 +40,7 @@ type stream struct {
 	more    chan struct{} // closed at the next start
 }
 
-func (e *e2e) startStream(ctx context.Context, namespace string, every time.Duration) (*stream, error) {
+func (e *e2e) startStream(ctx context.Context, namespace string) (*stream, error) {
 	s := &stream{
 		e: e, namespace: namespace, began: time.Now(), done: make(chan struct{}),
 		made: map[string]time.Time{}, started: map[string]time.Time{}, more: make(chan struct{}),
@@ -54,15 +54,15 @@ func (e *e2e) startStream(ctx context.Context, namespace string, every time.Dura
 	go s.observe(ctx, pods)
 	go func() {
 		defer close(s.done)
-		s.err = s.create(ctx, creating.Done(), every)
+		s.err = s.create(ctx, creating.Done())
 		s.ended = time.Now()
 	}()
 	return s, nil
 }
 
 // create goes on until enough is closed. No creation is broken off: its pod might be there all the same, made by nobody.
-func (s *stream) create(ctx context.Context, enough <-chan struct{}, every time.Duration) error {
-	ticker := time.NewTicker(every)
+func (s *stream) create(ctx context.Context, enough <-chan struct{}) error {
+	ticker := time.NewTicker(pace)
 	defer ticker.Stop()
 	for i := 1; ; i++ {
 		name := fmt.Sprintf("pod-%04d", i)

@@ -40,7 +40,7 @@ func successions(ctx context.Context, e *e2e) (outcome, error) {
 	if err != nil {
 		return o, err
 	}
-	pods, err := e.startStream(ctx, namespace, pace)
+	pods, err := e.startStream(ctx, namespace)
 	if err != nil {
 		return o, err
 	}

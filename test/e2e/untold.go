@@ -75,7 +75,7 @@ func (e *e2e) untold(ctx context.Context) error {
 		}
 		e.say("  %s is counted, and not told", n.cause)
 	}
-	if _, err := e.refused(ctx, uncredentialed, doomed); err != nil {
+	if err := e.explainedOfPod(ctx, "NoCredential", uncredentialed, doomed); err != nil {
 		return err
 	}
 	return errors.Join(e.nothingTold(ctx, bystanding), e.nothingTold(ctx, uncredentialed))
@@ -117,6 +117,9 @@ func (e *e2e) countedOnly(ctx context.Context, cause string, before map[string]i
 		}
 		if now[cause] > before[cause] {
 			tick.Stop()
+			if err := e.explainedOfPod(ctx, cause, bystanding, pod); err != nil {
+				return err
+			}
 			return e.lab.Client.Delete(ctx, newPod(bystanding, pod, podOptions{}), client.GracePeriodSeconds(0))
 		}
 		select {

@@ -87,9 +87,10 @@ func (n *Node) StartKubelet(ctx context.Context, policy Verification) error {
 		return err
 	}
 	began := time.Now()
-	n.kubelet, err = n.space.start(n.logFile("kubelet"), nil, filepath.Join(n.binaries, assets.Kubelet),
-		"--config="+config, "--kubeconfig="+n.kubeconfig, "--hostname-override="+n.opts.Name,
-		"--root-dir="+data, "--cert-dir="+filepath.Join(data, "pki"))
+	n.kubelet, err = n.space.start(n.logFile("kubelet"), nil, append([]string{
+		filepath.Join(n.binaries, assets.Kubelet), "--config=" + config, "--kubeconfig=" + n.kubeconfig, "--hostname-override=" + n.opts.Name,
+		"--root-dir=" + data, "--cert-dir=" + filepath.Join(data, "pki"),
+	}, n.opts.KubeletFlags...)...)
 	if err != nil {
 		return err
 	}

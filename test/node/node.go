@@ -38,6 +38,8 @@ type Options struct {
 	Pause string
 	// Verification is the kubelet's policy to begin with.
 	Verification Verification
+	// KubeletFlags are added to those of the kubelet.
+	KubeletFlags []string
 }
 
 // Node is a running node.

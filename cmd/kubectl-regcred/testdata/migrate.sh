@@ -70,16 +70,16 @@ kubectl regcred access -f credentials.yaml
 kubectl patch cronjob ecr-renew --namespace=team-a '--patch={"spec":{"suspend":true}}'
 # 3. Stop Reflector for the Secrets below, as its documentation says, and let it
 # leave them: take its annotations and owner references off them.
-# 4. Create the credentials. They report SecretConflict until the next step, and
-# touch nothing.
-kubectl apply -f credentials.yaml
-# 5. Hand the Secrets over. They are rewritten in place, so that no image is
-# pulled again because of it.
+# 4. Hand the Secrets over. This is the owner's consent, and writes nothing into
+# them.
 # team-a/regcred holds a login that no credential here brings: add its entry
 # first, and then run
 # kubectl annotate secret regcred --namespace=team-a regcred.dev/adopt=true --overwrite
 kubectl annotate secret shared --namespace=audit-a regcred.dev/adopt=true --overwrite
 kubectl annotate secret shared --namespace=audit-b regcred.dev/adopt=true --overwrite
+# 5. Create the credentials. They rewrite the Secrets in place, so that no image
+# is pulled again because of it.
+kubectl apply -f credentials.yaml
 # 6. Wait. If it does not come to an end, the way back is: delete the
 # credentials, which gives the Secrets back, and let the CronJob go on.
 kubectl regcred status regcred/regcred --wait=ready --namespace=team-a

@@ -43,8 +43,8 @@ func Command(e *cli.Env) *cobra.Command {
 		Long: `Find what keeps pull Secrets fresh today: CronJobs, External Secrets, registry-creds, msi-acrpull, Reflector, Replicator. Print the
 credentials that replace them, and the steps in their order. Nothing is changed, unless it is asked for:
 
---apply takes one CronJob over, with a question at each step: it suspends the CronJob, creates the credentials, hands the Secrets of the
-namespaces that it looks at over, and waits. If the credentials are not ready in time, everything is put back. --rollback suspends the
+--apply takes one CronJob over, with a question at each step: it suspends the CronJob, hands over the Secrets of the
+namespaces that it looks at, creates the credentials, and waits. If the credentials are not ready in time, everything is put back. --rollback suspends the
 credentials, has the CronJob go on and run once, and deletes the credentials when it has written its tokens. What was changed is recorded in
 a ConfigMap of the controller's namespace.
 
@@ -195,9 +195,7 @@ func writeSteps(w io.Writer, p *Plan, file string) {
 			say("Stop " + t.Tool + " for the Secrets below, as its documentation says, and let it leave them: take its annotations and owner references off them.")
 		}
 	}
-	say("Create the credentials. They report SecretConflict until the next step, and touch nothing.")
-	fmt.Fprintln(w, output.Command("kubectl", "apply", "-f", file))
-	say("Hand the Secrets over. They are rewritten in place, so that no image is pulled again because of it.")
+	say("Hand the Secrets over. This is the owner's consent, and writes nothing into them.")
 	for _, name := range p.Adopt {
 		namespace, secret, _ := strings.Cut(name, "/")
 		if slices.Contains(p.Incomplete, name) {
@@ -206,6 +204,8 @@ func writeSteps(w io.Writer, p *Plan, file string) {
 		}
 		fmt.Fprintln(w, output.Command("kubectl", "annotate", "secret", secret, "--namespace="+namespace, v1alpha1.AnnotationAdopt+"=true", "--overwrite"))
 	}
+	say("Create the credentials. They rewrite the Secrets in place, so that no image is pulled again because of it.")
+	fmt.Fprintln(w, output.Command("kubectl", "apply", "-f", file))
 	say("Wait. If it does not come to an end, the way back is: delete the credentials, which gives the Secrets back, and let the CronJob go on.")
 	for _, o := range p.Credentials {
 		ref := cluster.CredentialOf(o).Ref()

@@ -39,7 +39,16 @@ func (m *migration) forward(ctx context.Context, p *Plan) error {
 	if err != nil {
 		return err
 	}
-	if err := m.ask(fmt.Sprintf("2/3 Create %d credentials?", len(p.Credentials))); err != nil {
+	// First the consent: a Secret that is in conflict is looked at again after two minutes only.
+	if err := m.ask(fmt.Sprintf("2/3 Hand %d Secrets over?", len(m.record.Secrets))); err != nil {
+		return err
+	}
+	for _, s := range m.record.Secrets {
+		if err := m.annotate(ctx, s, new("true")); err != nil {
+			return err
+		}
+	}
+	if err := m.ask(fmt.Sprintf("3/3 Create %d credentials?", len(p.Credentials))); err != nil {
 		return err
 	}
 	for _, o := range p.Credentials {
@@ -48,14 +57,6 @@ func (m *migration) forward(ctx context.Context, p *Plan) error {
 		}
 		m.record.Credentials = append(m.record.Credentials, Object{cluster.CredentialOf(o).Kind, o.GetNamespace(), o.GetName(), o.GetUID()})
 		if err := m.save(ctx); err != nil {
-			return err
-		}
-	}
-	if err := m.ask(fmt.Sprintf("3/3 Hand %d Secrets over?", len(m.record.Secrets))); err != nil {
-		return err
-	}
-	for _, s := range m.record.Secrets {
-		if err := m.annotate(ctx, s, new("true")); err != nil {
 			return err
 		}
 	}
@@ -117,12 +118,28 @@ func (m *migration) until(ctx context.Context, what string, done func(context.Co
 	}
 }
 
-// idle waits for the Jobs of the CronJob that run.
+// idle waits for the Jobs of the CronJob that run: those of its schedule, and those that somebody has started by hand.
 func (m *migration) idle(ctx context.Context) error {
 	return m.until(ctx, "the running Jobs of "+m.record.CronJob.String()+" end", func(ctx context.Context) (bool, error) {
 		o := &batchv1.CronJob{}
-		err := m.k.Get(ctx, client.ObjectKey{Namespace: m.record.CronJob.Namespace, Name: m.record.CronJob.Name}, o)
-		return len(o.Status.Active) == 0, err
+		if err := m.k.Get(ctx, client.ObjectKey{Namespace: m.record.CronJob.Namespace, Name: m.record.CronJob.Name}, o); err != nil {
+			return false, err
+		}
+		running := len(o.Status.Active)
+		_, err := cluster.Each(ctx, m.k, &batchv1.JobList{}, m.record.CronJob.Namespace, func(j *batchv1.Job) error {
+			if metav1.IsControlledBy(j, o) && !over(j) {
+				running++
+			}
+			return nil
+		})
+		return running == 0, err
+	})
+}
+
+// over says whether a Job has ended.
+func over(j *batchv1.Job) bool {
+	return slices.ContainsFunc(j.Status.Conditions, func(c batchv1.JobCondition) bool {
+		return c.Status == corev1.ConditionTrue && (c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed)
 	})
 }
 

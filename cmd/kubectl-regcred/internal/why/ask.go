@@ -24,7 +24,10 @@ func (w *walk) ask(ctx context.Context) error {
 			w.pull.add("registry", Unknown, "%s", err)
 			continue
 		}
-		f := w.foreignFinding(l, verdict)
+		f, err := w.finding(ctx, l, verdict)
+		if err != nil {
+			return err
+		}
 		if h != nil {
 			f = w.evidence.Judge(h, verdict, diagnosis.Replaced)
 		}
@@ -56,18 +59,25 @@ func (w *walk) holdingOf(l login) *diagnosis.Holding {
 	return w.tries[at]
 }
 
-// foreignFinding is what a verdict means for a login that no credential keeps.
-func (w *walk) foreignFinding(l login, verdict providers.Verdict) diagnosis.Finding {
+// finding is what a verdict means for a login that no failed pull has told the controller of.
+func (w *walk) finding(ctx context.Context, l login, verdict providers.Verdict) (diagnosis.Finding, error) {
+	cure := "renew it"
+	serving, err := w.serving(ctx, w.s.namespace)
+	for _, c := range serving {
+		if c.Spec.NameOfSecret(c.GetName()) == l.secret {
+			cure = "kubectl regcred refresh " + c.Ref().Long() + " gets a new one"
+		}
+	}
 	switch verdict.Result {
 	case providers.PullDenied:
 		return diagnosis.Finding{Cause: v1alpha1.CausePullDenied, Note: fmt.Sprintf(
-			"registry %s takes the login in Secret %s and does not let it pull %s (%s): allow it, or correct the image", w.image.Host, l.secret, w.image, verdict.Answer)}
+			"registry %s takes the login in Secret %s and does not let it pull %s (%s): allow it, or correct the image", w.image.Host, l.secret, w.image, verdict.Answer)}, err
 	case providers.LoginRefused:
 		return diagnosis.Finding{Cause: v1alpha1.CauseTokenRefused, Note: fmt.Sprintf(
-			"registry %s refuses the login in Secret %s (%s): renew it", w.image.Host, l.secret, verdict.Answer)}
+			"registry %s refuses the login in Secret %s (%s): %s", w.image.Host, l.secret, verdict.Answer, cure)}, err
 	default:
 		return diagnosis.Finding{Cause: v1alpha1.CausePullAllowed, Note: fmt.Sprintf(
-			"the login in Secret %s may pull %s: the kubelet tries again by itself", l.secret, w.image)}
+			"the login in Secret %s may pull %s: the kubelet tries again by itself", l.secret, w.image)}, err
 	}
 }
 
