@@ -11,6 +11,9 @@ import (
 	"github.com/regcred/regcred/providers/internal/secretdata"
 )
 
+// maxEntries is how many entries of a docker config are looked at, of which those for maxHosts can be chosen.
+const maxEntries = 1024
+
 // file is a docker config in a Secret.
 type file struct {
 	secret *providers.Secret
@@ -52,6 +55,9 @@ func readFile(secret *providers.Secret, data map[string][]byte, key string) (fil
 				key, secret)
 		}
 		f.auths = config.Auths
+	}
+	if len(f.auths) > maxEntries {
+		return file{}, invalid("%s of %s has %d entries, and %d are possible: remove those that nobody needs", key, secret, len(f.auths), maxEntries)
 	}
 	if len(f.auths) == 0 {
 		return file{}, invalid("%s of %s has no auths: add an entry for each registry", key, secret)

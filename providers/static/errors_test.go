@@ -18,6 +18,10 @@ func TestBadSourcesAreExplainedWithoutBeingShown(t *testing.T) {
 	for i := range 65 {
 		many[fmt.Sprintf("r%d.example", i)] = auth("ci")
 	}
+	crowd := map[string]string{}
+	for i := range 1025 {
+		crowd[fmt.Sprintf("r%d.example", i)] = auth(fmt.Sprint("u", i))
+	}
 	hub := v1alpha1.Static{Host: "docker.io"}
 	for name, c := range map[string]struct {
 		spec   v1alpha1.Static
@@ -75,7 +79,8 @@ func TestBadSourcesAreExplainedWithoutBeingShown(t *testing.T) {
 			v1alpha1.Static{}, config(map[string]string{"docker.io": auth("a"), "https://index.docker.io/v1/": auth("b")}), "",
 			[]string{"two different entries for docker.io"},
 		},
-		"too many": {v1alpha1.Static{}, config(many), "", []string{"65 hosts", "64"}},
+		"too many":     {v1alpha1.Static{}, config(many), "", []string{"65 hosts", "64"}},
+		"far too many": {v1alpha1.Static{Host: "r1.example"}, config(crowd), "", []string{"1025 entries", "1024"}},
 		"expired": {
 			hub, map[string]string{"username": "a", "password": signed(-time.Minute)}, "", []string{"docker.io", "expired at 2031-05-04T09:59:00Z", "replace it"},
 		},

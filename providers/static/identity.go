@@ -78,10 +78,13 @@ type credential struct {
 func (f file) grouped(credentials []credential) ([]providers.Login, error) {
 	var logins []providers.Login
 	claimed := map[string]int{}
+	known := map[[2]string]int{}
 	for _, c := range credentials {
-		at := slices.IndexFunc(logins, func(l providers.Login) bool { return l.Username == c.username && l.Password == c.password })
-		if at < 0 {
+		pair := [2]string{c.username, c.password.Reveal()}
+		at, ok := known[pair]
+		if !ok {
 			at = len(logins)
+			known[pair] = at
 			logins = append(logins, providers.Login{Username: c.username, Password: c.password})
 		}
 		if other, ok := claimed[c.place.String()]; ok && other != at {
