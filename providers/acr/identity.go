@@ -130,6 +130,9 @@ func (p *Provider) servicePrincipal(ctx context.Context, s site, spec *v1alpha1.
 		out.credential, err = azidentity.NewClientSecretCredential(tenant, client, values[keyClientSecret],
 			&azidentity.ClientSecretCredentialOptions{ClientOptions: options, DisableInstanceDiscovery: true})
 	case len(certificate) > 0:
+		if err := secretdata.CheckKeys(secret, keyClientCertificate, certificate); err != nil {
+			return identity{}, err
+		}
 		certificates, key, failed := azidentity.ParseCertificates(certificate, nil)
 		if failed != nil {
 			return identity{}, badCertificate(secret)

@@ -50,6 +50,7 @@ func TestBadIdentitiesAreExplained(t *testing.T) {
 		"unknown certificate":       {principal("AZURE_CLIENT_CERTIFICATE", string(theirs)), v1alpha1.ReasonAccessDenied, []string{"AADSTS700027", "AZURE_CLIENT_CERTIFICATE"}},
 		"no certificate":            {principal("AZURE_CLIENT_CERTIFICATE", clientSecret), v1alpha1.ReasonIdentityInvalid, []string{"RSA key", "PEM"}},
 		"key of another kind":       {principal("AZURE_CLIENT_CERTIFICATE", ellipticCertificate(t)), v1alpha1.ReasonIdentityInvalid, []string{"RSA key"}},
+		"enormous key":              {principal("AZURE_CLIENT_CERTIFICATE", strings.Repeat("A", 9<<10)), v1alpha1.ReasonIdentityInvalid, []string{"a private key of more than 8192 bits"}},
 		"neither":                   {principal(), v1alpha1.ReasonIdentityInvalid, []string{"AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE", "add one"}},
 		"Secret without client ID":  {principal("AZURE_CLIENT_ID", ""), v1alpha1.ReasonIdentityInvalid, []string{"AZURE_CLIENT_ID", "acr.clientID"}},
 		"Secret without tenant ID":  {principal("AZURE_TENANT_ID", ""), v1alpha1.ReasonIdentityInvalid, []string{"AZURE_TENANT_ID", "acr.tenantID"}},

@@ -102,6 +102,9 @@ func (c *call) key(ctx context.Context, conf configuration) (accessToken, error)
 	if !email.MatchString(conf.ClientEmail) || conf.PrivateKey == "" {
 		return accessToken{}, c.unfit("lacks client_email or private_key of a service account in %s: create a new key", keyCredentials)
 	}
+	if err := secretdata.CheckKeys(c.id.Secret, keyCredentials, []byte(conf.PrivateKey)); err != nil {
+		return accessToken{}, err
+	}
 	provider, err := auth.New2LOTokenProvider(&auth.Options2LO{
 		Email: conf.ClientEmail, PrivateKey: []byte(conf.PrivateKey), PrivateKeyID: conf.PrivateKeyID,
 		TokenURL: oauthURL, Scopes: []string{c.scope(!c.impersonates)}, Client: c.client(c.apis), Logger: silent,

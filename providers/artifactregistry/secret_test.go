@@ -164,6 +164,7 @@ func TestBadSecretsAreExplained(t *testing.T) {
 		"no JSON":             {map[string]string{"credentials.json": cloud.CanaryGoogle}, v1alpha1.ReasonIdentityInvalid, []string{"no JSON in credentials.json"}},
 		"no private key":      {map[string]string{"credentials.json": key(map[string]any{"private_key": ""})}, v1alpha1.ReasonIdentityInvalid, []string{"lacks client_email or private_key"}},
 		"private key no PEM":  {map[string]string{"credentials.json": key(nil)}, v1alpha1.ReasonIdentityInvalid, []string{"private_key in credentials.json that is none"}},
+		"enormous key":        {map[string]string{"credentials.json": key(map[string]any{"private_key": strings.Repeat("A", 9<<10)})}, v1alpha1.ReasonIdentityInvalid, []string{"a private key of more than 8192 bits"}},
 		"no email":            {map[string]string{"credentials.json": key(map[string]any{"client_email": "x"})}, v1alpha1.ReasonIdentityInvalid, []string{"lacks client_email"}},
 		"deleted key":         {map[string]string{"credentials.json": deleted}, v1alpha1.ReasonAccessDenied, []string{"the key in Secret team-a/keys", "(invalid_grant)", "create a new key", "clock"}},
 		"token of no trust":   {merge(external(t, nil), map[string]string{"token": mustWebIdentity(t, "https://other.example")}), v1alpha1.ReasonAccessDenied, []string{pool.Name, "(invalid_grant)", "live one of the provider's issuer"}},
