@@ -1,12 +1,15 @@
 package acr_test
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"io"
 	"log"
+	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -195,6 +198,10 @@ func TestAClientSecretWithWhatNobodyTyped(t *testing.T) {
 	}
 }
 
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
 func TestTheCloudsAreThoseThatAzureLists(t *testing.T) {
 	for _, fact := range facts.AzureClouds {
 		azure := startAzure(t)
@@ -205,9 +212,30 @@ func TestTheCloudsAreThoseThatAzureLists(t *testing.T) {
 			Federated: []cloud.AzureFederatedCredential{{Issuer: issuer, Subject: subject, Audience: fact.Audience}}})
 		azure.AssignRole(cloud.AzureRoleAssignment{Registry: registry, ClientID: other, Role: cloud.AzureAcrPull})
 		id := serviceAccount(map[string]string{"azure.workload.identity/client-id": other, "azure.workload.identity/tenant-id": cloud.AzureTenant}, issuer, new([]string))
-		p := newProvider(t, azure)
+		var scopes []string
+		p, err := acr.New(clock.RealClock{}, acr.Options{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Host == authority && r.Method == http.MethodPost {
+				body, err := io.ReadAll(r.Body)
+				if err != nil {
+					return nil, err
+				}
+				form, err := url.ParseQuery(string(body))
+				if err != nil {
+					return nil, err
+				}
+				scopes = append(scopes, form.Get("scope"))
+				r.Body = io.NopCloser(bytes.NewReader(body))
+			}
+			return azure.Transport().RoundTrip(r)
+		})})
+		if err != nil {
+			t.Fatal(err)
+		}
 		if _, err := p.Token(t.Context(), request(v1alpha1.ACR{Registry: v1alpha1.Host(registry)}, id)); err != nil {
 			t.Errorf("%s: %v", fact.Suffix, err)
+		}
+		if len(scopes) != 1 || !slices.Contains(strings.Fields(scopes[0]), facts.AzureRegistryScope) {
+			t.Errorf("%s: Entra was asked for %q", fact.Suffix, scopes)
 		}
 		if got := p.Endpoint(request(v1alpha1.ACR{Registry: v1alpha1.Host(registry)}, id)); got != registry+" by "+authority {
 			t.Errorf("%s: the endpoint is %q", fact.Suffix, got)

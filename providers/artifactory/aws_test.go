@@ -1,6 +1,8 @@
 package artifactory_test
 
 import (
+	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,7 +12,9 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
 	"github.com/regcred/regcred/providers/artifactory"
+	"github.com/regcred/regcred/providers/internal/awsauth"
 	"github.com/regcred/regcred/test/cloud"
+	"github.com/regcred/regcred/test/cloud/facts"
 )
 
 const pullRole = "arn:aws:iam::123456789012:role/pull"
@@ -61,6 +65,26 @@ func TestARoleOfAWSLogsIn(t *testing.T) {
 		if token.ID == "" || !jfrog.IsLive(token.Logins[0].Password.Reveal()) {
 			t.Errorf("%s: the token is not one that the platform knows", host)
 		}
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// What JFrog gets is what its own operator sends: the request to STS is signed, and is not sent by us.
+func TestALoginIsTheOneOfJFrogsOwnOperator(t *testing.T) {
+	if awsauth.CallerIdentity != facts.JFrogAWSRequest {
+		t.Errorf("%s is signed", awsauth.CallerIdentity)
+	}
+	jfrog, _ := startWithAWS(t, "acme.jfrog.io")
+	var paths []string
+	_, err := newProvider(t, roundTripper(func(r *http.Request) (*http.Response, error) {
+		paths = append(paths, r.Method+" "+r.URL.Path)
+		return jfrog.Transport().RoundTrip(r)
+	})).Token(t.Context(), request(v1alpha1.Artifactory{URL: jfrog.URL(), AWS: &v1alpha1.ArtifactoryAWS{}}, roleOf(t, nil)))
+	if err != nil || !slices.Equal(paths, []string{"POST " + facts.JFrogAWSPath}) {
+		t.Errorf("asked %v, %v", paths, err)
 	}
 }
 

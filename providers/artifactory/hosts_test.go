@@ -15,6 +15,7 @@ import (
 	"github.com/regcred/regcred/providers"
 	"github.com/regcred/regcred/providers/internal/registryhost"
 	"github.com/regcred/regcred/providers/providertest"
+	"github.com/regcred/regcred/test/cloud/facts"
 )
 
 func TestHosts(t *testing.T) {
@@ -34,6 +35,15 @@ func TestHosts(t *testing.T) {
 		}
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.spec.URL, diff)
+		}
+	}
+}
+
+func TestEveryFormOfAHostIsTaken(t *testing.T) {
+	for form, fact := range facts.JFrogHosts {
+		base, got, err := hosts(&v1alpha1.Artifactory{URL: fact.URL, Hosts: []v1alpha1.Host{v1alpha1.Host(fact.Host)}})
+		if err != nil || base != fact.URL || !slices.Equal(got, []string{fact.Host}) {
+			t.Errorf("%s: %v at %s, %v", form, got, base, err)
 		}
 	}
 }

@@ -17,7 +17,7 @@ var member = cloud.GoogleCluster{Name: "projects/my-project/locations/global/mem
 
 // A token that may change nothing is asked for only where it is published: the IAM Credentials API does not take it.
 func TestATokenMayBeReadOnly(t *testing.T) {
-	const all, read = "https://www.googleapis.com/auth/cloud-platform", "https://www.googleapis.com/auth/cloud-platform.read-only"
+	const all, read = facts.GoogleScope, facts.GoogleScope + ".read-only"
 	for name, c := range map[string]struct {
 		spec v1alpha1.ArtifactRegistry
 		want []string

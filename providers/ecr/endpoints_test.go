@@ -121,6 +121,24 @@ func TestTheEndpointsAreThoseThatAWSLists(t *testing.T) {
 	}
 }
 
+// In every partition a token is asked for with the same audience, as long as no annotation says otherwise.
+func TestTheAudienceIsThatOfSTS(t *testing.T) {
+	for _, region := range []string{"eu-west-1", "us-gov-west-1", "cn-north-1", "eusc-de-east-1"} {
+		for annotated, want := range map[string]string{"": facts.STSAudience, "sts.amazonaws.com.cn": "sts.amazonaws.com.cn"} {
+			_, p := startNetwork(t, region)
+			var asked []string
+			annotations := map[string]string{"eks.amazonaws.com/role-arn": pullRole}
+			if annotated != "" {
+				annotations["eks.amazonaws.com/audience"] = annotated
+			}
+			_, err := p.Token(t.Context(), request(v1alpha1.ECR{Region: region}, serviceAccount(t, annotations, &asked)))
+			if !slices.Equal(asked, []string{want}) || (err == nil) != (want == facts.STSAudience) {
+				t.Errorf("%s: tokens for %v were asked for, want %s (%v)", region, asked, want, err)
+			}
+		}
+	}
+}
+
 func TestWhereThereIsNoEndpointTheEntryIsToBlame(t *testing.T) {
 	n, p := startNetwork(t, "us-east-1")
 	_, err := p.Token(t.Context(), byServiceAccount(t, v1alpha1.ECR{Region: "eu-west-1", FIPS: true}))

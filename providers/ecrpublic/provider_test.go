@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +19,7 @@ import (
 	"github.com/regcred/regcred/providers/ecrpublic"
 	"github.com/regcred/regcred/providers/internal/awsauth"
 	"github.com/regcred/regcred/test/cloud"
+	"github.com/regcred/regcred/test/cloud/facts"
 )
 
 // startAWS starts a cloud, and makes it the one that the SDK finds.
@@ -92,22 +95,36 @@ func TestARoleOnTopOfAServiceAccountAsks(t *testing.T) {
 	}
 }
 
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
 func TestDualStackUsesItsOwnEndpointAndBothHosts(t *testing.T) {
 	aws := startAWS(t)
 	// The endpoint's real name, on the emulated internet.
 	t.Setenv("AWS_ENDPOINT_URL_ECR_PUBLIC", "")
 	t.Setenv("AWS_CA_BUNDLE", "")
-	provider := ecrpublic.New(clock.RealClock{}, awsauth.NewConfiguration(aws.Transport()))
+	var asked []string
+	provider := ecrpublic.New(clock.RealClock{}, awsauth.NewConfiguration(roundTripper(func(r *http.Request) (*http.Response, error) {
+		asked = append(asked, r.URL.Host)
+		return aws.Transport().RoundTrip(r)
+	})))
 	for dualStack, want := range map[bool][]string{
 		false: {"public.ecr.aws"},
 		true:  {"public.ecr.aws", "ecr-public.aws.com"},
 	} {
+		asked = nil
+		api := slices.IndexFunc(facts.AWSEndpoints, func(e facts.AWSEndpoint) bool { return e.Service == "ecr-public" && e.DualStack == dualStack })
+		endpoint := provider.Endpoint(request(v1alpha1.ECRPublic{DualStack: dualStack}, providers.Identity{}))
 		token, err := provider.Token(t.Context(), request(v1alpha1.ECRPublic{DualStack: dualStack}, providers.Identity{}))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(want, token.Hosts()); diff != "" {
 			t.Errorf("dualStack %t (-want +got):\n%s", dualStack, diff)
+		}
+		if name := facts.AWSEndpoints[api].Host; !slices.Equal(asked, []string{name}) || endpoint != name+" as the controller" {
+			t.Errorf("dualStack %t: asked %v, want %s; the endpoint is said to be %q", dualStack, asked, name, endpoint)
 		}
 		for _, host := range token.Hosts() {
 			if err := pull(t.Context(), aws, host, dockerConfig(t, host, token)); err != nil {

@@ -2,13 +2,21 @@ package cloud
 
 import (
 	"encoding/json"
+	"encoding/xml"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
 	"testing"
 
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/regcred/regcred/test/cloud/facts"
@@ -106,6 +114,96 @@ func TestARegistryOfAzureSpeaksItsOwnWords(t *testing.T) {
 		}
 		if diff := cmp.Diff(codesOf(want), codesOf(got)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", host, diff)
+		}
+	}
+}
+
+// An answer of STS that passes has the form of its other errors.
+func TestSTSErrsAsItDoes(t *testing.T) {
+	type document struct {
+		XMLName xml.Name
+		Error   struct{ Type, Code string }
+	}
+	a := startAWS(t, Options{})
+	res, err := (&http.Client{Transport: a.Transport()}).PostForm("https://sts.eu-west-1.amazonaws.com/", url.Values{ //nolint:noctx // the server is the test's own
+		"Action": {"AssumeRoleWithWebIdentity"}, "Version": {"2011-06-15"}, "RoleSessionName": {"regcred"}, "WebIdentityToken": {"none"},
+		"RoleArn": {"arn:aws:iam::123456789012:role/none"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var got document
+	if err := xml.NewDecoder(res.Body).Decode(&got); err != nil || got.Error.Code != "InvalidIdentityToken" {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	for code, fact := range facts.STSErrors {
+		var want document
+		if err := xml.Unmarshal([]byte(fact.Body), &want); err != nil {
+			t.Fatal(err)
+		}
+		if want.Error.Code = got.Error.Code; res.StatusCode != fact.Status || res.Header.Get("Content-Type") != fact.ContentType || got != want {
+			t.Errorf("%s: %d %s %+v, want %+v", code, res.StatusCode, res.Header.Get("Content-Type"), got, want)
+		}
+	}
+}
+
+func TestGoogleTakesTheAudiencesOfItsClusters(t *testing.T) {
+	g := startGoogle(t, GoogleOptions{})
+	for _, name := range []string{"projects/my-project/locations/europe-west1/clusters/my-cluster", "projects/my-project/locations/global/memberships/my-cluster"} {
+		g.AddCluster(GoogleCluster{Name: name, Issuer: "https://cluster.example"})
+	}
+	for kind, audience := range facts.GoogleAudiences {
+		claims := jwt.RegisteredClaims{Issuer: "https://cluster.example", Subject: "system:serviceaccount:a:b", Audience: jwt.ClaimStrings{"my-project.svc.id.goog"}}
+		if member, failed := g.federate(audience, claims); failed != nil || member == "" {
+			t.Errorf("%s: %+v", kind, failed)
+		}
+		if _, failed := g.federate(audience+"x", claims); failed == nil {
+			t.Errorf("%s: a cluster that nobody has is trusted", kind)
+		}
+	}
+}
+
+// A fact that only one side is tested against is an agreement with nobody.
+func TestProvidersAndEmulatorsAreTestedAgainstEveryFact(t *testing.T) {
+	var names []string
+	pkgs, err := filepath.Glob("facts/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range pkgs {
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range file.Decls {
+			if values, ok := d.(*ast.GenDecl); ok && (values.Tok == token.VAR || values.Tok == token.CONST) {
+				for _, s := range values.Specs {
+					names = append(names, s.(*ast.ValueSpec).Names[0].Name)
+				}
+			}
+		}
+	}
+	if len(names) < 10 {
+		t.Fatalf("the facts are %v", names)
+	}
+	for side, pattern := range map[string]string{"emulator": "*.go", "provider": "../../providers/*/*_test.go"} {
+		paths, err := filepath.Glob(pattern)
+		if err != nil || len(paths) == 0 {
+			t.Fatal(paths, err)
+		}
+		var all []byte
+		for _, path := range paths {
+			raw, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, raw...)
+		}
+		for _, name := range names {
+			if !regexp.MustCompile(`\bfacts\.` + name + `\b`).Match(all) {
+				t.Errorf("no %s is tested against facts.%s", side, name)
+			}
 		}
 	}
 }

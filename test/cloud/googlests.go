@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/regcred/regcred/test/cloud/facts"
 )
 
 // The actions of the two token endpoints that are emulated.
@@ -18,7 +20,7 @@ const (
 )
 
 const (
-	googleScope     = "https://www.googleapis.com/auth/cloud-platform"
+	googleScope     = facts.GoogleScope
 	googleAudience  = "https://iam.googleapis.com/"
 	googleOAuthURL  = "https://oauth2.googleapis.com/token"
 	googleJWTSkew   = 5 * time.Minute

@@ -8,12 +8,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/regcred/regcred/test/cloud/facts"
 )
 
 const (
 	issuer   = "https://oidc.example/cluster"
 	subject  = "system:serviceaccount:team:puller"
-	audience = "sts.amazonaws.com"
+	audience = facts.STSAudience
 	roleARN  = "arn:aws:iam::210987654321:role/pull"
 )
 

@@ -63,6 +63,11 @@ var ECRHosts = []ECRHost{
 	{"eu-isoe-west-1", false, false, "123456789012.dkr.ecr.eu-isoe-west-1.cloud.adc-e.uk"},
 }
 
+// STSAudience is that of a ServiceAccount's token that STS takes by default, in China, too: sts.amazonaws.com.cn is a host of STS, and only the
+// audience of an OIDC provider in IAM that somebody has made for it. Sources (2026-11-26): amazon-eks-pod-identity-webhook, --token-audience;
+// eksctl issue 1910 and PR 1912, and terraform-aws-eks issue 1704, for China.
+const STSAudience = "sts.amazonaws.com"
+
 // STSErrors are answers of STS to AssumeRoleWithWebIdentity that pass by themselves.
 var STSErrors = map[string]Error{
 	"IDPCommunicationError": {

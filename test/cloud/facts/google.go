@@ -31,6 +31,9 @@ var GoogleHosts = []string{
 	"us-west3-docker.pkg.dev", "us-west4-docker.pkg.dev", "us-west8-docker.pkg.dev",
 }
 
+// GoogleScope is that of a token with which Docker logs in. Source: docker-credential-gcr, config/const.go, GCRScopes (2026-11-26).
+const GoogleScope = "https://www.googleapis.com/auth/cloud-platform"
+
 // GoogleUniverse is a universe other than Google Cloud's own, the domain of its APIs and the suffix of its registry hosts. Source: S3NS,
 // "Cloud de Confiance: Artifact Registry differences": s3nsregistry.fr in place of pkg.dev; hosts as in its documentation (2026-11-25).
 var GoogleUniverse = struct {
