@@ -118,5 +118,6 @@ func (r *Reconciler) recall(ctx context.Context, namespace string) error {
 			break
 		}
 	}
+	r.evictions.known.Put(namespace, struct{}{}) // not before: whoever comes meanwhile, or after a failure, asks as well
 	return nil
 }

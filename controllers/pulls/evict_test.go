@@ -138,6 +138,11 @@ func TestOnePodOfAnOwnerIsEvictedInTenMinutes(t *testing.T) {
 	}
 }
 
+// forgetful has no events.
+type forgetful struct{ client.Reader }
+
+func (forgetful) List(context.Context, client.ObjectList, ...client.ListOption) error { return errDown }
+
 func TestANewLeaderKnowsTheEvictionsOfTheLast(t *testing.T) {
 	p, ns := evicting(t)
 	pod := p.pod(ns, "b", imageIn("eu-west-1"), ownedBy("1"))
@@ -151,6 +156,11 @@ func TestANewLeaderKnowsTheEvictionsOfTheLast(t *testing.T) {
 	}))
 	p.step(5 * time.Minute)
 	p.lead()
+	p.Live = forgetful{p.admin}
+	p.fail(pod, unauthorized)
+	p.settle()
+	p.Live = p.admin
+	p.step(lookAgain)
 	p.fail(pod, unauthorized)
 	other := p.pod(ns, "c", imageIn("eu-west-1"), ownedBy("2"))
 	p.fail(other, unauthorized)
@@ -158,7 +168,7 @@ func TestANewLeaderKnowsTheEvictionsOfTheLast(t *testing.T) {
 	if !p.there(pod) || p.there(other) {
 		t.Errorf("the pod of the owner is there: %t, that of another: %t", p.there(pod), p.there(other))
 	}
-	p.step(6 * time.Minute)
+	p.step(5 * time.Minute)
 	p.fail(pod, unauthorized)
 	p.settle()
 	if p.there(pod) {

@@ -84,8 +84,11 @@ func (e *evictions) hold(now time.Time) time.Duration {
 	return 0
 }
 
-// recalled says whether the evictions in a namespace were recalled. It says no once.
-func (e *evictions) recalled(namespace string) bool { return !e.known.Add(namespace, struct{}{}) }
+// recalled says whether the evictions in a namespace were recalled.
+func (e *evictions) recalled(namespace string) bool {
+	_, known := e.known.Get(namespace)
+	return known
+}
 
 // recall takes in an eviction of an earlier leader.
 func (e *evictions) recall(owner types.UID, at time.Time) {
