@@ -82,7 +82,7 @@ func (w *world) try(ctx context.Context, b block, check string) error {
 	case "values":
 		return w.install(ctx, code)
 	case "part":
-		return decodePart(b.marks["part"], code)
+		return w.tryPart(ctx, b.marks["part"], code)
 	case "parse":
 		return parsers[b.language](ctx, code)
 	}

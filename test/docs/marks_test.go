@@ -15,7 +15,7 @@ import (
 //	expect     console: the command after "$ " is executed, and its output compared
 //	invalid    yaml: the API server refuses it with this text
 //	values     yaml: the chart is rendered with it and the API server takes the result
-//	part       yaml: a part of the kind, decoded strictly
+//	part       yaml: a part of the kind, decoded strictly; one of ours is completed and dry-run
 //	parse      what cannot run here is parsed: sh with the flags of clouds' commands, json, hcl, promql
 //	from       go, console: a part of this file, which is compiled, or what a test compares with what a command prints
 //	skip       nothing, for one of the reasons below

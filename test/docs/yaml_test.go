@@ -68,6 +68,18 @@ func decodePart(kind, code string) error {
 	return yaml.UnmarshalStrict([]byte(code), into())
 }
 
+// tryPart has the API server take what a part of one of our kinds is of.
+func (w *world) tryPart(ctx context.Context, kind, code string) error {
+	if err := decodePart(kind, code); err != nil || !slices.Contains([]string{"RegistryCredential", "ClusterRegistryCredential", "Spec"}, kind) {
+		return err
+	}
+	whole, err := completed(kind, code)
+	if err != nil {
+		return err
+	}
+	return w.dryRun(ctx, whole)
+}
+
 // TestSamplesAreTaken has the API server take every sample.
 func TestSamplesAreTaken(t *testing.T) {
 	samples, err := filepath.Glob(filepath.Join(root, "config", "samples", "*.yaml"))
