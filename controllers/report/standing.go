@@ -21,6 +21,8 @@ type standing struct {
 	failingSince time.Time
 	// pending is whether an entry waits for a call that is under way.
 	pending bool
+	// deferred is whether the refresh request waits for its turn.
+	deferred bool
 	// retained is whether the Secret would outlive the credential.
 	retained bool
 }
@@ -51,7 +53,7 @@ func (b *book) stand(out target.Outcome, before standing, now time.Time) standin
 			// A call under way mends nothing yet.
 			stands.failure = before.entry(e.Name).failure
 		}
-		s.pending = s.pending || e.Pending()
+		s.pending, s.deferred = s.pending || e.Pending(), s.deferred || e.Deferred()
 		if e.Known && (e.Cause != target.CauseRefused || e.Fresh) { // a token that was refused is none
 			stands.expiresAt, stands.refreshAt, stands.verified = e.Record.ExpiresAt, e.DueAt, e.Record.Verified
 			stands.issuedAt, stands.overrideUntil, stands.unproven = e.Record.IssuedAt, e.OverrideUntil, e.Unproven
@@ -65,11 +67,14 @@ func (b *book) stand(out target.Outcome, before standing, now time.Time) standin
 	return s
 }
 
-// answer notes which spec and which refresh request the target has answered: those of now unless a call is under way.
+// answer notes which spec and which refresh request the target has answered: those of now unless a call is under way, or is to come.
 func (s *standing) answer(c *credential.Credential, before standing) {
 	s.generation, s.refresh = c.Object.GetGeneration(), refreshRequest(c)
 	if s.pending {
-		s.generation, s.refresh = before.generation, before.refresh
+		s.generation = before.generation
+	}
+	if s.pending || s.deferred {
+		s.refresh = before.refresh
 	}
 }
 

@@ -96,6 +96,11 @@ func (e *Entry) fail(err error) {
 // Pending says whether a call is under way for it.
 func (e *Entry) Pending() bool { return !e.pendingSince.IsZero() && e.againIn == 0 }
 
+// Deferred says whether it will be refreshed as somebody has asked for, a while after the last such request was answered.
+func (e *Entry) Deferred() bool {
+	return e.Cause == CauseRefreshRequested && e.againIn > 0 && e.Failure == nil
+}
+
 // withdraw undoes what was taken into the entries and not written.
 func withdraw(o observed, entries []*Entry) {
 	for _, e := range entries {
