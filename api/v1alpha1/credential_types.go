@@ -7,7 +7,7 @@ import (
 )
 
 // RegistryCredential keeps one image pull Secret in its own namespace: it gets short-lived tokens for the registries that it lists,
-// renews them in time, and links the Secret to ServiceAccounts.
+// renews them in time, and adds the Secret to the imagePullSecrets of ServiceAccounts.
 // See https://github.com/regcred/regcred/blob/main/docs/registrycredential.md
 //
 // +kubebuilder:object:root=true
@@ -50,7 +50,7 @@ type RegistryCredentialList struct {
 }
 
 // ClusterRegistryCredential keeps one image pull Secret in every namespace that it selects: it gets short-lived tokens for the
-// registries that it lists, renews them in time, and links the Secret to ServiceAccounts.
+// registries that it lists, renews them in time, and adds the Secret to the imagePullSecrets of ServiceAccounts.
 // See https://github.com/regcred/regcred/blob/main/docs/clusterregistrycredential.md
 //
 // +kubebuilder:object:root=true
@@ -117,13 +117,14 @@ type CredentialSpec struct {
 	// +optional
 	SecretTemplate *SecretTemplate `json:"secretTemplate,omitempty"`
 
-	// deletionPolicy says what becomes of Secrets and links when the credential is deleted. Delete removes them; Retain leaves them
-	// as they are, so that pods pull until the tokens expire. Default: Delete.
+	// deletionPolicy says what becomes of the Secret, and of its name among the imagePullSecrets of ServiceAccounts, when the
+	// credential is deleted. Delete removes both; Retain leaves both as they are, so that pods pull until the tokens expire.
+	// Default: Delete.
 	// +optional
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
 
-	// suspend stops everything: nothing is minted, written, linked or removed while it is true, and pods pull until the tokens
-	// expire. Default: false.
+	// suspend stops everything: while it is true no token is asked for, no Secret or ServiceAccount is changed and no pod is
+	// evicted, and pods pull until the tokens expire. Default: false.
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
 }
@@ -180,7 +181,7 @@ type ClusterCredentialSpec struct {
 //
 // +kubebuilder:validation:ExactlyOneOf=names;selector
 type ServiceAccounts struct {
-	// names lists ServiceAccounts. One that does not exist yet is linked when it appears.
+	// names lists ServiceAccounts. One that does not exist yet gets the Secret when it appears.
 	// +optional
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
@@ -193,8 +194,9 @@ type ServiceAccounts struct {
 	// +optional
 	Selector *Selector `json:"selector,omitempty"`
 
-	// recoverPods says what to do with a pod that fails to pull because it was created before its ServiceAccount was linked. Evict
-	// evicts it if it has a controller, which then creates it anew with the link; PodDisruptionBudgets hold. Default: it is left alone.
+	// recoverPods says what to do with a pod that fails to pull because it was created before its ServiceAccount got the
+	// Secret. Evict evicts it if it has a controller, which then creates it anew with the Secret; PodDisruptionBudgets hold.
+	// Default: it is left alone.
 	// +optional
 	RecoverPods RecoverPods `json:"recoverPods,omitempty"`
 }

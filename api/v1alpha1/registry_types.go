@@ -69,8 +69,8 @@ type Registry struct {
 	// +kubebuilder:validation:Maximum=90
 	RenewBeforePercentage int32 `json:"renewBeforePercentage,omitempty"`
 
-	// override publishes a login by hand instead of the provider's token, for as long as a cloud or an identity is down.
-	// Default: none.
+	// override publishes a username and a password of your own instead of the provider's token, for the hours in which a cloud or
+	// an identity is down. Default: none.
 	// +optional
 	Override *Override `json:"override,omitempty"`
 }

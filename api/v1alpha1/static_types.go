@@ -9,7 +9,7 @@ type Static struct {
 	// +optional
 	Host Host `json:"host,omitempty"`
 
-	// hosts lists several. Default, without host: all hosts of the .dockerconfigjson.
+	// hosts lists several registries that the credentials are for. Default, without host: all hosts of the .dockerconfigjson.
 	// +optional
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64

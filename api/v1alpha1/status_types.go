@@ -6,7 +6,8 @@ import (
 
 // CredentialStatus is what the controller reports of a credential. It never reads it back to decide anything.
 type CredentialStatus struct {
-	// observedGeneration is the generation of the spec that every target has answered; -1 before the first report.
+	// observedGeneration is the generation of the spec that has been acted on in every namespace, be it with a failure; -1 before
+	// the first report.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
@@ -18,7 +19,8 @@ type CredentialStatus struct {
 	// +kubebuilder:validation:MaxItems=8
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
-	// lastHandledRefreshAt is the last value of the annotation regcred.dev/refresh-requested-at that every target has answered.
+	// lastHandledRefreshAt is the last value of the annotation regcred.dev/refresh-requested-at, by which you ask for new tokens,
+	// that has been acted on in every namespace, be it with a failure.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	LastHandledRefreshAt string `json:"lastHandledRefreshAt,omitempty"`
