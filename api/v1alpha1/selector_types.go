@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 )
 
 // Selector is a label selector as everywhere in Kubernetes, with bounds, and with its rules in the schema: a selector that the API
@@ -52,18 +53,18 @@ type SelectorRequirement struct {
 
 // Matches says whether an object with these labels is selected, as the Kubernetes libraries would. Theirs must be parsed first; here an event is
 // held against the selectors of thousands of credentials, and nothing need be kept of any.
-func (s *Selector) Matches(labels map[string]string) bool {
+func (s *Selector) Matches(set labels.Labels) bool {
 	for key, value := range s.MatchLabels {
-		if found, ok := labels[key]; !ok || found != string(value) {
+		if found, ok := set.Lookup(key); !ok || found != string(value) {
 			return false
 		}
 	}
-	return !slices.ContainsFunc(s.MatchExpressions, func(r SelectorRequirement) bool { return !r.met(labels) })
+	return !slices.ContainsFunc(s.MatchExpressions, func(r SelectorRequirement) bool { return !r.met(set) })
 }
 
 // met says whether labels meet the requirement; an operator that no API server admits is never met.
-func (r SelectorRequirement) met(labels map[string]string) bool {
-	value, ok := labels[r.Key]
+func (r SelectorRequirement) met(set labels.Labels) bool {
+	value, ok := set.Lookup(r.Key)
 	among := ok && slices.Contains(r.Values, LabelValue(value))
 	switch r.Operator {
 	case metav1.LabelSelectorOpIn:

@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -130,7 +132,28 @@ func (c *Credential) Selects(ns metav1.Object) bool {
 	if c.namespaces == nil {
 		return ns.GetName() == c.Namespace
 	}
-	return c.namespaces.Matches(ns.GetLabels())
+	return c.namespaces.Matches(namespaceLabels{ns})
+}
+
+// namespaceLabels are those of a namespace. Each has its name as a label, too, which need not be held for that.
+type namespaceLabels struct{ namespace metav1.Object }
+
+func (l namespaceLabels) Lookup(key string) (string, bool) {
+	if key == corev1.LabelMetadataName {
+		return l.namespace.GetName(), true
+	}
+	value, ok := l.namespace.GetLabels()[key]
+	return value, ok
+}
+
+func (l namespaceLabels) Has(key string) bool {
+	_, ok := l.Lookup(key)
+	return ok
+}
+
+func (l namespaceLabels) Get(key string) string {
+	value, _ := l.Lookup(key)
+	return value
 }
 
 // Links says whether the ServiceAccount is to name the credential's Secret.
@@ -140,7 +163,7 @@ func (c *Credential) Links(sa metav1.Object) bool {
 	case wanted == nil:
 		return false
 	case wanted.Selector != nil:
-		return wanted.Selector.Matches(sa.GetLabels())
+		return wanted.Selector.Matches(labels.Set(sa.GetLabels()))
 	}
 	return slices.Contains(wanted.Names, sa.GetName())
 }

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 
 	"github.com/regcred/regcred/api/v1alpha1"
@@ -23,7 +25,7 @@ const (
 	maxAnnotation  = 2 << 10  // bytes of one value: an ARN or a client ID is far shorter
 	maxLinks       = 64       // records of links on one ServiceAccount
 	maxPullSecrets = 1000     // names on one ServiceAccount
-	maxShared      = 4 << 10  // bytes of a map that is shared
+	maxShared      = 4 << 10  // bytes of what is shared
 	sharedAtOnce   = 8192
 )
 
@@ -31,8 +33,11 @@ const (
 type transforms struct {
 	// annotations of ServiceAccounts are read by providers.
 	annotations sets.Set[string]
-	maps        shared
+	maps        shared[map[string]string]
+	owners      shared[[]metav1.OwnerReference]
 }
+
+var secretType, namespaceType = SecretMetadata().TypeMeta, NamespaceMetadata().TypeMeta
 
 // secret keeps what is ours, and of managedFields only who owns what of the data: that is how tampering is noticed.
 func (t *transforms) secret(o any) (any, error) {
@@ -40,15 +45,18 @@ func (t *transforms) secret(o any) (any, error) {
 	if !ok {
 		return o, nil
 	}
-	m.ManagedFields = pullsecret.Ownership(m)
+	m.TypeMeta, m.ManagedFields = secretType, pullsecret.Ownership(m)
 	pullsecret.Trim(m)
+	m.OwnerReferences = t.owners.of(keyOfOwners(m.OwnerReferences), m.OwnerReferences)
 	t.share(&m.ObjectMeta)
 	return m, nil
 }
 
 func (t *transforms) namespace(o any) (any, error) {
 	if m, ok := o.(*metav1.PartialObjectMetadata); ok {
-		m.ManagedFields, m.Annotations, m.OwnerReferences = nil, nil, nil
+		m.TypeMeta, m.ManagedFields, m.Annotations, m.OwnerReferences = namespaceType, nil, nil, nil
+		// It is the name, as the API server sees to (credential.Selects knows): a map for each namespace would take more memory than all else of it.
+		delete(m.Labels, corev1.LabelMetadataName)
 		t.share(&m.ObjectMeta)
 	}
 	return o, nil
@@ -115,37 +123,51 @@ func (t *transforms) share(m *metav1.ObjectMeta) {
 		m.Labels = nil
 	}
 	m.Namespace, m.Name = unique.Make(m.Namespace).Value(), unique.Make(m.Name).Value()
-	m.Labels, m.Annotations = t.maps.of(m.Labels), t.maps.of(m.Annotations)
-	m.GenerateName = ""
+	m.Labels, m.Annotations = t.one(m.Labels), t.one(m.Annotations)
+	m.GenerateName, m.Finalizers = "", nil
 }
 
-// shared are maps of which equal ones are held once. It is bounded, and starts anew when it is full.
-type shared struct {
-	mu   sync.Mutex
-	maps map[string]map[string]string
-}
-
-func (s *shared) of(m map[string]string) map[string]string {
-	switch total := size(m); {
-	case total == 0:
+// one is a map of equal content, of which there is one.
+func (t *transforms) one(m map[string]string) map[string]string {
+	if len(m) == 0 {
 		return nil
-	case total > maxShared:
-		return m
 	}
 	var key strings.Builder
 	for _, k := range slices.Sorted(maps.Keys(m)) {
 		key.WriteString(k + "\x00" + m[k] + "\x00")
 	}
+	return t.maps.of(key.String(), m)
+}
+
+func keyOfOwners(owners []metav1.OwnerReference) string {
+	var key strings.Builder
+	for _, o := range owners {
+		fmt.Fprintf(&key, "%s\x00%s\x00%s\x00%s\x00%t\x00", o.APIVersion, o.Kind, o.Name, o.UID, ptr.Deref(o.BlockOwnerDeletion, false))
+	}
+	return key.String()
+}
+
+// shared are values of which equal ones are held once. It is bounded, and starts anew when it is full.
+type shared[V any] struct {
+	mu   sync.Mutex
+	held map[string]V
+}
+
+// of is the value that is held under the key, which says all of it.
+func (s *shared[V]) of(key string, value V) V {
+	if len(key) == 0 || len(key) > maxShared {
+		return value
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if same, ok := s.maps[key.String()]; ok {
+	if same, ok := s.held[key]; ok {
 		return same
 	}
-	if s.maps == nil || len(s.maps) >= sharedAtOnce {
-		s.maps = map[string]map[string]string{}
+	if s.held == nil || len(s.held) >= sharedAtOnce {
+		s.held = map[string]V{}
 	}
-	s.maps[key.String()] = m
-	return m
+	s.held[key] = value
+	return value
 }
 
 func size(m map[string]string) int {

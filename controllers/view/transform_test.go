@@ -107,18 +107,53 @@ func TestEqualMetadataIsHeldOnce(t *testing.T) {
 	}
 }
 
+// What ten thousand Secrets of one credential have in common is held once, and no namespace has a map of its own for its name.
+func TestWhatMetadataHaveInCommonIsHeldOnce(t *testing.T) {
+	tr := &transforms{}
+	secret := func(name string) *metav1.PartialObjectMetadata {
+		m := SecretMetadata()
+		m.Name = name
+		m.OwnerReferences = []metav1.OwnerReference{
+			{APIVersion: "regcred.dev/v1alpha1", Kind: "ClusterRegistryCredential", Name: "pull", UID: "uid", Controller: new(true), BlockOwnerDeletion: new(true)},
+		}
+		if _, err := tr.secret(m); err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	if a, b := secret("a"), secret("b"); &a.OwnerReferences[0] != &b.OwnerReferences[0] || len(a.OwnerReferences) != 1 {
+		t.Error("equal owner references are held twice")
+	}
+	ns := NamespaceMetadata()
+	ns.Name, ns.Labels = "shop", map[string]string{corev1.LabelMetadataName: "shop"}
+	if _, err := tr.namespace(ns); err != nil || ns.Labels != nil {
+		t.Errorf("labels %v, %v", ns.Labels, err)
+	}
+	for name, want := range map[v1alpha1.LabelValue]bool{"shop": true, "other": false} {
+		o := &v1alpha1.ClusterRegistryCredential{}
+		o.Spec.NamespaceSelector.MatchLabels = map[string]v1alpha1.LabelValue{corev1.LabelMetadataName: name}
+		c, err := credential.Of(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Selects(ns); got != want {
+			t.Errorf("namespace shop is selected by the name %s: %t", name, got)
+		}
+	}
+}
+
 func TestWhatIsSharedIsBounded(t *testing.T) {
-	var s shared
+	var s shared[int]
 	for i := range 3 * sharedAtOnce {
-		s.of(map[string]string{"key": fmt.Sprint(i)})
+		s.of(fmt.Sprint(i), i)
 	}
-	s.of(map[string]string{"key": strings.Repeat("x", maxShared)})
-	if len(s.maps) > sharedAtOnce {
-		t.Errorf("%d maps are held", len(s.maps))
+	s.of(strings.Repeat("x", maxShared+1), 1)
+	if len(s.held) > sharedAtOnce {
+		t.Errorf("%d values are held", len(s.held))
 	}
-	for key := range s.maps {
+	for key := range s.held {
 		if len(key) > maxShared {
-			t.Error("a large map is held")
+			t.Error("a large value is held")
 		}
 	}
 }
