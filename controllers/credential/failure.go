@@ -15,6 +15,9 @@ import (
 // RetryAfter is when a target that no event will bring back is looked at again.
 const RetryAfter = 2 * time.Minute
 
+// ExpectFor is how long the cache is trusted to show our own write; it bounds the harm of a watch that missed one.
+const ExpectFor = 5 * time.Second
+
 // Failure is a reason of package v1alpha1 and what to do about it.
 type Failure struct {
 	Reason   string

@@ -51,8 +51,6 @@ type Linker struct {
 const (
 	// firstOutage doubles with each request that is not answered, up to credential.RetryAfter.
 	firstOutage = 5 * time.Second
-	// expectFor is how long the cache is trusted to show our own change.
-	expectFor = 5 * time.Second
 	// soon is when those that come after a request without an answer have their turn: the token does not wait for them.
 	soon = time.Second
 )
@@ -70,7 +68,7 @@ const placesAtOnce = 4096
 func New(c clock.PassiveClock) *Linker {
 	return &Linker{
 		clock: c, fights: truce.New[place](c, placesAtOnce),
-		written: expiring.New[client.ObjectKey, string](c, expectFor, placesAtOnce),
+		written: expiring.New[client.ObjectKey, string](c, credential.ExpectFor, placesAtOnce),
 		outages: expiring.New[client.ObjectKey, outage](c, 2*credential.RetryAfter, placesAtOnce),
 	}
 }

@@ -218,7 +218,7 @@ func (s *summary) rank() {
 
 // earliest leaves out what never comes.
 func earliest(known *metav1.Time, t time.Time) *metav1.Time {
-	if t.IsZero() || t.Equal(providers.Never) || known != nil && known.Time.Before(t) {
+	if t.IsZero() || t.Equal(providers.Never) || known != nil && !t.Before(known.Time) {
 		return known
 	}
 	return &metav1.Time{Time: t.Truncate(time.Second)}

@@ -43,7 +43,7 @@ type Outcomes interface {
 // result is when the target must be looked at again, if no event comes before.
 func (o Outcome) result(now time.Time) reconcile.Result {
 	if o.Unseen {
-		return reconcile.Result{RequeueAfter: expectFor}
+		return reconcile.Result{RequeueAfter: credential.ExpectFor}
 	}
 	if o.Suspended {
 		return reconcile.Result{}

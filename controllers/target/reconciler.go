@@ -96,8 +96,6 @@ type Reconciler struct {
 }
 
 const (
-	// expectFor is how long the cache is trusted to show our own write; it bounds the harm of a watch that missed one.
-	expectFor = 5 * time.Second
 	// writtenAtOnce bounds our own writes that the cache may not show yet.
 	writtenAtOnce = 1 << 16
 	// endedFor is how long it is believed that a credential is there, or is no more.
@@ -113,7 +111,7 @@ func New(c Config) *Reconciler {
 	return &Reconciler{
 		Config:     c,
 		identities: expiring.New[client.ObjectKey, noIdentity](c.Clock, missingSecret, identitiesAtOnce),
-		written:    expiring.New[credential.Target, string](c.Clock, expectFor, writtenAtOnce),
+		written:    expiring.New[credential.Target, string](c.Clock, credential.ExpectFor, writtenAtOnce),
 		inspected:  expiring.New[credential.Target, inspection](c.Clock, inspectedFor, writtenAtOnce),
 		contents:   expiring.New[client.ObjectKey, content](c.Clock, contentsFor, identitiesAtOnce),
 		condemned:  expiring.New[condemned, time.Time](c.Clock, condemnedFor, condemnedAtOnce),

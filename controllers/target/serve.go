@@ -110,7 +110,7 @@ func (r *Reconciler) serve(ctx context.Context, t credential.Target, c *credenti
 		out.Failure = unlinked
 	}
 	if out.again = again; lost != nil {
-		out.again = sooner(again, expectFor)
+		out.again = sooner(again, credential.ExpectFor)
 	}
 	return out, err
 }

@@ -61,7 +61,7 @@ func TestOurOwnWriteIsAwaitedForAWhile(t *testing.T) {
 		"older":         {version("9"), 0, true},
 		"just that":     {version("10"), 0, false},
 		"newer":         {version("11"), 0, false},
-		"missed":        {nil, expectFor, false},
+		"missed":        {nil, credential.ExpectFor, false},
 	} {
 		clock := clocktesting.NewFakePassiveClock(now)
 		r := New(Config{Clock: clock})
