@@ -2,7 +2,6 @@ package controllers
 
 import (
 	"context"
-	"slices"
 
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -11,27 +10,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/regcred/regcred/controllers/credential"
-	"github.com/regcred/regcred/controllers/pullsecret"
-	"github.com/regcred/regcred/controllers/revoke"
 	"github.com/regcred/regcred/controllers/target"
 )
-
-// releases tells of tokens that a Secret held and holds no longer.
-type releases struct{ of *revoke.Reconciler }
-
-type revocationQueue = workqueue.TypedRateLimitingInterface[revoke.ID]
-
-func (releases) Create(context.Context, event.CreateEvent, revocationQueue)   {}
-func (releases) Generic(context.Context, event.GenericEvent, revocationQueue) {}
-
-func (h releases) Update(_ context.Context, e event.UpdateEvent, _ revocationQueue) {
-	now := pullsecret.TokenNames(e.ObjectNew)
-	h.of.Released(slices.DeleteFunc(pullsecret.TokenNames(e.ObjectOld), func(id string) bool { return slices.Contains(now, id) }))
-}
-
-func (h releases) Delete(_ context.Context, e event.DeleteEvent, _ revocationQueue) {
-	h.of.Released(pullsecret.TokenNames(e.Object))
-}
 
 // noteDeleted tells the reconciler of Secrets that are deleted before it works on them, and wakes whoever waited for the name.
 type noteDeleted struct {

@@ -9,15 +9,13 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
-	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/pullsecret"
-	"github.com/regcred/regcred/controllers/revoke"
+	"github.com/regcred/regcred/controllers/target"
 	"github.com/regcred/regcred/providers"
 )
 
@@ -37,38 +35,51 @@ func TestAReplacedTokenIsRetiredAndSoIsThatOfACredentialThatIsGone(t *testing.T)
 	}
 }
 
-func TestASecretReleasesTheTokensThatItHoldsNoLonger(t *testing.T) {
-	var woken []string
-	source := strings.Repeat("0", 32)
-	r := revoke.New(clocktesting.NewFakePassiveClock(time.Now()))
-	r.Wake = func(id revoke.ID, after time.Duration) {
-		if after > 0 {
-			woken = append(woken, strings.TrimPrefix(string(id), source+"/"))
-		}
+// releasing has the world's controller tell which tokens no Secret holds any more.
+func (w *world) releasing() (released *[]string) {
+	w.Helper()
+	released = &[]string{}
+	w.Config.Released = func(token string) { *released = append(*released, token) }
+	w.Reconciler = target.New(w.Config)
+	return released
+}
+
+func TestWhoHoldsATokenIsWhatWasWrittenAndNotWhatASecretSays(t *testing.T) {
+	w, good := newWorld(t)
+	w.mint.change = func(*providers.Token) {}
+	released := w.releasing()
+	target := w.apply(good, nil, registry("prod", "eu-west-1"))
+	due := w.run(target).RequeueAfter
+	held := w.secret(target)
+	source := pullsecret.Read(held, w.time.Now()).Records["prod"].Source
+	first, second := providers.TokenName(source, good+"-1"), providers.TokenName(source, good+"-2")
+	if !w.Holds(first) {
+		t.Fatal("nobody is known to hold the token")
 	}
-	holding := func(ids ...string) client.Object {
-		var entries []pullsecret.Entry
-		for _, id := range ids {
-			r.Retired(providers.TokenName(source, id))
-			token := providers.Token{ID: id, IssuedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour), Logins: []providers.Login{{Hosts: []string{id + ".example"}}}}
-			entries = append(entries, pullsecret.Entry{Record: pullsecret.NewRecord(id, source, token)})
-		}
-		secret, err := pullsecret.Compose(types.NamespacedName{Namespace: "a", Name: "a"}, pullsecret.Owner{}, nil, entries)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return secret
+	// A tenant copies the Secret, with all that it says, into its own namespace.
+	bad := w.tenant()
+	w.must(w.admin.Create(t.Context(), &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: bad, Name: held.Name, Labels: held.Labels, Annotations: held.Annotations, OwnerReferences: held.OwnerReferences},
+		Type:       held.Type, Data: held.Data,
+	}, client.FieldOwner(pullsecret.FieldManager)))
+	copied := target
+	copied.Namespace = bad
+	w.run(copied)
+	w.step(due)
+	w.run(target)
+	if w.Holds(first) || !w.Holds(second) || !slices.Equal(*released, []string{first}) {
+		t.Errorf("after the rotation: the first is held %t, the second %t; released are %v", w.Holds(first), w.Holds(second), *released)
 	}
-	h := releases{r}
-	h.Create(t.Context(), event.CreateEvent{Object: holding("a")}, nil)
-	h.Update(t.Context(), event.UpdateEvent{ObjectOld: holding("a", "b"), ObjectNew: holding("b", "c")}, nil)
-	if want := []string{"a"}; !slices.Equal(woken, want) {
-		t.Errorf("after an update: %v, want %v", woken, want)
+	// Nor does the deletion of the copy let go of what the neighbour holds.
+	w.deleted(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: bad, Name: held.Name, OwnerReferences: held.OwnerReferences}})
+	if !w.Holds(second) {
+		t.Error("a tenant has let go of its neighbour's token")
 	}
-	h.Delete(t.Context(), event.DeleteEvent{Object: holding("b", "c")}, nil)
-	slices.Sort(woken) // those of one Secret come in any order
-	if want := []string{"a", "b", "c"}; !slices.Equal(woken, want) {
-		t.Errorf("after the deletion: %v, want %v", woken, want)
+	s := w.secret(target)
+	w.must(w.admin.Delete(t.Context(), s))
+	w.deleted(s)
+	if w.Holds(second) {
+		t.Error("a Secret that is deleted holds its token")
 	}
 }
 

@@ -86,6 +86,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	targets := target.New(target.Config{
 		Cache: o.View, Live: mgr.GetAPIReader(), Client: mgr.GetClient(), Tokens: o.Broker, Clock: o.Clock, Outcomes: ledger,
 		Namespace: o.Namespace, Excluded: o.Excluded, Scope: o.View.Scope, AllowAmbientIdentity: o.AllowAmbientIdentity,
+		Released: o.Revocations.Released,
 	})
 	if err := setupTargets(mgr, o, targets, func(t credential.Target) bool { return ledger.Failure(t, "") != nil }); err != nil {
 		return err
@@ -94,7 +95,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	if err := setupStatus(mgr, o, status, ledger); err != nil {
 		return err
 	}
-	if err := setupRevocations(mgr, o); err != nil {
+	if err := setupRevocations(mgr, o, targets); err != nil {
 		return err
 	}
 	if !o.DiagnosePulls {
@@ -170,17 +171,14 @@ func setupStatus(mgr ctrl.Manager, o Options, status *report.StatusReconciler, l
 }
 
 // setupRevocations ends tokens that nobody uses any more. Where no token can be revoked it has nothing to do.
-func setupRevocations(mgr ctrl.Manager, o Options) error {
+func setupRevocations(mgr ctrl.Manager, o Options, targets *target.Reconciler) error {
 	woken := &queue[revoke.ID]{}
 	r := o.Revocations
 	r.Revoke = o.Broker.Revoke
-	r.Held = func(ctx context.Context, id revoke.ID) (bool, error) { return view.HoldsToken(ctx, o.View, string(id)) }
+	r.Held = func(id revoke.ID) bool { return targets.Holds(string(id)) }
 	r.Wake = func(id revoke.ID, after time.Duration) { woken.add(priorityqueue.AddOpts{After: after}, id) }
-	b := builder.TypedControllerManagedBy[revoke.ID](mgr).Named("revoke")
-	for _, c := range o.View.SecretCaches() {
-		b = b.WatchesRawSource(source.TypedKind[client.Object](c, view.SecretMetadata(), releases{r}))
-	}
-	return b.WatchesRawSource(source.TypedFunc[revoke.ID](woken.attach)).
+	return builder.TypedControllerManagedBy[revoke.ID](mgr).Named("revoke").
+		WatchesRawSource(source.TypedFunc[revoke.ID](woken.attach)).
 		WithOptions(controller.TypedOptions[revoke.ID]{RateLimiter: rateLimiter[revoke.ID]()}).
 		WithLogConstructor(logger(mgr, func(id revoke.ID) []any { return []any{"token", string(id)} })).
 		Complete(r)

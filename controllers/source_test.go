@@ -125,6 +125,52 @@ func (s sparing) Spare(tenant, name string) {
 	}
 }
 
+// keeping notes which sources credentials are said to name.
+type keeping struct {
+	target.Tokens
+	kept *[][]string
+}
+
+func (k keeping) Keep(owner string, sources []string) {
+	*k.kept = append(*k.kept, slices.Clone(sources))
+	k.Tokens.Keep(owner, sources)
+}
+
+func TestWhatIsKeptFollowsFromTheSpecAndNotFromWhatASecretSays(t *testing.T) {
+	w, good := newWorld(t)
+	bad := w.tenant()
+	w.must(w.admin.Patch(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: bad}},
+		client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"labels":{"team":"`+good+`"}}}`))))
+	w.mint.change = func(*providers.Token) {} // which gives tokens an ID
+	var kept [][]string
+	w.Tokens = keeping{w.Tokens, &kept}
+	w.serviceAccount(home, good, nil)
+	entry := registry("prod", "eu-west-1")
+	entry.Identity = &v1alpha1.Identity{ServiceAccountRef: &v1alpha1.LocalReference{Name: good}}
+	one := w.apply(good, nil, entry)
+	two := one
+	two.Namespace = bad
+	w.run(one)
+	w.run(two)
+	// While the identity is missing, nobody knows a source but from what is written on a Secret, or is not.
+	w.must(w.admin.Delete(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: good}}))
+	s := w.secret(two)
+	w.must(w.admin.Delete(t.Context(), s))
+	w.deleted(s)
+	w.run(two)
+	w.run(one)
+	for _, sources := range kept {
+		if len(sources) != 1 || sources[0] == "" || !slices.Equal(sources, kept[0]) {
+			t.Errorf("kept is %v, and was %v", sources, kept[0])
+		}
+	}
+	select {
+	case name := <-w.retired:
+		t.Errorf("the token %s, which the neighbour holds, is retired", name)
+	default:
+	}
+}
+
 func TestTheTokenInWhatIsGivenBackIsNotRevoked(t *testing.T) {
 	for consent, want := range map[string]bool{"true": true, "": false} {
 		w, ns := newWorld(t)

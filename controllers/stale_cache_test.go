@@ -2,8 +2,6 @@ package controllers
 
 import (
 	"context"
-	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,24 +32,6 @@ func (l labelled) Get(ctx context.Context, key client.ObjectKey, o client.Object
 		pullsecret.Trim(m)
 	}
 	return nil
-}
-
-// List knows the index of token IDs, as the cache does.
-func (l labelled) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
-	all := (&client.ListOptions{}).ApplyOptions(opts)
-	if all.FieldSelector == nil {
-		return l.Reader.List(ctx, list, opts...)
-	}
-	id, ok := all.FieldSelector.RequiresExactMatch(view.IndexToken)
-	secrets, also := list.(*metav1.PartialObjectMetadataList)
-	if !ok || !also {
-		return fmt.Errorf("no index for %s", all.FieldSelector)
-	}
-	err := l.Reader.List(ctx, secrets, client.HasLabels{v1alpha1.LabelSecret})
-	secrets.Items = slices.DeleteFunc(secrets.Items, func(m metav1.PartialObjectMetadata) bool {
-		return !slices.Contains(func(o client.Object) []string { return pullsecret.TokenNames(o) }(&m), id)
-	})
-	return err
 }
 
 // staleNamespace shows a namespace as it was before its deletion.

@@ -78,23 +78,6 @@ func dated(records map[string]Record, now time.Time) map[string]Record {
 	return all
 }
 
-// TokenNames are the names of the tokens in a target that can be revoked.
-func TokenNames(secret metav1.Object) []string {
-	text := secret.GetAnnotations()[AnnotationRegistries]
-	// Most tokens cannot be revoked, and then nothing needs to be parsed.
-	if len(text) > maxAnnotation || !strings.Contains(text, `"id":`) {
-		return nil
-	}
-	contents, _ := parsed.of(text)
-	var names []string
-	for _, r := range contents.Records {
-		if r.ID != "" {
-			names = append(names, providers.TokenName(r.Source, r.ID))
-		}
-	}
-	return names
-}
-
 // parse reads an annotation; it takes all of it or nothing.
 func parse(text string) (Contents, bool) {
 	if len(text) > maxAnnotation {

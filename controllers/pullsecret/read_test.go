@@ -36,9 +36,6 @@ func TestARecordIsReadAsItWasWritten(t *testing.T) {
 	if diff := cmp.Diff(want, Read(annotated(text), noon)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"0a1b/t-1"}, TokenNames(annotated(text))); diff != "" {
-		t.Errorf("IDs (-want +got):\n%s", diff)
-	}
 }
 
 func TestWhatIsNotAsWeWriteItSaysNothing(t *testing.T) {

@@ -23,8 +23,6 @@ const (
 	// retiredFor and retiredHeld bound the tokens that wait for their end.
 	retiredFor  = 48 * time.Hour
 	retiredHeld = 1 << 14
-	// Settle is how long to wait after a Secret has changed: a rotation changes many, and each look is at all that are left.
-	Settle = 10 * time.Second
 )
 
 // ID names a token, and the source that it was made from (providers.TokenName).
@@ -34,7 +32,7 @@ type ID string
 type Config struct {
 	Clock clock.PassiveClock
 	// Held says whether a Secret holds the token.
-	Held func(ctx context.Context, id ID) (bool, error)
+	Held func(id ID) bool
 	// Revoke ends the token, and calls done once.
 	Revoke func(id string, done func(error))
 	// Wake brings a token back after a while.
@@ -68,12 +66,10 @@ func (r *Reconciler) Retired(id string) {
 	}
 }
 
-// Released is told of tokens that a Secret holds no longer.
-func (r *Reconciler) Released(ids []string) {
-	for _, id := range ids {
-		if _, known := r.retired.Get(ID(id)); known {
-			r.Wake(ID(id), Settle)
-		}
+// Released is told of a token that no Secret holds any longer.
+func (r *Reconciler) Released(id string) {
+	if _, known := r.retired.Get(ID(id)); known {
+		r.Wake(ID(id), 0)
 	}
 }
 
@@ -83,12 +79,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, id ID) (reconcile.Result, er
 	if !known || s.revoking {
 		return reconcile.Result{}, nil
 	}
-	held, err := r.Held(ctx, id)
-	switch {
-	case err != nil:
-		return reconcile.Result{}, err
-	case held:
-		// The event of the Secret that gives it up brings it back.
+	if r.Held(id) {
+		// The last Secret that gives it up brings it back.
 		r.note(id, func(s *state) { s.freeSince = time.Time{} })
 		return reconcile.Result{}, nil
 	}

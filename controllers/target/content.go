@@ -63,10 +63,11 @@ func (r *Reconciler) complete(ctx context.Context, t credential.Target, o observ
 // readBack reads the content of a Secret that is ours, as it was observed. What somebody else has written under our name, and is yet to be
 // compared, goes nowhere.
 func (r *Reconciler) readBack(ctx context.Context, t credential.Target, o observed) (*pullsecret.Config, error) {
-	live := &corev1.Secret{}
-	if err := r.Live.Get(ctx, t.Secret(), live); err != nil {
+	live, release, err := r.whole(ctx, t.Secret())
+	if err != nil {
 		return nil, err
 	}
+	defer release()
 	if live.ResourceVersion != o.secret.ResourceVersion {
 		return nil, apierrors.NewConflict(corev1.Resource("secrets"), t.Name, errChanged)
 	}

@@ -46,7 +46,7 @@ func (r *Reconciler) request(ctx context.Context, c *credential.Credential, entr
 	case ref.ServiceAccountRef != nil:
 		req.Identity.ServiceAccount, err = r.serviceAccount(ctx, client.ObjectKey{Namespace: namespace, Name: ref.ServiceAccountRef.Name}, r.Tokens.Annotations(&entry))
 	case ref.SecretRef != nil:
-		req.Identity.Secret, err = r.identitySecret(ctx, client.ObjectKey{Namespace: namespace, Name: ref.SecretRef.Name})
+		req.Identity.Secret, err = r.identitySecret(ctx, client.ObjectKey{Namespace: namespace, Name: ref.SecretRef.Name}, largestIdentity(entry))
 	}
 	return req.Sealed(), err
 }
@@ -99,7 +99,8 @@ func (r *Reconciler) requestToken(ctx context.Context, sa *corev1.ServiceAccount
 	return req.Status.Token, nil
 }
 
-func (r *Reconciler) identitySecret(ctx context.Context, key client.ObjectKey) (*providers.Secret, error) {
+// identitySecret is an identity whose data is at most so many bytes.
+func (r *Reconciler) identitySecret(ctx context.Context, key client.ObjectKey, most int) (*providers.Secret, error) {
 	version, err := r.secretVersion(ctx, key)
 	if known, ok := errors.AsType[*providers.Error](err); ok {
 		return nil, known
@@ -108,14 +109,19 @@ func (r *Reconciler) identitySecret(ctx context.Context, key client.ObjectKey) (
 		return nil, notFound(err, "Secret", key)
 	}
 	version.Data = func(ctx context.Context) (map[string][]byte, error) {
-		secret := &corev1.Secret{}
-		if err := r.Live.Get(ctx, key, secret); err != nil {
+		secret, release, err := r.whole(ctx, key)
+		if err != nil {
 			return nil, notFound(err, "Secret", key)
+		}
+		if most > maxIdentity {
+			context.AfterFunc(ctx, release) // the call that it is read for holds it
+		} else {
+			defer release()
 		}
 		if err := lendable(secret); err != nil {
 			return nil, err
 		}
-		return secret.Data, nil
+		return secret.Data, fits(secret, most)
 	}
 	return &version, nil
 }
@@ -173,10 +179,11 @@ func (r *Reconciler) secretVersion(ctx context.Context, key client.ObjectKey) (p
 // same time, and have seen the same version, share the request.
 func (r *Reconciler) readIdentity(ctx context.Context, key client.ObjectKey, seen string) content {
 	found, err, _ := r.reading.Do(key.String()+" "+seen, func() (any, error) {
-		secret := &corev1.Secret{}
-		if err := r.Live.Get(ctx, key, secret); err != nil {
+		secret, release, err := r.whole(ctx, key)
+		if err != nil {
 			return nil, err
 		}
+		defer release()
 		c := content{version: versionName(secret), err: lendable(secret)}
 		if c.err == nil {
 			c.hash = providers.HashData(secret.Data)

@@ -15,8 +15,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/internal/inflight"
 	"github.com/regcred/regcred/providers"
 )
 
@@ -66,7 +68,7 @@ func TestTargetsThatAskForAnIdentityTogetherCostOneRead(t *testing.T) {
 			var asking sync.WaitGroup
 			for range 32 {
 				asking.Go(func() {
-					identity, err := r.identitySecret(t.Context(), client.ObjectKey{Namespace: "a", Name: "b"})
+					identity, err := r.identitySecret(t.Context(), client.ObjectKey{Namespace: "a", Name: "b"}, maxIdentity)
 					if lends := label == v1alpha1.LabelSecretIdentity; lends != (err == nil) || lends && identity.DataHash != providers.HashData(from.secret.Data) {
 						t.Errorf("label %s: %v", label, err)
 					}
@@ -76,7 +78,7 @@ func TestTargetsThatAskForAnIdentityTogetherCostOneRead(t *testing.T) {
 			close(from.answer)
 			asking.Wait()
 			// And later nobody asks again.
-			_, _ = r.identitySecret(t.Context(), client.ObjectKey{Namespace: "a", Name: "b"})
+			_, _ = r.identitySecret(t.Context(), client.ObjectKey{Namespace: "a", Name: "b"}, maxIdentity)
 			if reads := from.reads.Load(); reads != 1 {
 				t.Errorf("label %s: %d reads, want one", label, reads)
 			}
@@ -93,7 +95,7 @@ func TestManyVersionsOfAnIdentityLeaveOthersKnown(t *testing.T) {
 		t.Helper()
 		from.secret.ObjectMeta = metav1.ObjectMeta{Namespace: "a", Name: name, UID: types.UID(name), ResourceVersion: fmt.Sprint(version),
 			Labels: map[string]string{v1alpha1.LabelSecret: v1alpha1.LabelSecretIdentity}}
-		if _, err := r.identitySecret(t.Context(), client.ObjectKey{Namespace: "a", Name: name}); err != nil {
+		if _, err := r.identitySecret(t.Context(), client.ObjectKey{Namespace: "a", Name: name}, maxIdentity); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -105,5 +107,37 @@ func TestManyVersionsOfAnIdentityLeaveOthersKnown(t *testing.T) {
 	look("quiet", 1)
 	if from.reads.Load() != before {
 		t.Error("the Secret that has not changed is read again")
+	}
+}
+
+func TestOnlyADockerConfigMayFillAnIdentity(t *testing.T) {
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "b", UID: "1", Labels: map[string]string{v1alpha1.LabelSecret: v1alpha1.LabelSecretIdentity}},
+		Data:       map[string][]byte{corev1.DockerConfigJsonKey: make([]byte, maxIdentity)},
+	}
+	api := fake.NewClientBuilder().WithObjects(secret).Build()
+	r := New(Config{Cache: api, Live: api, Clock: clock.RealClock{}})
+	for _, c := range []struct {
+		entry  v1alpha1.Registry
+		reason string
+	}{
+		{v1alpha1.Registry{ECR: &v1alpha1.ECR{}}, v1alpha1.ReasonIdentityInvalid},
+		{v1alpha1.Registry{Static: &v1alpha1.Static{}}, ""},
+	} {
+		id, err := r.identitySecret(t.Context(), client.ObjectKeyFromObject(secret), largestIdentity(c.entry))
+		if err != nil {
+			t.Fatal(err)
+		}
+		call, end := context.WithCancel(t.Context())
+		_, err = id.Data(call)
+		if known, _ := errors.AsType[*providers.Error](err); (known == nil) != (c.reason == "") || known != nil && known.Reason != c.reason {
+			t.Errorf("%+v: %v, want %q", c.entry, err, c.reason)
+		}
+		end()
+		// What was read is let go of when the call has ended.
+		if _, err := r.reads.Take(t.Context(), secret.Namespace, bytesOfTenant); err != nil {
+			t.Error(err)
+		}
+		r.reads = inflight.New(bytesAtOnce, bytesOfTenant)
 	}
 }

@@ -15,47 +15,53 @@ import (
 func (r *Reconciler) obtain(ctx context.Context, t credential.Target, c *credential.Credential, o observed) []*Entry {
 	entries := make([]*Entry, len(c.Spec.Registries))
 	var sources []string
+	known := true
 	for i, spec := range c.Spec.Registries {
 		entries[i] = newEntry(c, t, spec)
 		entries[i].hold(o)
-		sources = append(sources, r.obtainOne(ctx, t, c, spec, o, entries[i])...)
+		named, ok := r.obtainOne(ctx, t, c, spec, o, entries[i])
+		sources, known = append(sources, named...), known && ok
 	}
-	r.Tokens.Keep(t.Credential.String(), sources)
+	// What is not known, since an identity is missing, stays as it is: the same is kept for all targets, whatever stands on the Secret of one.
+	if known {
+		r.Tokens.Keep(t.Credential.String(), sources)
+	}
 	refuseDuplicateHosts(entries)
 	return entries
 }
 
-// obtainOne returns the sources that the entry names: its provider's, and that of a login by hand.
-func (r *Reconciler) obtainOne(ctx context.Context, t credential.Target, c *credential.Credential, spec v1alpha1.Registry, o observed, e *Entry) []string {
+// obtainOne returns the sources that the entry names by itself: its provider's, and that of a login by hand, unless its hosts are what the Secret
+// says. known is whether these are all.
+func (r *Reconciler) obtainOne(ctx context.Context, t credential.Target, c *credential.Credential, spec v1alpha1.Registry, o observed, e *Entry) (sources []string, known bool) {
 	req, err := r.request(ctx, c, spec)
-	// What it was made from is still what it will be made from, as far as is known.
-	sources := []string{e.Record.Source}
-	if err == nil {
+	if known = err == nil; known {
 		sources = []string{req.Source()}
 	}
 	e.recheckIn = r.recheckIn(c, spec)
 	hand, invalid := r.byHand(ctx, c, spec, e)
-	if known, ok := errors.AsType[*providers.Error](invalid); ok && known.Scope == providers.ScopeKubernetes {
+	if f, ok := errors.AsType[*providers.Error](invalid); ok && f.Scope == providers.ScopeKubernetes {
 		// A login that cannot be looked at just now is no reason to take it back.
 		e.fail(invalid)
-		return append(sources, e.Record.Source)
+		return sources, false
 	}
 	var unpublished *credential.Failure
 	switch {
 	case invalid != nil:
 		unpublished = overrideFailure(credential.FailureOf(invalid))
 	case hand != nil:
-		sources = append(sources, hand.Source())
+		if len(r.Tokens.Hosts(&spec)) > 0 {
+			sources = append(sources, hand.Source())
+		}
 		if unpublished = r.publishByHand(t, e, *hand, o); unpublished == nil {
 			if err == nil {
 				r.askAhead(e, req)
 			}
-			return sources
+			return sources, known
 		}
 	}
 	if err != nil {
 		e.fail(err)
-		return sources
+		return sources, known
 	}
 	if e.Record.Earlier() && !e.DueAt.Equal(providers.Never) {
 		// It counts as made from what the source is now, until it is due. What never is due is read anew, at no call: nobody would ever notice
@@ -64,7 +70,7 @@ func (r *Reconciler) obtainOne(ctx context.Context, t credential.Target, c *cred
 	}
 	r.ask(t, e, req)
 	e.Failure = bothFailures(unpublished, e.Failure)
-	return sources
+	return sources, known
 }
 
 // ask asks for a token of the entry from this source if it is stale.

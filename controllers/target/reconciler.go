@@ -16,6 +16,7 @@ import (
 	"github.com/regcred/regcred/controllers/link"
 	"github.com/regcred/regcred/controllers/view"
 	"github.com/regcred/regcred/internal/expiring"
+	"github.com/regcred/regcred/internal/inflight"
 	"github.com/regcred/regcred/internal/truce"
 	"github.com/regcred/regcred/providers"
 )
@@ -63,6 +64,8 @@ type Config struct {
 	Wake func(t credential.Target, priority int)
 	// Outcomes takes the outcome of every reconcile.
 	Outcomes Outcomes
+	// Released is told of a token that no Secret holds any more; nil for nobody.
+	Released func(token string)
 }
 
 // Reconciler brings one Secret in one namespace to what its credential says.
@@ -91,6 +94,10 @@ type Reconciler struct {
 	links     *link.Linker
 	// ended says of credentials whether they are no more though the cache shows them.
 	ended *expiring.Map[types.UID, bool]
+	// holders are the Secrets that hold tokens which can be revoked.
+	holders *holders
+	// reads and writes bound the content of Secrets that is on its way.
+	reads, writes *inflight.Budget
 	// inspected are the Secrets of suspended credentials that are not in the cache, as they were found.
 	inspected *expiring.Map[credential.Target, inspection]
 }
@@ -108,6 +115,10 @@ const (
 
 // New returns a Reconciler that remembers nothing yet.
 func New(c Config) *Reconciler {
+	if c.Released == nil {
+		c.Released = func(string) {}
+	}
+	c.Client = newWary(c.Client, c.Clock)
 	return &Reconciler{
 		Config:     c,
 		identities: expiring.New[client.ObjectKey, noIdentity](c.Clock, missingSecret, identitiesAtOnce),
@@ -120,6 +131,9 @@ func New(c Config) *Reconciler {
 		standoffs:  expiring.New[credential.Target, standoff](c.Clock, 2*lastConflict, targetsAtOnce),
 		fights:     truce.New[credential.Target](c.Clock, targetsAtOnce),
 		links:      link.New(c.Clock),
+		holders:    newHolders(targetsAtOnce, c.Released),
+		reads:      inflight.New(bytesAtOnce, bytesOfTenant),
+		writes:     inflight.New(bytesAtOnce, bytesOfTenant),
 		ended:      expiring.New[types.UID, bool](c.Clock, endedFor, identitiesAtOnce),
 		seals:      newSeals(targetsAtOnce),
 		compared:   truce.New[credential.Target](c.Clock, targetsAtOnce),
@@ -156,8 +170,9 @@ func (r *Reconciler) ahead(t credential.Target, secret *metav1.PartialObjectMeta
 	return false
 }
 
-// Deleted stops expecting a write of ours in the cache when the Secret is deleted.
+// Deleted stops expecting a write of ours in the cache when the Secret is deleted, and lets go of the tokens in it.
 func (r *Reconciler) Deleted(secret client.Object) {
+	r.holders.put(client.ObjectKeyFromObject(secret), nil)
 	if t, ok := credential.TargetOf(secret); ok {
 		r.written.Delete(t)
 		r.seals.delete(t)

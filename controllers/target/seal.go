@@ -113,10 +113,11 @@ func (r *Reconciler) compare(ctx context.Context, t credential.Target, o observe
 		return o, wait, nil
 	}
 	r.compared.Repaired(t, "")
-	live := &corev1.Secret{}
-	if err := r.Live.Get(ctx, t.Secret(), live); err != nil {
+	live, release, err := r.whole(ctx, t.Secret())
+	if err != nil {
 		return o, 0, err
 	}
+	defer release()
 	if live.UID != o.secret.UID {
 		return o, 0, apierrors.NewConflict(corev1.Resource("secrets"), t.Name, errChanged)
 	}

@@ -109,8 +109,9 @@ func (r *Reconciler) serve(ctx context.Context, t credential.Target, c *credenti
 	if out.Failure == nil {
 		out.Failure = unlinked
 	}
-	if out.again = again; lost != nil {
-		out.again = sooner(again, credential.ExpectFor)
+	out.again = sooner(out.again, again)
+	if lost != nil {
+		out.again = sooner(out.again, credential.ExpectFor)
 	}
 	return out, err
 }
@@ -158,6 +159,13 @@ func (r *Reconciler) publish(ctx context.Context, t credential.Target, o observe
 		withdraw(o, out.Entries)
 		return out, err
 	}
+	release, ok := r.room(t, out.Entries)
+	if !ok {
+		withdraw(o, out.Entries)
+		out.again = pendingGrace
+		return out, nil
+	}
+	defer release()
 	if !anyAuth(out.Entries) {
 		if lapsed {
 			why = CauseLapsed

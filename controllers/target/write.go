@@ -84,6 +84,7 @@ func (r *Reconciler) write(ctx context.Context, t credential.Target, o observed,
 	}
 	r.written.Put(t, secret.ResourceVersion)
 	r.seals.put(t, r.seals.of(secret))
+	r.hold(t, entries)
 	r.absent.Delete(t)
 	return o.secret == nil || o.secret.ResourceVersion != secret.ResourceVersion, nil, nil
 }
@@ -227,8 +228,6 @@ func (r *Reconciler) giveBack(ctx context.Context, t credential.Target, secret *
 	if err := r.Client.Patch(ctx, target, client.RawPatch(types.MergePatchType, patch)); err != nil {
 		return err
 	}
-	for _, name := range pullsecret.TokenNames(secret) {
-		r.Tokens.Spare(t.Credential.Namespace, name)
-	}
+	r.spare(t, r.holders.of(t.Secret()))
 	return nil
 }

@@ -67,6 +67,19 @@ func TestOddAnswersAreExplained(t *testing.T) {
 	}
 }
 
+func TestATokenTooManyOfOneUserIsNoFaultOfThePlatform(t *testing.T) {
+	for status, want := range map[int]providers.Scope{
+		http.StatusTooManyRequests: providers.ScopeRequest, http.StatusServiceUnavailable: providers.ScopeEndpoint,
+	} {
+		jfrog := startJFrog(t, cloud.JFrogOptions{})
+		jfrog.PutInFront(answer(status, "application/json", errorJSON))
+		_, err := exchange(t, jfrog)
+		if known, ok := errors.AsType[*providers.Error](err); !ok || known.Scope != want {
+			t.Errorf("HTTP status %d: %v, want scope %d", status, err, want)
+		}
+	}
+}
+
 func exchange(t *testing.T, jfrog *cloud.JFrog) (providers.Token, error) {
 	t.Helper()
 	return newProvider(t, jfrog.Transport()).Token(t.Context(),

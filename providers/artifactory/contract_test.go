@@ -25,6 +25,7 @@ func TestContractOfTheExchange(t *testing.T) {
 		},
 		Request:  request(v1alpha1.Artifactory{URL: "https://acme.jfrog.io", Hosts: everyForm, ProviderName: "cluster"}, serviceAccount(t, nil)),
 		Host:     "acme.jfrog.io",
+		OwnQuota: true,
 		Pages:    []string{"artifactory.md"},
 		Audience: "https://acme.jfrog.io",
 		Canary:   cloud.Canary,
@@ -44,10 +45,11 @@ func TestContractOfAnAdministratorsToken(t *testing.T) {
 				deny: func() { jfrog.Revoke(admin.ID) },
 			}
 		},
-		Request: request(v1alpha1.Artifactory{URL: "https://acme.jfrog.io", Hosts: everyForm, Username: "puller"}, secret(&password)),
-		Host:    "acme.jfrog.io",
-		Pages:   []string{"artifactory.md"},
-		Canary:  cloud.Canary,
+		Request:  request(v1alpha1.Artifactory{URL: "https://acme.jfrog.io", Hosts: everyForm, Username: "puller"}, secret(&password)),
+		Host:     "acme.jfrog.io",
+		OwnQuota: true,
+		Pages:    []string{"artifactory.md"},
+		Canary:   cloud.Canary,
 	}.Run(t)
 }
 

@@ -67,7 +67,9 @@ func (c call) explain(res *http.Response) *providers.Error {
 	after := outbound.RetryAfter(res.Header)
 	switch {
 	case res.StatusCode == http.StatusTooManyRequests:
-		return &providers.Error{Reason: v1alpha1.ReasonThrottled, Scope: providers.ScopeEndpoint, RetryAfter: after,
+		// Whose requests are counted is not said: by JFrog those of a user, in front of it those of an address. One user's must not rest the
+		// platform for all.
+		return &providers.Error{Reason: v1alpha1.ReasonThrottled, RetryAfter: after,
 			Err: fmt.Errorf("%s is one request too many for JFrog (HTTP status 429): it is tried again more slowly", c.action)}
 	case res.StatusCode >= 500:
 		return &providers.Error{Reason: v1alpha1.ReasonUnavailable, Scope: providers.ScopeEndpoint, RetryAfter: after,

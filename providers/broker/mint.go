@@ -27,7 +27,7 @@ func (b *Broker) mint(s *slot, provider providers.Provider, req providers.Reques
 	return b.turns.begin(endpointOf(provider, req), w, work, func(token providers.Token, err error) {
 		id := token.ID
 		if err == nil {
-			token, err = b.prove(req, token)
+			token, err = guarded(b.base, endpointOf(provider, req), func() (providers.Token, error) { return b.prove(req, token) })
 		}
 		if err != nil && id != "" {
 			// Nobody has it, and nobody gets it.

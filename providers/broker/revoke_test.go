@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -36,6 +37,36 @@ func revoke(b *broker.Broker, id string) error {
 
 func name(req providers.Request, token providers.Token) string {
 	return providers.TokenName(req.Source(), token.ID)
+}
+
+// clumsy is a provider that panics over an ID.
+type clumsy struct{ *fake }
+
+func (c clumsy) Revoke(ctx context.Context, req providers.Request, id string) error {
+	if req.Tenant == "attacker" {
+		panic("canary")
+	}
+	return c.fake.Revoke(ctx, req, id)
+}
+
+func TestAPanicOfARevocationHarmsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fake{life: 12 * time.Hour, change: func(token *providers.Token) { token.ID = "id" }}
+		b := with(t, clumsy{p}, broker.Options{})
+		for _, tenant := range []string{"attacker", "victim"} {
+			req := entry(tenant, "eu-west-1", 0)
+			b.Keep(tenant, []string{req.Source()})
+			token := must(t, b, req, time.Time{})
+			b.Keep(tenant, nil)
+			err := revoke(b, name(req, token))
+			if (err != nil) != (tenant == "attacker") || quotes(err, "canary") {
+				t.Errorf("%s: %v", tenant, err)
+			}
+		}
+		if got := p.ended(); !slices.Equal(got, []string{"id"}) {
+			t.Errorf("revoked %v, want the neighbour's", got)
+		}
+	})
 }
 
 // A tenant's own server can say that its token has the ID of another's.

@@ -21,13 +21,17 @@ type judge struct {
 	after   time.Duration
 	verdict providers.Verdict
 	err     error
-	panics  bool
+	// panics is whether a trial does, and picky whether the choice of what to try does.
+	panics, picky bool
 
 	mu     sync.Mutex
 	trials int
 }
 
 func (j *judge) Pick(req providers.Request, token providers.Token) (providers.Login, providers.Pull, error) {
+	if j.picky {
+		panic("canary")
+	}
 	return token.Logins[0], providers.Pull{Host: req.Registry.ECR.Region, Repository: req.Registry.Verify.Repository, Reference: "latest"}, nil
 }
 
@@ -171,6 +175,38 @@ func TestANewTokenIsProvenOrRefusedOrNeither(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestAPanicOfATrialHarmsNobody: what a trial works on, the entry and the registry's answers, a tenant chooses.
+func TestAPanicOfATrialHarmsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := &judge{picky: true}
+		p, b, _ := revocable(t, broker.Options{Trials: j})
+		_, err := ask(b, verified("attacker", "registry.example", 0), time.Time{})
+		if _ = failure(t, err, v1alpha1.ReasonInternal); quotes(err, "canary") {
+			t.Errorf("%v quotes the panic", err)
+		}
+		synctest.Wait()
+		if got := p.ended(); len(got) != 1 || got[0] != "id-1" {
+			t.Errorf("revoked %v: a token that nobody gets lives on", got)
+		}
+		j.picky, j.panics = false, true
+		login, pull := providers.Login{Username: "u"}, providers.Pull{Host: "registry.example", Repository: "team/app"}
+		woken := make(chan struct{})
+		_, err = b.Try(verified("attacker", "registry.example", 1), login, pull, waking(func() { close(woken) }))
+		if !isPending(err) {
+			t.Fatal(err)
+		}
+		<-woken
+		_, err = b.Try(verified("attacker", "registry.example", 1), login, pull, nil)
+		if _ = failure(t, err, v1alpha1.ReasonInternal); quotes(err, "canary") {
+			t.Errorf("%v quotes the panic", err)
+		}
+		j.panics = false
+		if token := must(t, b, verified("victim", "registry.example", 2), time.Time{}); token.Verified != metav1.ConditionTrue {
+			t.Errorf("the neighbour's token is %q", token.Verified)
+		}
+	})
 }
 
 func TestATarpitHoldsNoPlacesOfTheCloud(t *testing.T) {
