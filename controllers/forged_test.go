@@ -56,7 +56,7 @@ func another(regions ...string) string {
 	return `{"stringData":{".dockerconfigjson":"{\"auths\":{` + strings.Join(auths, ",") + `}}"}}`
 }
 
-func TestWhatOthersWriteUnderOurNameIsRepairedAtTheCostOfOneRead(t *testing.T) {
+func TestWhatOthersWriteUnderOurNameIsRepairedAtTheCostOfAtMostOneRead(t *testing.T) {
 	for name, merge := range map[string]string{
 		"emptied": emptied, "no logins": strange, "another login": another("eu-west-1"),
 		"another host in the record": `{"metadata":{"annotations":{"regcred.dev/registries":%q}}}`,
@@ -78,8 +78,12 @@ func TestWhatOthersWriteUnderOurNameIsRepairedAtTheCostOfOneRead(t *testing.T) {
 				t.Error("the Secret is not what it was")
 			}
 			w.run(target)
-			if *reads != first+1 || w.mint.count() != 1 || w.secret(target).ResourceVersion != after.ResourceVersion {
-				t.Errorf("%d reads and %d calls, want one and none", *reads-first, w.mint.count()-1)
+			want := 1
+			if name == "another host in the record" {
+				want = 0 // that it is another shows in the cache
+			}
+			if *reads != first+want || w.mint.count() != 1 || w.secret(target).ResourceVersion != after.ResourceVersion {
+				t.Errorf("%d reads and %d calls, want %d and none", *reads-first, w.mint.count()-1, want)
 			}
 		})
 	}

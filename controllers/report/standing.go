@@ -54,7 +54,7 @@ func (b *book) stand(out target.Outcome, before standing, now time.Time) standin
 			stands.failure = before.entry(e.Name).failure
 		}
 		s.pending, s.deferred = s.pending || e.Pending(), s.deferred || e.Deferred()
-		if e.Known && (e.Cause != target.CauseRefused || e.Fresh) { // a token that was refused is none
+		if e.Known && (e.Fresh || e.Cause != target.CauseRefused && !out.Uncompared) { // a token that was refused is none
 			stands.expiresAt, stands.refreshAt, stands.verified = e.Record.ExpiresAt, e.DueAt, e.Record.Verified
 			stands.issuedAt, stands.overrideUntil, stands.unproven = e.Record.IssuedAt, e.OverrideUntil, e.Unproven
 			stands.hosts = hostsOf(e)

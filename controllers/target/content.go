@@ -3,6 +3,7 @@ package target
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -13,25 +14,48 @@ import (
 	"github.com/regcred/regcred/controllers/pullsecret"
 )
 
-// refuseDuplicateHosts lets the first entry that claims a host have it.
-func refuseDuplicateHosts(entries []*Entry) {
-	claimed := map[string]string{}
+// refuseDuplicateHosts lets the first entry that claims a host have it. A claim that nothing but a record makes yields to all others: forged is
+// whether such a record says to be of what the entry is made from now.
+func (r *Reconciler) refuseDuplicateHosts(entries []*Entry) (refused, forged bool) {
+	claimed := map[string]*Entry{}
 	for _, e := range entries {
 		for _, host := range e.Record.Hosts {
-			other, taken := claimed[pullsecret.Key(host)]
-			if !taken {
-				claimed[pullsecret.Key(host)] = e.Name
+			first := claimed[pullsecret.Key(host)]
+			switch {
+			case first == nil || first == e || !first.Known:
+				claimed[pullsecret.Key(host)] = e
 				continue
-			}
-			if other == e.Name {
+			case !r.proven(first, host):
+				forged = forged || first.madeFromNow()
+				first.drop()
+				claimed[pullsecret.Key(host)] = e
 				continue
+			case !r.proven(e, host):
+				forged = forged || e.madeFromNow()
+				e.drop()
+			default:
+				refused = true
+				e.drop()
+				e.Failure = &credential.Failure{Reason: v1alpha1.ReasonDuplicateHost, Terminal: true,
+					Message: fmt.Sprintf("entries %s and %s both claim the host %s: remove it from one of them", first.Name, e.Name, host)}
 			}
-			e.auths, e.Fresh, e.Known = nil, false, false
-			e.Failure = &credential.Failure{Reason: v1alpha1.ReasonDuplicateHost, Terminal: true,
-				Message: fmt.Sprintf("entries %s and %s both claim the host %s: remove it from one of them", other, e.Name, host)}
 			break
 		}
 	}
+	return refused, forged
+}
+
+// proven says whether it is known from elsewhere than a record, which a tenant may have written, that the entry has a host.
+func (r *Reconciler) proven(e *Entry, host string) bool {
+	if e.Fresh || !e.madeFromNow() {
+		return e.Fresh
+	}
+	hosts := r.Tokens.Hosts(&e.req.Registry)
+	if len(hosts) == 0 {
+		token, _ := r.Tokens.Held(*e.req)
+		hosts = token.Hosts()
+	}
+	return slices.ContainsFunc(hosts, func(known string) bool { return pullsecret.Key(known) == pullsecret.Key(host) })
 }
 
 // complete finds the bytes of the entries that need no new token, or cannot have one: in memory, or else in the Secret itself.

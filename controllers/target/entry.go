@@ -36,6 +36,8 @@ type Entry struct {
 
 	// req is what its token is made from; nil when its identity could not be resolved.
 	req *providers.Request
+	// providerSource is what its provider's token is made from; "" when its identity could not be resolved.
+	providerSource string
 	// until is when the override of the spec ends; zero without one.
 	until time.Time
 	// due is when the token of a record is to be renewed.
@@ -68,7 +70,7 @@ func (e *Entry) take(token providers.Token) {
 
 func (e *Entry) set(record pullsecret.Record) {
 	e.Record, e.Known, e.DueAt, e.OverrideUntil = record, true, e.due(record), time.Time{}
-	if !e.until.IsZero() && record.ExpiresAt.Equal(e.until) {
+	if !e.until.IsZero() && record.ExpiresAt.Equal(e.until) && record.Source != e.providerSource {
 		e.DueAt, e.OverrideUntil = e.until, e.until
 	}
 }
@@ -110,6 +112,12 @@ func withdraw(o observed, entries []*Entry) {
 		}
 	}
 }
+
+// drop leaves the entry out of the Secret.
+func (e *Entry) drop() { e.auths, e.Fresh, e.Known = nil, false, false }
+
+// madeFromNow says whether the record is of what a token of the entry is made from now.
+func (e *Entry) madeFromNow() bool { return e.req != nil && e.Record.Source == e.req.Source() }
 
 func anyAuth(entries []*Entry) bool {
 	for _, e := range entries {

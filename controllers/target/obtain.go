@@ -11,32 +11,46 @@ import (
 	"github.com/regcred/regcred/providers"
 )
 
-// obtain decides for each entry whether it is stale, and asks for a token if so.
-func (r *Reconciler) obtain(ctx context.Context, t credential.Target, c *credential.Credential, o observed) []*Entry {
+// obtain decides for each entry whether it is stale, and asks for a token if so. Where a record alone claims a host that another entry has, the
+// Secret is not believed: that is no fault of the credential.
+func (r *Reconciler) obtain(ctx context.Context, t credential.Target, c *credential.Credential, o observed) (observed, []*Entry) {
+	entries := r.askAll(ctx, t, c, o)
+	if _, forged := r.refuseDuplicateHosts(entries); !forged {
+		return o, entries
+	}
+	entries = r.askAll(ctx, t, c, o.asForged())
+	if refused, _ := r.refuseDuplicateHosts(entries); refused {
+		return o, entries // the record was right
+	}
+	return o.asForged(), entries
+}
+
+// askAll looks at each entry without regard to the others.
+func (r *Reconciler) askAll(ctx context.Context, t credential.Target, c *credential.Credential, o observed) []*Entry {
 	entries := make([]*Entry, len(c.Spec.Registries))
 	var sources []string
 	known := true
 	for i, spec := range c.Spec.Registries {
 		entries[i] = newEntry(c, t, spec)
-		entries[i].hold(o)
-		named, ok := r.obtainOne(ctx, t, c, spec, o, entries[i])
+		named, ok := r.askOne(ctx, t, c, spec, o, entries[i])
 		sources, known = append(sources, named...), known && ok
 	}
 	// What is not known, since an identity is missing, stays as it is: the same is kept for all targets, whatever stands on the Secret of one.
 	if known {
 		r.Tokens.Keep(t.Credential.String(), sources)
 	}
-	refuseDuplicateHosts(entries)
 	return entries
 }
 
-// obtainOne returns the sources that the entry names by itself: its provider's, and that of a login by hand, unless its hosts are what the Secret
+// askOne returns the sources that the entry names by itself: its provider's, and that of a login by hand, unless its hosts are what the Secret
 // says. known is whether these are all.
-func (r *Reconciler) obtainOne(ctx context.Context, t credential.Target, c *credential.Credential, spec v1alpha1.Registry, o observed, e *Entry) (sources []string, known bool) {
+func (r *Reconciler) askOne(ctx context.Context, t credential.Target, c *credential.Credential, spec v1alpha1.Registry, o observed, e *Entry) (sources []string, known bool) {
 	req, err := r.request(ctx, c, spec)
 	if known = err == nil; known {
-		sources = []string{req.Source()}
+		e.providerSource = req.Source()
+		sources = []string{e.providerSource}
 	}
+	e.hold(o)
 	e.recheckIn = r.recheckIn(c, spec)
 	hand, invalid := r.byHand(ctx, c, spec, e)
 	if f, ok := errors.AsType[*providers.Error](invalid); ok && f.Scope == providers.ScopeKubernetes {

@@ -24,6 +24,8 @@ type Outcome struct {
 	Suspended bool
 	// Unseen means that the cache does not show our own last write yet, so that nothing can be said.
 	Unseen bool
+	// Uncompared means that somebody else has changed the Secret since it was looked at: what it says of itself counts for nothing.
+	Uncompared bool
 	// again is when to look again at what could not be looked at; 0 if there is nothing.
 	again time.Duration
 }

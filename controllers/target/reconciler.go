@@ -175,6 +175,6 @@ func (r *Reconciler) Deleted(secret client.Object) {
 	r.holders.put(client.ObjectKeyFromObject(secret), nil)
 	if t, ok := credential.TargetOf(secret); ok {
 		r.written.Delete(t)
-		r.seals.delete(t)
+		r.seals.deleted(t)
 	}
 }

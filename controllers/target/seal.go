@@ -2,6 +2,7 @@ package target
 
 import (
 	"context"
+	"fmt"
 	"hash/maphash"
 	"strconv"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
 	"github.com/regcred/regcred/controllers/pullsecret"
 )
@@ -19,10 +21,12 @@ import (
 // trace than a later version.
 type seal struct {
 	version uint64
-	// content stands for what was written; 0 if the Secret was only seen.
-	content uint64
+	// record stands for what the Secret said of itself, and content for that and for its data; 0 if the data was not seen.
+	record, content uint64
 	// broken is whether this version was found to be somebody else's work.
 	broken bool
+	// gone is whether that Secret was deleted: another in its place is not ours before it is known to be the same.
+	gone bool
 }
 
 // seals are those of the targets that are served. Targets are keyed by a hash: the names of ten thousand would take the most memory here.
@@ -47,15 +51,27 @@ func (s *seals) get(t credential.Target) (seal, bool) {
 
 // put remembers a seal. When there is no room, any other goes: that Secret is then trusted as it is seen next.
 func (s *seals) put(t credential.Target, made seal) {
+	key := maphash.Comparable(s.seed, t)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.all) >= s.bound {
-		for key := range s.all {
-			delete(s.all, key)
+	if _, known := s.all[key]; !known && len(s.all) >= s.bound {
+		for other := range s.all {
+			delete(s.all, other)
 			break
 		}
 	}
-	s.all[maphash.Comparable(s.seed, t)] = made
+	s.all[key] = made
+}
+
+// deleted notes that the sealed Secret is no more.
+func (s *seals) deleted(t credential.Target) {
+	key := maphash.Comparable(s.seed, t)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sealed, known := s.all[key]; known {
+		sealed.version, sealed.broken, sealed.gone = 0, false, true
+		s.all[key] = sealed
+	}
 }
 
 func (s *seals) delete(t credential.Target) {
@@ -64,19 +80,33 @@ func (s *seals) delete(t credential.Target) {
 	delete(s.all, maphash.Comparable(s.seed, t))
 }
 
-// of is the seal of a Secret as it is.
-func (s *seals) of(secret *corev1.Secret) seal {
+// seen is the seal of a Secret of which the metadata alone is known.
+func (s *seals) seen(secret client.Object) seal {
 	var h maphash.Hash
 	h.SetSeed(s.seed)
-	_, _ = h.Write(secret.Data[corev1.DockerConfigJsonKey]) // which never fails
-	_ = h.WriteByte(0)
-	_, _ = h.WriteString(secret.Annotations[pullsecret.AnnotationRegistries])
-	return seal{version: versionOf(secret), content: h.Sum64()}
+	_, _ = h.WriteString(secret.GetAnnotations()[pullsecret.AnnotationRegistries]) // which never fails
+	return seal{version: versionOf(secret), record: h.Sum64()}
+}
+
+// of is the seal of a Secret as it is.
+func (s *seals) of(secret *corev1.Secret) seal {
+	made := s.seen(secret)
+	made.content = maphash.Comparable(s.seed, [2]uint64{made.record, maphash.Bytes(s.seed, secret.Data[corev1.DockerConfigJsonKey])})
+	return made
+}
+
+// replaced says whether another record stands in the place of the sealed one, or a Secret in the place of one that was only seen: nobody has
+// to look at its data.
+func (s *seals) replaced(sealed seal, secret client.Object) bool {
+	return sealed.gone && sealed.content == 0 || s.seen(secret).record != sealed.record
 }
 
 // broken says whether what is sealed is not what the Secret holds. Of what was only seen, nothing is known but that its content must fit its
 // records.
 func (s *seals) broken(sealed seal, secret *corev1.Secret, contents pullsecret.Contents) bool {
+	if s.replaced(sealed, secret) {
+		return true
+	}
 	if sealed.content != 0 {
 		return s.of(secret).content != sealed.content
 	}
@@ -93,8 +123,8 @@ func versionOf(o client.Object) uint64 {
 	return version
 }
 
-// compare finds out whether a Secret that looks as we wrote it is so, at the cost of one read for each change that we did not make. Such
-// reads have a budget, as repairs do: again is when the next may be made.
+// compare finds out whether a Secret that looks as we wrote it is so. Another record is not ours; for its data it costs one read for each
+// change that we did not make. Such reads have a budget, as repairs do: again is when the next may be made.
 func (r *Reconciler) compare(ctx context.Context, t credential.Target, o observed) (found observed, again time.Duration, err error) {
 	if o.Records == nil {
 		return o, 0, nil
@@ -102,12 +132,15 @@ func (r *Reconciler) compare(ctx context.Context, t credential.Target, o observe
 	sealed, known := r.seals.get(t)
 	switch version := versionOf(o.secret); {
 	case !known: // after a restart, which reads nothing
-		r.seals.put(t, seal{version: version})
+		r.seals.put(t, r.seals.seen(o.secret))
 		return o, 0, nil
 	case version == sealed.version && sealed.broken:
 		return o.asForged(), 0, nil
 	case version <= sealed.version:
 		return o, 0, nil
+	case r.seals.replaced(sealed, o.secret):
+		r.seals.put(t, sealed.brokenBy(o.secret))
+		return o.asForged(), 0, nil
 	}
 	if wait, _ := r.compared.Truce(t); wait > 0 {
 		return o, wait, nil
@@ -122,10 +155,23 @@ func (r *Reconciler) compare(ctx context.Context, t credential.Target, o observe
 		return o, 0, apierrors.NewConflict(corev1.Resource("secrets"), t.Name, errChanged)
 	}
 	if r.seals.broken(sealed, live, o.Contents) {
-		sealed.version, sealed.broken = versionOf(live), true
-		r.seals.put(t, sealed)
+		r.seals.put(t, sealed.brokenBy(live))
 		return o.asForged(), 0, nil
 	}
 	r.seals.put(t, r.seals.of(live))
 	return o, 0, nil
+}
+
+// brokenBy is the seal that this version has broken.
+func (s seal) brokenBy(secret client.Object) seal {
+	s.version, s.broken = versionOf(secret), true
+	return s
+}
+
+// uncompared is the failure of a target whose Secret somebody else changes more often than it is looked at: until then nothing is said of what
+// it holds.
+func uncompared(t credential.Target, o observed, wait time.Duration) *credential.Failure {
+	return &credential.Failure{Reason: v1alpha1.ReasonContended, RetryAfter: wait, Message: fmt.Sprintf(
+		"Secret %s is changed by %s again and again, and what it holds is looked at ever more rarely: stop that, or give the Secret another name by secretName",
+		t.Secret(), rivalOf(o))}
 }

@@ -88,6 +88,11 @@ func (r *Reconciler) serve(ctx context.Context, t credential.Target, c *credenti
 		return Outcome{Failure: r.stand(t, c, f)}, nil
 	}
 	r.standoffs.Delete(t)
+	return r.update(ctx, t, c, o)
+}
+
+// update is the second half of the line, for a Secret that may be written.
+func (r *Reconciler) update(ctx context.Context, t credential.Target, c *credential.Credential, o observed) (Outcome, error) {
 	o, again, err := r.compare(ctx, t, o)
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 		return Outcome{Unseen: true}, nil
@@ -105,6 +110,12 @@ func (r *Reconciler) serve(ctx context.Context, t credential.Target, c *credenti
 		// The Secret has changed since it was observed; the event of that change brings us back, too.
 		r.absent.Delete(t)
 		return Outcome{Unseen: true}, nil
+	}
+	if again > 0 && out.Wrote == "" && !anyFresh(out.Entries) {
+		out.Uncompared = true
+		if out.Failure == nil {
+			out.Failure = uncompared(t, o, again)
+		}
 	}
 	if out.Failure == nil {
 		out.Failure = unlinked
@@ -131,12 +142,12 @@ func (r *Reconciler) giveUp(c *credential.Credential, t credential.Target) {
 
 // keep brings one observed Secret up to date with at most one write.
 func (r *Reconciler) keep(ctx context.Context, t credential.Target, c *credential.Credential, o observed) (Outcome, error) {
-	stale := staleSecret(c, o)
-	if gone, err := r.gone(ctx, t, c, stale); gone || err != nil {
+	if gone, err := r.gone(ctx, t, c, staleSecret(c, o)); gone || err != nil {
 		return Outcome{Failure: ended(c)}, err
 	}
-	out := Outcome{Entries: r.obtain(ctx, t, c, o), Retained: retained(o.secret)}
-	step, why := plan(stale, out.Entries, r.Clock.Now())
+	o, entries := r.obtain(ctx, t, c, o)
+	out := Outcome{Entries: entries, Retained: retained(o.secret)}
+	step, why := plan(staleSecret(c, o), out.Entries, r.Clock.Now())
 	if step == stepLeave {
 		return out, nil
 	}
