@@ -195,6 +195,17 @@ func TestARefreshRequestRefreshesOnce(t *testing.T) {
 	if w.mint.count() != 2 {
 		t.Error("the request was answered again after a restart")
 	}
+	w.step(2 * time.Minute)
+	w.change(ns, func(c *v1alpha1.ClusterRegistryCredential) {
+		c.Annotations = map[string]string{v1alpha1.AnnotationRefreshRequestedAt: strings.Repeat("x", 65)}
+	})
+	w.run(target)
+	if w.mint.count() != 2 {
+		t.Error("a request of 65 bytes is answered")
+	}
+	if w.report(target); !strings.Contains(w.told(), "is ignored") {
+		t.Error("and nobody is told that it is not")
+	}
 }
 
 func TestAnExcludedNamespaceIsNeverATarget(t *testing.T) {

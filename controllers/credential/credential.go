@@ -118,6 +118,18 @@ func (c *Credential) Target(namespace string) Target {
 	return Target{Credential: c.Key, Namespace: namespace, Name: c.SecretName()}
 }
 
+// MaxRefreshRequest is the longest refresh request that counts, in bytes; status shows it.
+const MaxRefreshRequest = 64
+
+// RefreshRequest is the refresh request that stands on the credential, and whether there is one that is too long to count.
+func (c *Credential) RefreshRequest() (value string, tooLong bool) {
+	value = c.Object.GetAnnotations()[v1alpha1.AnnotationRefreshRequestedAt]
+	if len(value) > MaxRefreshRequest {
+		return "", true
+	}
+	return value, false
+}
+
 // Before says whether it comes before another credential that wants the same Secret: the older one does.
 func (c *Credential) Before(other *Credential) bool {
 	a, b := c.Object.GetCreationTimestamp(), other.Object.GetCreationTimestamp()

@@ -92,6 +92,16 @@ func (b *book) tellWrite(t credential.Target, out target.Outcome, before standin
 	b.tellTokens(out, before, n.reason == "")
 }
 
+// tellIgnored tells of a refresh request that counts for nothing.
+func (b *book) tellIgnored(c *credential.Credential) {
+	_, tooLong := c.RefreshRequest()
+	if tooLong && !b.ignored {
+		b.news = append(b.news, news{warning: true, reason: v1alpha1.ReasonInvalidRequest, action: "Refresh", note: fmt.Sprintf(
+			"the annotation %s is longer than %d bytes, and is ignored: set it to the time", v1alpha1.AnnotationRefreshRequestedAt, credential.MaxRefreshRequest)})
+	}
+	b.ignored = tooLong
+}
+
 // tellTokens tells of each token once, however many targets receive it. The beginning and the end of an override are told even where the
 // Secret had to be written for another reason.
 func (b *book) tellTokens(out target.Outcome, before standing, tell bool) {

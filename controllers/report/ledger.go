@@ -47,6 +47,8 @@ type book struct {
 	minted map[string]minted
 	latest map[string]mintage
 	news   []news
+	// ignored is whether it was told of a refresh request that is too long.
+	ignored bool
 	// writtenAt is when the status was written last, and writtenAs the resource version that it got.
 	writtenAt time.Time
 	writtenAs string
@@ -189,13 +191,14 @@ func (b *book) forgetRemoved(c *credential.Credential) {
 }
 
 // takeNews hands over what has not been told yet.
-func (l *Ledger) takeNews(key credential.Key) []news {
+func (l *Ledger) takeNews(c *credential.Credential) []news {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b := l.books[key]
+	b := l.books[c.Key]
 	if b == nil {
 		return nil
 	}
+	b.tellIgnored(c)
 	told := b.news
 	b.news = nil
 	return told

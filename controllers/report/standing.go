@@ -69,7 +69,8 @@ func (b *book) stand(out target.Outcome, before standing, now time.Time) standin
 
 // answer notes which spec and which refresh request the target has answered: those of now unless a call is under way, or is to come.
 func (s *standing) answer(c *credential.Credential, before standing) {
-	s.generation, s.refresh = c.Object.GetGeneration(), refreshRequest(c)
+	s.generation = c.Object.GetGeneration()
+	s.refresh, _ = c.RefreshRequest()
 	if s.pending {
 		s.generation = before.generation
 	}
@@ -133,15 +134,4 @@ func (s standing) served() bool {
 		}
 	}
 	return false
-}
-
-// maxRefreshRequest is the longest refresh request that counts, in bytes; status shows it.
-const maxRefreshRequest = 64
-
-// refreshRequest is the refresh request that stands on a credential; empty if there is none that counts.
-func refreshRequest(c *credential.Credential) string {
-	if value := c.Object.GetAnnotations()[v1alpha1.AnnotationRefreshRequestedAt]; len(value) <= maxRefreshRequest {
-		return value
-	}
-	return ""
 }

@@ -59,7 +59,7 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, key credential.Key) (r
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	recordNews(ctx, r.Events, c, r.Ledger.takeNews(key))
+	recordNews(ctx, r.Events, c, r.Ledger.takeNews(c))
 	if r.stale(c) {
 		return reconcile.Result{RequeueAfter: Debounce}, nil
 	}

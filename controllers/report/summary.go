@@ -56,7 +56,8 @@ func (l *Ledger) sum(c *credential.Credential, selected []string, now time.Time)
 	}
 	b.selected = len(selected)
 	b.forgetRemoved(c)
-	s := summary{selected: len(selected), age: now.Sub(b.opened), generation: c.Object.GetGeneration(), refresh: refreshRequest(c)}
+	s := summary{selected: len(selected), age: now.Sub(b.opened), generation: c.Object.GetGeneration()}
+	s.refresh, _ = c.RefreshRequest()
 	s.registries, s.live = make([]v1alpha1.RegistryStatus, len(c.Spec.Registries)), make([]int, len(c.Spec.Registries))
 	for i, entry := range c.Spec.Registries {
 		s.registries[i] = v1alpha1.RegistryStatus{Name: entry.Name, Hosts: firstHosts(b.hostsOf(entry.Name))}

@@ -135,14 +135,18 @@ func TestARefreshIsHandledOnceEveryTargetHasAnswered(t *testing.T) {
 	}
 }
 
-func TestARefreshRequestThatIsTooLongIsNone(t *testing.T) {
-	_, c := ledgerOf(time.Time{}, nil)
-	for length, want := range map[int]bool{maxRefreshRequest: true, maxRefreshRequest + 1: false} {
-		value := strings.Repeat("x", length)
-		c.Object.SetAnnotations(map[string]string{v1alpha1.AnnotationRefreshRequestedAt: value})
-		if got := refreshRequest(c) == value; got != want {
-			t.Errorf("one of %d bytes counts: %t", length, got)
+func TestARefreshRequestThatIsTooLongIsToldOnce(t *testing.T) {
+	ledger, c := ledgerOf(time.Time{}, nil)
+	told := ""
+	for _, length := range []int{64, 65, 65, 64, 65} {
+		c.Object.SetAnnotations(map[string]string{v1alpha1.AnnotationRefreshRequestedAt: strings.Repeat("x", length)})
+		told += fmt.Sprint(len(ledger.takeNews(c)))
+		if got := ledger.sum(c, nil, time.Time{}).refresh; (len(got) == 64) != (length == 64) {
+			t.Errorf("of a request of %d bytes, one of %d is answered", length, len(got))
 		}
+	}
+	if told != "01001" {
+		t.Errorf("told: %s", told)
 	}
 }
 

@@ -35,8 +35,8 @@ type noIdentity struct {
 
 // request resolves the identity of an entry: what it is, for the hash, and how to use it, for the provider.
 func (r *Reconciler) request(ctx context.Context, c *credential.Credential, entry v1alpha1.Registry) (providers.Request, error) {
-	req := providers.Request{Registry: entry, Credential: c.String(), Tenant: c.Namespace,
-		Refresh: pullsecret.Stamp(c.Object.GetAnnotations()[v1alpha1.AnnotationRefreshRequestedAt])}
+	refresh, _ := c.RefreshRequest()
+	req := providers.Request{Registry: entry, Credential: c.String(), Tenant: c.Namespace, Refresh: pullsecret.Stamp(refresh)}
 	namespace := r.identityNamespace(c)
 	var err error
 	switch ref := entry.Identity; {

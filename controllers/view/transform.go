@@ -111,9 +111,10 @@ func (t *transforms) other(o any) (any, error) {
 		return cache.TransformStripManagedFields()(o)
 	}
 	meta.ManagedFields, meta.OwnerReferences, meta.Labels = nil, nil, nil
-	maps.DeleteFunc(meta.Annotations, func(key, value string) bool {
-		return key != v1alpha1.AnnotationRefreshRequestedAt || len(value) > maxAnnotation
-	})
+	maps.DeleteFunc(meta.Annotations, func(key, _ string) bool { return key != v1alpha1.AnnotationRefreshRequestedAt })
+	for key, value := range meta.Annotations { // of one that is too long, enough to see that
+		meta.Annotations[key] = strings.Clone(value[:min(len(value), credential.MaxRefreshRequest+1)])
+	}
 	return o, nil
 }
 

@@ -81,6 +81,13 @@ func TestOfACredentialOnlyTheRefreshRequestIsHeld(t *testing.T) {
 	if len(c.Annotations) != 1 || c.Annotations[v1alpha1.AnnotationRefreshRequestedAt] != "now" || c.Labels != nil {
 		t.Errorf("held: %v, %v", c.Labels, c.Annotations)
 	}
+	c.Annotations[v1alpha1.AnnotationRefreshRequestedAt] = strings.Repeat("x", 240<<10)
+	if _, err := (&transforms{}).other(c); err != nil {
+		t.Fatal(err)
+	}
+	if held := len(c.Annotations[v1alpha1.AnnotationRefreshRequestedAt]); held != 65 {
+		t.Errorf("of a refresh request that is too long, %d bytes are held", held)
+	}
 }
 
 func TestLabelsWithoutABoundSelectNothing(t *testing.T) {
