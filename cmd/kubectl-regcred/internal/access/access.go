@@ -1,4 +1,4 @@
-// Package access says what a credential needs in its clouds, with its own values. It asks nobody.
+// Package access says what a credential needs in its clouds, with its own values. It asks them only when it is told to.
 package access
 
 import (
@@ -26,6 +26,8 @@ type Entry struct {
 	Provider string `json:"provider"`
 	// Steps are what to do, in order.
 	Steps []Step `json:"steps"`
+	// Checks are what the clouds have answered, if they were asked.
+	Checks []Check `json:"checks,omitempty"`
 }
 
 // Step is one thing to do.
@@ -41,6 +43,10 @@ type Step struct {
 type Options struct {
 	// Issuer is the cluster's issuer of ServiceAccounts' tokens, and Home the controller's namespace.
 	Issuer, Home string
+	// Roles are the roles of AWS that ServiceAccounts name, by the ServiceAccount.
+	Roles map[string]string
+	// Check asks a cloud about an entry; nil if nobody shall be asked.
+	Check func(*entry) []Check
 }
 
 // The placeholders for what is not known. They are shouted, so that nobody runs over them.
@@ -69,6 +75,9 @@ func Of(c *cluster.Credential, o Options) Access {
 		}
 		e.identity()
 		e.grant()
+		if o.Check != nil {
+			e.out.Checks = o.Check(e)
+		}
 		a.Entries = append(a.Entries, e.out)
 	}
 	return a

@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cli"
@@ -23,6 +24,8 @@ type command struct {
 	format     *output.Format
 	file, home string
 	issuer     string
+	asks       bool
+	roles      map[string]string
 }
 
 // Command is the command access.
@@ -34,7 +37,10 @@ func Command(e *cli.Env) *cobra.Command {
 		Long: `Print what a credential needs in its clouds: roles, trust and policies, with the credential's own values, as commands or for
 Terraform. What it does not say stands in capitals. Nothing is run, and no cloud is asked.
 
-Exit codes: 0 printed, 2 error.`,
+--check asks the clouds instead, by aws, gcloud and az, which you have and are logged in with; each command is shown before it is run, and none
+changes anything. It is tried against programs that answer as these do, and not yet against a cloud: take its answers as hints.
+
+Exit codes: 0 printed, 2 error; with --check: 0 the identities may pull, 1 one may not, 3 it cannot be told of all.`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: cluster.CompleteNames(e),
 		RunE:              func(cmd *cobra.Command, args []string) error { return c.run(cmd.Context(), args) },
@@ -43,6 +49,7 @@ Exit codes: 0 printed, 2 error.`,
 	f := cmd.Flags()
 	f.StringVarP(&c.file, "filename", "f", "", "Read credentials from a file, or - for stdin. No cluster is asked.")
 	f.StringVar(&c.home, "controller-namespace", "", "The controller's namespace. Default: where its Lease is, or regcred-system.")
+	f.BoolVar(&c.asks, "check", false, "Ask the clouds whether the identities may pull, by aws, gcloud and az. Not yet tried against a cloud.")
 	f.StringVar(&c.issuer, "issuer", "", "The cluster's issuer of ServiceAccounts' tokens. Default: what the API server says.")
 	return cmd
 }
@@ -51,14 +58,26 @@ func (c *command) run(ctx context.Context, args []string) error {
 	if (c.file == "") == (len(args) == 0) {
 		return errors.New("name a credential, or give -f")
 	}
+	if c.asks && c.format.Is(terraform) {
+		return errors.New("--check has no answer for Terraform")
+	}
 	credentials, err := c.credentials(ctx, args)
 	if err != nil {
 		return err
 	}
-	o := Options{Issuer: c.issuer, Home: orElse(c.home, "regcred-system")}
+	o := Options{Issuer: c.issuer, Home: orElse(c.home, "regcred-system"), Roles: c.roles}
+	if c.asks {
+		o.Check = func(e *entry) []Check { return c.check(ctx, e) }
+	}
 	all := []Access{}
 	for _, credential := range credentials {
 		all = append(all, Of(credential, o))
+	}
+	if c.asks {
+		return errors.Join(c.format.Write(c.env.Out, all, func(w io.Writer) error {
+			writeChecks(w, c.env.Style(), all)
+			return nil
+		}), cli.ExitWith(has(all, Bad), has(all, Unknown)))
 	}
 	if c.format.Is(terraform) {
 		writeTerraform(c.env.Out, all)
@@ -88,7 +107,27 @@ func (c *command) credentials(ctx context.Context, args []string) ([]*cluster.Cr
 	if c.issuer == "" {
 		c.issuer = issuerOf(ctx, k)
 	}
-	return []*cluster.Credential{one}, nil
+	if c.asks {
+		c.roles, err = rolesOf(ctx, k, one, c.home)
+	}
+	return []*cluster.Credential{one}, err
+}
+
+// rolesOf are the roles of AWS that the credential's ServiceAccounts name.
+func rolesOf(ctx context.Context, k *cluster.Cluster, c *cluster.Credential, home string) (map[string]string, error) {
+	roles := map[string]string{}
+	for i := range c.Spec.Registries {
+		identity := c.Spec.Registries[i].Identity
+		if identity == nil || identity.ServiceAccountRef == nil {
+			continue
+		}
+		o, name := &corev1.ServiceAccount{}, identity.ServiceAccountRef.Name
+		if _, err := k.Read(ctx, orElse(c.GetNamespace(), home), name, o); err != nil {
+			return nil, err
+		}
+		roles[name] = o.Annotations["eks.amazonaws.com/role-arn"]
+	}
+	return roles, nil
 }
 
 // issuerOf is what the API server says of its tokens; empty if it does not say it to the caller.

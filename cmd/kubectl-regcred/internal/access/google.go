@@ -11,37 +11,54 @@ var locations = map[string]string{"gcr.io": "us", "us.gcr.io": "us", "eu.gcr.io"
 func (e *entry) google() {
 	a := e.ArtifactRegistry
 	project := orElse(a.Project, unknownProject)
-	member := "serviceAccount:" + unknownIdentity
-	switch {
-	case a.ServiceAccount != "":
-		member = "serviceAccount:" + a.ServiceAccount
-		if own := e.googleMember(); own != "" {
-			e.step("The ServiceAccount acts as the service account.", sh("gcloud", "iam", "service-accounts", "add-iam-policy-binding", a.ServiceAccount,
-				"--role=roles/iam.workloadIdentityUser", "--member="+own),
-				block("google_service_account_iam_member", e.id(), attribute{"service_account_id", "projects/-/serviceAccounts/" + a.ServiceAccount, false},
-					attribute{"role", "roles/iam.workloadIdentityUser", false}, attribute{"member", own, false}))
-		}
-	case e.account() != "":
-		member = e.googleMember()
+	member := e.reader()
+	if own := e.googleMember(); own != "" && a.ServiceAccount != "" {
+		e.step("The ServiceAccount acts as the service account.", sh("gcloud", "iam", "service-accounts", "add-iam-policy-binding", a.ServiceAccount,
+			"--role=roles/iam.workloadIdentityUser", "--member="+own),
+			block("google_service_account_iam_member", e.id(), attribute{"service_account_id", "projects/-/serviceAccounts/" + a.ServiceAccount, false},
+				attribute{"role", "roles/iam.workloadIdentityUser", false}, attribute{"member", own, false}))
 	}
-	for _, host := range a.Hosts {
-		location, repositories := locations[host], a.Repositories
+	for _, r := range e.repositories() {
+		e.step(fmt.Sprintf("It may read repository %s.", r.name),
+			sh("gcloud", "artifacts", "repositories", "add-iam-policy-binding", r.name, "--project="+project, "--location="+r.location,
+				"--role=roles/artifactregistry.reader", "--member="+member),
+			block("google_artifact_registry_repository_iam_member", e.id()+"-"+r.host+"-"+r.name, attribute{"project", project, false},
+				attribute{"location", r.location, false}, attribute{"repository", r.name, false},
+				attribute{"role", "roles/artifactregistry.reader", false}, attribute{"member", member, false}))
+	}
+}
+
+// googleRepository is a repository behind a host.
+type googleRepository struct{ host, location, name string }
+
+func (e *entry) repositories() []googleRepository {
+	var all []googleRepository
+	for _, host := range e.ArtifactRegistry.Hosts {
+		location, names := locations[host], e.ArtifactRegistry.Repositories
 		if location != "" {
-			repositories = []string{host}
+			names = []string{host}
 		} else {
 			location = strings.TrimSuffix(host, "-docker.pkg.dev")
 		}
-		if len(repositories) == 0 {
-			repositories = []string{"REPOSITORY"}
+		if len(names) == 0 {
+			names = []string{"REPOSITORY"}
 		}
-		for _, repository := range repositories {
-			e.step(fmt.Sprintf("It may read repository %s.", repository),
-				sh("gcloud", "artifacts", "repositories", "add-iam-policy-binding", repository, "--project="+project, "--location="+location,
-					"--role=roles/artifactregistry.reader", "--member="+member),
-				block("google_artifact_registry_repository_iam_member", e.id()+"-"+host+"-"+repository, attribute{"project", project, false},
-					attribute{"location", location, false}, attribute{"repository", repository, false},
-					attribute{"role", "roles/artifactregistry.reader", false}, attribute{"member", member, false}))
+		for _, name := range names {
+			all = append(all, googleRepository{host, location, name})
 		}
+	}
+	return all
+}
+
+// reader is the member that reads the repositories.
+func (e *entry) reader() string {
+	switch {
+	case e.ArtifactRegistry.ServiceAccount != "":
+		return "serviceAccount:" + e.ArtifactRegistry.ServiceAccount
+	case e.account() != "":
+		return e.googleMember()
+	default:
+		return "serviceAccount:" + unknownIdentity
 	}
 }
 
