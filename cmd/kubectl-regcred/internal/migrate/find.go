@@ -111,8 +111,7 @@ var marks = []struct{ prefix, tool string }{
 	{"reconcile.external-secrets.io/", "External Secrets"},
 	{"reflector.v1.k8s.emberstack.com/", "Reflector"},
 	{"replicator.v1.mittwald.de/", "Kubernetes Replicator"},
-	{"msi-acrpull.microsoft.com/", "msi-acrpull"},
-	{"clusterpullsecret.ops.alexellis.io/", "registry-creds"},
+	{"acr.microsoft.com/", "msi-acrpull"},
 }
 
 // owners are the kinds of objects that own the Secrets of tools.
