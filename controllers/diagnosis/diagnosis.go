@@ -141,7 +141,7 @@ func (e Evidence) named(shown []*Holding) Finding {
 		return Finding{Cause: v1alpha1.CauseTokenExpired, About: h, Wait: h.Failure == "", Note: fmt.Sprintf("the token for %s in Secret %s has expired at %s: %s",
 			e.Image.Host, h.Secret, h.Covering.ExpiresAt.UTC().Format(time.RFC3339), h.Why("a new one is being minted"))}
 	case e.WithLogin != "":
-		return Finding{Cause: e.WithLogin, Note: fmt.Sprintf("%s answered a pull that showed the login of Secret %s", e.Image.Host, live[0].Secret)}
+		return Finding{Cause: e.WithLogin, Note: fmt.Sprintf("%s answered a pull that showed the login of Secret %s", cmp.Or(e.Mirror, e.Image.Host), live[0].Secret)}
 	}
 	return Finding{About: live[0], Try: live}
 }

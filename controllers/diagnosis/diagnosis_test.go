@@ -163,6 +163,14 @@ func TestATrialCompletesTheFinding(t *testing.T) {
 	}
 }
 
+func TestAMirrorIsWhoAnswered(t *testing.T) {
+	i, _ := ParseImage(ecrImage)
+	e := Evidence{Image: i, Pod: Pod{Secrets: []string{"a"}}, Holdings: []Holding{heldBy("a", nil)}, WithLogin: v1alpha1.CauseRateLimited, Mirror: "mirror.example", Now: noon}
+	if f := Diagnose(e); f.Note != "mirror.example answered a pull that showed the login of Secret a" {
+		t.Errorf("it says %q", f.Note)
+	}
+}
+
 func TestTheFirstOfSeveralIsBlamed(t *testing.T) {
 	a, b := heldBy("a", nil), heldBy("b", nil)
 	one := Finding{About: &a, Cause: v1alpha1.CausePullDenied, Note: "a may not"}
