@@ -55,7 +55,7 @@ func (h noteRecreated) forgetAll(ctx context.Context, namespace client.Object) {
 
 var (
 	// specChanged lets pass what a user changes, and not our status.
-	specChanged = predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
+	specChanged = predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}, recreated)
 	// namespaceChanged lets pass what can select or unselect a namespace.
 	namespaceChanged = predicate.Or[client.Object](predicate.LabelChangedPredicate{}, deletionChanged, recreated)
 	deletionChanged  = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {

@@ -25,8 +25,6 @@ type Failure struct {
 	Terminal bool
 	// RetryAfter is when it is tried again; 0 when an event brings the target back, or never.
 	RetryAfter time.Duration
-	// Unlinked means that pods are created without the Secret, whatever is in it.
-	Unlinked bool
 }
 
 // FailureOf is what an error of a provider, or of the API server, means to the user.

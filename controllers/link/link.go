@@ -73,6 +73,16 @@ func New(c clock.PassiveClock) *Linker {
 	}
 }
 
+// Outcome is how the links of a target stand.
+type Outcome struct {
+	// Done is what was changed.
+	Done Changes
+	// Failure is why a ServiceAccount could not be changed; nil if all could.
+	Failure *credential.Failure
+	// Unlinked means that pods are created without the Secret, whatever is in it.
+	Unlinked bool
+}
+
 // Reconcile makes the ServiceAccounts of a target's namespace name its Secret, or not, as is wished.
 //
 // imagePullSecrets is an atomic list that others write too: it is read, appended to and patched under its resourceVersion, never
@@ -81,41 +91,41 @@ func New(c clock.PassiveClock) *Linker {
 // A ServiceAccount that could not be changed is a failure, and holds up none of the others, unless the API server does not answer: then
 // it is left alone for a while, and the others have their turn soon, so that the token waits for one such request at most. A conflict is
 // returned as the error: it has changed since the cache saw it, and not every change of it is an event for us.
-func (l *Linker) Reconcile(ctx context.Context, api API, t credential.Target, w Wishes) (done Changes, failed *credential.Failure, lost error) {
+func (l *Linker) Reconcile(ctx context.Context, api API, t credential.Target, w Wishes) (out Outcome, lost error) {
 	var accounts corev1.ServiceAccountList
 	if err := api.Cache.List(ctx, &accounts, client.InNamespace(t.Namespace), client.UnsafeDisableDeepCopy); err != nil {
-		return done, nil, err
+		return out, err
 	}
 	for n := range accounts.Items {
 		sa := &accounts.Items[n]
 		by, err := w.Wanted(sa)
 		if err != nil {
-			return done, nil, err
+			return out, err
 		}
 		change, failure, err := l.one(ctx, api, t, sa, by, w.Dead)
-		done.Add(change)
+		out.Done.Add(change)
 		switch {
 		case apierrors.IsConflict(err):
 			lost = err
 		case err != nil:
-			return done, nil, err
+			out.Unlinked = out.Unlinked || by != nil
+			return out, err
 		case failure != nil:
-			failure.Unlinked = by != nil
-			failed = first(failed, failure)
+			out.Unlinked = out.Unlinked || by != nil
+			out.Failure = first(out.Failure, failure)
 		}
 		if failure != nil && failure.RetryAfter == soon {
 			break
 		}
 	}
-	return done, failed, lost
+	return out, lost
 }
 
 // first is the failure that is looked at again first: its time must not be missed.
 func first(a, b *credential.Failure) *credential.Failure {
 	if a == nil || b.RetryAfter < a.RetryAfter {
-		a, b = b, a
+		return b
 	}
-	a.Unlinked = a.Unlinked || b != nil && b.Unlinked
 	return a
 }
 

@@ -200,7 +200,7 @@ func (v *row) add(t standing, now time.Time) {
 			v.addEntry(e)
 		}
 	}
-	if live && !t.unlinked() {
+	if live && !t.unlinked {
 		v.current++
 	}
 	if failing != nil {

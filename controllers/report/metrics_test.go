@@ -143,7 +143,7 @@ func TestATargetThatCannotBeWorkedOnIsMissed(t *testing.T) {
 	if got := scraped(t, b); got[selected] != 1 || got[ready] != 1 {
 		t.Errorf("a namespace that is gone is still missed: %v", got)
 	}
-	b.report("a", target.Outcome{Failure: &credential.Failure{Reason: v1alpha1.ReasonLinkFailed, Unlinked: true}, Entries: []*target.Entry{entryHolding("prod", time.Hour, time.Hour)}})
+	b.report("a", target.Outcome{Unlinked: true, Failure: &credential.Failure{Reason: v1alpha1.ReasonLinkFailed}, Entries: []*target.Entry{entryHolding("prod", time.Hour, time.Hour)}})
 	if got := scraped(t, b); got[ready] != 0 {
 		t.Error("pods of an unlinked ServiceAccount pass for able to pull")
 	}

@@ -17,6 +17,8 @@ type standing struct {
 	refresh    string
 	entries    []entryStanding
 	failure    *credential.Failure
+	// unlinked is whether the target's ServiceAccounts lack its Secret.
+	unlinked bool
 	// failingSince is when failure appeared.
 	failingSince time.Time
 	// pending is whether an entry waits for a call that is under way.
@@ -40,7 +42,7 @@ type entryStanding struct {
 }
 
 func (b *book) stand(out target.Outcome, before standing, now time.Time) standing {
-	s := standing{failure: out.Failure, retained: out.Retained, entries: make([]entryStanding, len(out.Entries))}
+	s := standing{failure: out.Failure, unlinked: out.Unlinked, retained: out.Retained, entries: make([]entryStanding, len(out.Entries))}
 	if s.failure != nil {
 		s.failingSince = now
 		if before.failure != nil && before.failure.Reason == s.failure.Reason {
@@ -90,7 +92,7 @@ func (s standing) entry(name string) entryStanding {
 }
 
 func (s standing) equal(other standing) bool {
-	if s.generation != other.generation || s.refresh != other.refresh || !sameFailure(s.failure, other.failure) || len(s.entries) != len(other.entries) {
+	if s.unlinked != other.unlinked || s.generation != other.generation || s.refresh != other.refresh || !sameFailure(s.failure, other.failure) || len(s.entries) != len(other.entries) {
 		return false
 	}
 	for i, e := range s.entries {
@@ -118,12 +120,7 @@ func (s standing) current(registries []v1alpha1.RegistryStatus, now time.Time) b
 			return false
 		}
 	}
-	return !s.unlinked()
-}
-
-// unlinked says whether the target's ServiceAccounts lack its Secret.
-func (s standing) unlinked() bool {
-	return s.failure != nil && s.failure.Unlinked
+	return !s.unlinked
 }
 
 // served says whether the target has held a token.

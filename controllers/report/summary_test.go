@@ -42,7 +42,7 @@ func TestReady(t *testing.T) {
 		return standing{generation: 2, entries: []entryStanding{a, b}}
 	}
 	unlinked := stand(alive, alive)
-	unlinked.failure = &credential.Failure{Reason: v1alpha1.ReasonLinkFailed, Message: "no", Unlinked: true}
+	unlinked.failure, unlinked.unlinked = &credential.Failure{Reason: v1alpha1.ReasonLinkFailed, Message: "no"}, true
 	conflicting := stand(entryStanding{}, entryStanding{})
 	conflicting.failure = &credential.Failure{Reason: v1alpha1.ReasonSecretConflict, Message: "it is somebody's"}
 	rejected := stand(alive, alive)

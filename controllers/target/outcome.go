@@ -16,6 +16,8 @@ type Outcome struct {
 	Entries []*Entry
 	// Failure is of the target itself, and concerns all entries.
 	Failure *credential.Failure
+	// Unlinked means that pods are created without the Secret, whatever is in it.
+	Unlinked bool
 	// Wrote is why the Secret was written; "" when it was not.
 	Wrote Cause
 	// Retained means that the Secret is there and would outlive the credential.
@@ -26,6 +28,8 @@ type Outcome struct {
 	Unseen bool
 	// Uncompared means that somebody else has changed the Secret since it was looked at: what it says of itself counts for nothing.
 	Uncompared bool
+	// rejected means that nothing can be done about the entries before Failure is mended.
+	rejected bool
 	// again is when to look again at what could not be looked at; 0 if there is nothing.
 	again time.Duration
 }
@@ -50,10 +54,13 @@ func (o Outcome) result(now time.Time) reconcile.Result {
 	if o.Suspended {
 		return reconcile.Result{}
 	}
-	if o.Failure != nil {
-		return reconcile.Result{RequeueAfter: sooner(o.again, o.Failure.RetryAfter)}
-	}
 	next := o.again
+	if o.Failure != nil {
+		next = sooner(next, o.Failure.RetryAfter)
+	}
+	if o.rejected {
+		return reconcile.Result{RequeueAfter: next}
+	}
 	var expires time.Time
 	for _, e := range o.Entries {
 		next = sooner(sooner(sooner(next, e.recheckIn), e.lapsesIn(now)), e.next(now))

@@ -1,6 +1,7 @@
 package target
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -44,7 +45,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, t credential.Target) (reconc
 	case ctx.Err() != nil:
 		return reconcile.Result{}, nil //nolint:nilerr // the controller stops; the next leader goes on
 	case err != nil && out.Failure == nil:
-		out.Failure = credential.Unanswered("writing Secret "+t.Secret().String(), err)
+		out.Failure = unwritten(t, err)
 	}
 	r.Outcomes.Report(c, t, out)
 	logOutcome(ctx, out)
@@ -100,8 +101,8 @@ func (r *Reconciler) update(ctx context.Context, t credential.Target, c *credent
 	if err != nil {
 		return Outcome{}, err
 	}
-	linked, unlinked, lost := r.links.Reconcile(ctx, r.api(), t, r.wishes(ctx, t, c))
-	r.Outcomes.Linked(t.Credential, linked)
+	links, lost := r.links.Reconcile(ctx, r.api(), t, r.wishes(ctx, t, c))
+	r.Outcomes.Linked(t.Credential, links.Done)
 	if credential.IsGone(lost) || ctx.Err() != nil {
 		return Outcome{}, lost
 	}
@@ -117,14 +118,36 @@ func (r *Reconciler) update(ctx context.Context, t credential.Target, c *credent
 			out.Failure = uncompared(t, o, again)
 		}
 	}
-	if out.Failure == nil {
-		out.Failure = unlinked
+	if err != nil {
+		out.Failure = unwritten(t, err)
 	}
 	out.again = sooner(out.again, again)
-	if lost != nil {
+	switch {
+	case apierrors.IsConflict(lost):
 		out.again = sooner(out.again, credential.ExpectFor)
+	case lost != nil:
+		links.Failure = credential.Unanswered("linking the ServiceAccounts of namespace "+t.Namespace, lost)
+		links.Unlinked = links.Unlinked || c.Spec.ServiceAccounts != nil // for all that is known
+		err = cmp.Or(err, lost)
 	}
+	out.Failure, out.Unlinked = together(out.Failure, links.Failure), links.Unlinked
 	return out, err
+}
+
+// unwritten is the failure of a target that the API server could not serve.
+func unwritten(t credential.Target, err error) *credential.Failure {
+	return credential.Unanswered("writing Secret "+t.Secret().String(), err)
+}
+
+// together tells of two failures, the first of which decides; nil is none.
+func together(secret, links *credential.Failure) *credential.Failure {
+	if secret == nil || links == nil {
+		return cmp.Or(secret, links)
+	}
+	both := *secret
+	both.Message += "; " + links.Message
+	both.RetryAfter = sooner(secret.RetryAfter, links.RetryAfter)
+	return &both
 }
 
 // giveUp reports a target that is not to be served.
@@ -153,7 +176,7 @@ func (r *Reconciler) keep(ctx context.Context, t credential.Target, c *credentia
 	}
 	if f := r.contended(t, why); f != nil {
 		withdraw(o, out.Entries)
-		out.Failure = f
+		out.Failure, out.rejected = f, true
 		return out, nil
 	}
 	if step == stepWait {
@@ -186,7 +209,7 @@ func (r *Reconciler) publish(ctx context.Context, t credential.Target, o observe
 	changed, rejection, err := r.write(ctx, t, o, out.Entries)
 	if err != nil || rejection != nil {
 		withdraw(o, out.Entries)
-		out.Failure = rejection
+		out.Failure, out.rejected = rejection, true
 	}
 	if changed {
 		out.Retained = o.owner.Retain

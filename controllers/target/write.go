@@ -170,17 +170,17 @@ func (r *Reconciler) release(ctx context.Context, t credential.Target, c *creden
 	if err != nil || c == nil && retainedFor(t, secret) {
 		return reconcile.Result{}, err
 	}
-	linked, failed, err := r.links.Reconcile(ctx, r.api(), t, r.wishes(ctx, t, nil))
+	links, err := r.links.Reconcile(ctx, r.api(), t, r.wishes(ctx, t, nil))
 	if c != nil {
-		r.Outcomes.Linked(t.Credential, linked)
+		r.Outcomes.Linked(t.Credential, links.Done)
 	}
 	if err != nil {
 		return reconcile.Result{}, credential.IgnoreGone(err) // of a conflict, too: the queue tries again
 	}
 	var result reconcile.Result
-	if failed != nil {
-		result.RequeueAfter = failed.RetryAfter
-		log.FromContext(ctx).V(1).Info("A link was not removed", "message", failed.Message)
+	if f := links.Failure; f != nil {
+		result.RequeueAfter = f.RetryAfter
+		log.FromContext(ctx).V(1).Info("A link was not removed", "message", f.Message)
 	}
 	return result, credential.IgnoreGone(r.releaseSecret(ctx, t, c, secret))
 }

@@ -184,9 +184,9 @@ func relink(t *rapid.T, target credential.Target, by *credential.Target) {
 		return by, nil
 	}
 	dead := func(t credential.Target) bool { return by == nil && t == target }
-	_, failed, lost := link.New(clock.RealClock{}).Reconcile(t.Context(), link.API{Cache: admin, Live: admin, Client: thief}, target, link.Wishes{Wanted: wanted, Dead: dead})
-	if failed != nil {
-		t.Fatalf("the policy refuses a link: %s", failed.Message)
+	links, lost := link.New(clock.RealClock{}).Reconcile(t.Context(), link.API{Cache: admin, Live: admin, Client: thief}, target, link.Wishes{Wanted: wanted, Dead: dead})
+	if links.Failure != nil {
+		t.Fatalf("the policy refuses a link: %s", links.Failure.Message)
 	}
 	check(t, lost)
 }
