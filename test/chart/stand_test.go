@@ -210,12 +210,16 @@ func (s *stand) linked(name string, want bool) {
 // told waits for an event on an object of that name.
 func (s *stand) told(namespace, name, reason, says string) {
 	s.Helper()
-	s.eventually("an event "+reason, func() bool {
-		events := &corev1.EventList{}
-		must(s.T, world.Client.List(s.Context(), events, client.InNamespace(namespace), client.MatchingFields{"involvedObject.name": name, "reason": reason}))
-		return slices.ContainsFunc(events.Items, func(e corev1.Event) bool {
-			return e.InvolvedObject.Kind == s.kind && strings.Contains(e.Message, says) || e.InvolvedObject.Kind == "Pod"
-		})
+	s.eventually("an event "+reason, func() bool { return s.tells(namespace, name, reason, says) })
+}
+
+// tells says whether there is such an event, of the credential or of a pod.
+func (s *stand) tells(namespace, name, reason, says string) bool {
+	s.Helper()
+	events := &corev1.EventList{}
+	must(s.T, world.Client.List(s.Context(), events, client.InNamespace(namespace), client.MatchingFields{"involvedObject.name": name, "reason": reason}))
+	return slices.ContainsFunc(events.Items, func(e corev1.Event) bool {
+		return (e.InvolvedObject.Kind == s.kind || e.InvolvedObject.Kind == "Pod") && strings.Contains(e.Message, says)
 	})
 }
 
