@@ -44,6 +44,12 @@ type Patient interface {
 	Patience() time.Duration
 }
 
+// Limited is a Provider that can work on few calls at once.
+type Limited interface {
+	// AtOnce is how many calls to one of its endpoints may be under way.
+	AtOnce() int
+}
+
 // HostLister is a Provider that knows registry hosts before it has a token.
 type HostLister interface {
 	// Hosts are those that a token of the entry is for, as far as the entry itself says so; none if only a token can tell.

@@ -70,7 +70,7 @@ func New(ctx context.Context, o Options) *Broker {
 		o.Retired = func(string) {}
 	}
 	return &Broker{
-		Options: o, base: ctx, turns: newTurns(ctx, o.Clock),
+		Options: o, base: ctx, turns: newTurns(ctx, o.Clock, o.Providers),
 		slots: map[string]*slot{}, owners: map[string][]string{}, bytes: newBudget(o.Bytes),
 		revocable: expiring.New[string, revocable](o.Clock, revocableFor, revocableHeld),
 		trials:    map[trialKey]*trial{}, trying: map[string]int{},

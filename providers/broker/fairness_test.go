@@ -139,6 +139,39 @@ func TestAHungEndpointHoldsFewCalls(t *testing.T) {
 	})
 }
 
+func TestATenantTakesHalfOfTheEndpointsPlaces(t *testing.T) {
+	for places, want := range map[int]int{0: 16, 4: 2, 1: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			p := &fake{latency: -1}
+			b := newBroker(t, p)
+			if places > 0 {
+				b = newBroker(t, limited{p, places})
+			}
+			askMany(b, "a", 200)
+			pass(20 * time.Second)
+			synctest.Wait()
+			if got := p.of("a"); got != want {
+				t.Errorf("%d calls of a namespace that floods the endpoint are under way, want %d", got, want)
+			}
+			_, _ = b.Token(entry("b", "eu-west-1", 0), time.Time{}, nil)
+			_, _ = b.Token(entry("", "eu-west-1", 0), time.Time{}, nil)
+			pass(time.Second)
+			synctest.Wait()
+			if places != 1 && (p.of("b") != 1 || p.of("") != 1) {
+				t.Errorf("%d calls of the next namespace and %d of the cluster, want one of each", p.of("b"), p.of(""))
+			}
+		})
+	}
+}
+
+// limited is a provider whose endpoints have few places.
+type limited struct {
+	*fake
+	places int
+}
+
+func (l limited) AtOnce() int { return l.places }
+
 func TestOneTenantCannotHaveThousandsOfCallsUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fake{latency: -1}

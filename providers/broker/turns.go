@@ -19,6 +19,8 @@ const (
 	callBurst      = 20
 	// callsAtOnce bounds the calls to one endpoint that are under way: one that accepts and never answers holds no more than these.
 	callsAtOnce = 32
+	// tenantsPart is the part of an endpoint's places that one namespace takes at most, so that its calls, however slow, leave some to others.
+	tenantsPart = 2
 	// callsOfTenant bounds those of one namespace, whatever the endpoints are: it can name as many as it likes. It leaves places for another
 	// endpoint while one is full. The administrator's own calls, which have no tenant, are not bounded by it.
 	callsOfTenant = 2 * callsAtOnce
@@ -30,6 +32,8 @@ const (
 type turns struct {
 	base  context.Context //nolint:containedctx // calls outlive the reconcile that starts them, and end with the process
 	clock clock.PassiveClock
+	// limited are the providers whose endpoints have fewer places than others.
+	limited map[string]providers.Provider
 
 	mu        sync.Mutex
 	endpoints map[string]*endpoint
@@ -43,8 +47,10 @@ type endpoint struct {
 	breaker *breaker
 	limit   *rate.Limiter
 	waiting lanes
-	// busy is how many calls are under way; pacing is whether one of them waits for the limit.
-	busy   int
+	// places is how many calls may be under way, busy how many are, and taken those of each tenant.
+	places, busy int
+	taken        map[string]int
+	// pacing is whether one of them waits for the limit.
 	pacing bool
 	// usedAt is when the last call was asked for, or ended.
 	usedAt time.Time
@@ -73,8 +79,8 @@ type restingError struct{ failure *providers.Error }
 
 func (r *restingError) Error() string { return r.failure.Error() }
 
-func newTurns(ctx context.Context, c clock.PassiveClock) *turns {
-	return &turns{base: ctx, clock: c, endpoints: map[string]*endpoint{}, busy: map[string]int{}, crowded: map[string]map[*endpoint]bool{}}
+func newTurns(ctx context.Context, c clock.PassiveClock, limited map[string]providers.Provider) *turns {
+	return &turns{base: ctx, clock: c, limited: limited, endpoints: map[string]*endpoint{}, busy: map[string]int{}, crowded: map[string]map[*endpoint]bool{}}
 }
 
 // begin makes the call when its turn has come. It fails at once while the endpoint rests; ended is not called then.
@@ -94,13 +100,16 @@ func (t *turns) begin(name string, w waiter, work func() (providers.Token, error
 
 // endpoint is where calls of that name go. The caller holds the lock.
 func (t *turns) endpoint(name, tenant string, now time.Time) *endpoint {
+	provider, _, _ := strings.Cut(name, "/")
 	if t.endpoints[name] == nil && len(t.endpoints) >= endpointsHeld && tenant != "" {
-		provider, _, _ := strings.Cut(name, "/")
 		name = provider + "/other hosts that namespace " + tenant + " names"
 	}
 	e := t.endpoints[name]
 	if e == nil {
-		e = &endpoint{breaker: newBreaker(name, now), limit: rate.NewLimiter(callsPerSecond, callBurst)}
+		e = &endpoint{breaker: newBreaker(name, now), limit: rate.NewLimiter(callsPerSecond, callBurst), places: callsAtOnce, taken: map[string]int{}}
+		if p, ok := t.limited[provider].(providers.Limited); ok {
+			e.places = p.AtOnce()
+		}
 		t.endpoints[name] = e
 	}
 	e.usedAt = now
@@ -146,16 +155,16 @@ func (t *turns) withdraw(c *call) bool {
 
 // advance lets a call through if there is room. The caller holds the lock.
 func (t *turns) advance(e *endpoint) {
-	if e.pacing || e.busy >= callsAtOnce {
+	if e.pacing || e.busy >= e.places {
 		return
 	}
-	c, tenant := e.waiting.next(func(tenant string) bool { return t.room(e, tenant) && e.breaker.admits(tenant) })
+	c, tenant := e.waiting.next(func(tenant string) bool { return e.room(tenant) && t.room(e, tenant) && e.breaker.admits(tenant) })
 	if c == nil {
 		return
 	}
 	c.tenant, c.probed = tenant, e.breaker.let(tenant)
 	e.pacing = true
-	e.busy++
+	e.take(tenant)
 	t.busy[tenant]++
 	go t.serve(c)
 }
@@ -201,7 +210,7 @@ func (t *turns) settle(c *call, token providers.Token, err error) []drained {
 	defer t.mu.Unlock()
 	e, now := c.endpoint, t.clock.Now()
 	e.usedAt = now
-	e.busy--
+	e.free(c.tenant)
 	if !token.ExpiresAt.IsZero() {
 		e.breaker.life = token.ExpiresAt.Sub(now)
 	}

@@ -8,6 +8,8 @@ import (
 	"github.com/regcred/regcred/providers"
 )
 
+var _ providers.Limited = (*Provider)(nil)
+
 // Annotations are those that the configuration of any plugin lets it see.
 func (p *Provider) Annotations() []string {
 	var keys []string
@@ -23,6 +25,9 @@ func (p *Provider) Annotations() []string {
 
 // Patience is what the kubelet gives a plugin.
 func (*Provider) Patience() time.Duration { return time.Minute }
+
+// AtOnce is how many processes of a plugin may run: who waits for one waits in the Broker, where the tenants take turns.
+func (*Provider) AtOnce() int { return maxAtOnce }
 
 // Cure is how a pull is allowed.
 func (*Provider) Cure() string { return "let the plugin's identity read the repository" }
