@@ -39,7 +39,7 @@ func TestAReplacedTokenIsRetiredAndSoIsThatOfACredentialThatIsGone(t *testing.T)
 func (w *world) releasing() (released *[]string) {
 	w.Helper()
 	released = &[]string{}
-	w.Config.Released = func(token string) { *released = append(*released, token) }
+	w.Released = func(token string) { *released = append(*released, token) }
 	w.Reconciler = target.New(w.Config)
 	return released
 }
