@@ -53,7 +53,7 @@ type Broker struct {
 	owners map[string][]string
 	bytes  *budget
 	// revocable are the live tokens that can be revoked, by their name.
-	revocable *expiring.Map[string, revocable]
+	revocable *revocables
 	// trials are under way, by what is tried, and trying counts them by tenant; verdicts are of those that have ended.
 	trials   map[trialKey]*trial
 	trying   map[string]int
@@ -72,7 +72,7 @@ func New(ctx context.Context, o Options) *Broker {
 	return &Broker{
 		Options: o, base: ctx, turns: newTurns(ctx, o.Clock, o.Providers),
 		slots: map[string]*slot{}, owners: map[string][]string{}, bytes: newBudget(o.Bytes),
-		revocable: expiring.New[string, revocable](o.Clock, revocableFor, revocableHeld),
+		revocable: newRevocables(o.Clock),
 		trials:    map[trialKey]*trial{}, trying: map[string]int{},
 		verdicts: expiring.New[trialKey, verdict](o.Clock, verdictFor, verdictsHeld),
 		sweptAt:  o.Clock.Now(),

@@ -2,27 +2,14 @@ package broker
 
 import (
 	"context"
-	"time"
 
 	"github.com/regcred/regcred/providers"
 )
 
-const (
-	// revocableFor and revocableHeld bound the tokens that can be revoked: what is older, or beyond, dies of its age.
-	revocableFor  = 48 * time.Hour
-	revocableHeld = 1 << 14
-)
-
-// revocable is a token, and who can revoke it.
-type revocable struct {
-	req providers.Request
-	id  string
-}
-
 // remember notes with which identity a token can be revoked, and returns the token's name.
 func (b *Broker) remember(req providers.Request, id string) string {
 	name := providers.TokenName(req.Source(), id)
-	b.revocable.Put(name, revocable{req, id})
+	b.revocable.put(revocable{name: name, id: id, req: req})
 	return name
 }
 
@@ -38,15 +25,15 @@ func (b *Broker) retire(names ...string) {
 // Spare lets a token of the tenant live to its end: it is in a Secret that is given back to its owner. Which tokens those are stands where others
 // write, too, so the tokens of another tenant are not spared.
 func (b *Broker) Spare(tenant, name string) {
-	if token, known := b.revocable.Get(name); known && token.req.Tenant == tenant {
-		b.revocable.Delete(name)
+	if token, known := b.revocable.get(name); known && token.req.Tenant == tenant {
+		b.revocable.forget(name)
 	}
 }
 
 // Revoke ends the token of that name that was minted here, as the identity that it was minted with, and calls done when that has ended. What is
 // not known here is left alone, and so is the token that is handed out at present: a name comes from where others may write, too.
 func (b *Broker) Revoke(name string, done func(error)) {
-	token, known := b.revocable.Get(name)
+	token, known := b.revocable.get(name)
 	if !known || b.current(token) {
 		done(nil)
 		return
@@ -58,7 +45,12 @@ func (b *Broker) Revoke(name string, done func(error)) {
 		defer cancel()
 		return providers.Token{}, providers.Revoke(ctx, provider, token.req, token.id)
 	}
-	_, err := b.turns.begin(endpointOf(provider, token.req), waiter{token.req.Tenant, leastUrgent}, work, func(_ providers.Token, err error) { done(err) })
+	_, err := b.turns.begin(endpointOf(provider, token.req), waiter{token.req.Tenant, leastUrgent}, work, func(_ providers.Token, err error) {
+		if err == nil {
+			b.revocable.forget(name)
+		}
+		done(err)
+	})
 	if err != nil {
 		done(asError(err))
 	}

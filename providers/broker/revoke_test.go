@@ -105,8 +105,10 @@ func TestWhatIsNoLongerHandedOutIsToldAndCanBeRevoked(t *testing.T) {
 		if got := retired(); !slices.Equal(got, []string{name(req, first)}) {
 			t.Errorf("retired %v, want the one that was replaced", got)
 		}
-		if err := revoke(b, name(req, first)); err != nil || !slices.Equal(p.ended(), []string{first.ID}) {
-			t.Errorf("revoked %v, %v", p.ended(), err)
+		for range 2 { // what is ended is not ended again
+			if err := revoke(b, name(req, first)); err != nil || !slices.Equal(p.ended(), []string{first.ID}) {
+				t.Errorf("revoked %v, %v", p.ended(), err)
+			}
 		}
 		b.Keep("a", nil)
 		if got := retired(); !slices.Equal(got, []string{name(req, second)}) {
