@@ -86,7 +86,7 @@ func (s *summary) registriesCurrent() int {
 func (s *summary) ready(c *credential.Credential) metav1.Condition {
 	switch {
 	case c.Spec.Suspend:
-		return s.suspended()
+		return s.suspended(c)
 	case s.selected == 0:
 		return condition(metav1.ConditionTrue, v1alpha1.ReasonNoTargets, "No namespace is selected by namespaceSelector")
 	case s.current < s.selected && s.partial(c):
@@ -124,9 +124,12 @@ func (s *summary) notReady(c *credential.Credential) metav1.Condition {
 	return ready
 }
 
-// suspended says what the published tokens are good for while nothing is done.
-func (s *summary) suspended() metav1.Condition {
+// suspended says what the published tokens are good for while nothing is done. What becomes of one namespace's Secret does not speak for the
+// others.
+func (s *summary) suspended(c *credential.Credential) metav1.Condition {
 	switch {
+	case c.Namespace == "" && 0 < s.current && s.current < s.selected:
+		return condition(metav1.ConditionTrue, v1alpha1.ReasonSuspended, s.behind()+"spec.suspend keeps them from being served")
 	case s.expired != "":
 		return condition(metav1.ConditionFalse, v1alpha1.ReasonSuspended, s.expired+"; spec.suspend keeps it from being refreshed")
 	case s.selected > 0 && s.current == s.selected:

@@ -178,6 +178,22 @@ func TestASuspendedCredentialIsAsGoodAsItsTokens(t *testing.T) {
 	}
 }
 
+func TestOneNamespaceDoesNotSpeakForASuspendedCredential(t *testing.T) {
+	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	of := func(expiresAt time.Time) standing {
+		return standing{generation: 2, entries: []entryStanding{{name: "a", expiresAt: expiresAt}, {name: "b", expiresAt: expiresAt}}}
+	}
+	for what, theirs := range map[string]standing{"an expired record": of(now.Add(-time.Hour)), "a deleted Secret": of(time.Time{})} {
+		l, c := ledgerOf(now, map[string]standing{"x": of(now.Add(time.Hour)), "y": theirs})
+		c.Spec.Suspend = true
+		sum := l.sum(c, []string{"x", "y"}, now)
+		ready := sum.ready(c)
+		if ready.Status != metav1.ConditionTrue || ready.Message != "1 of 2 namespaces cannot pull from every registry: spec.suspend keeps them from being served" {
+			t.Errorf("%s: Ready=%s: %s", what, ready.Status, ready.Message)
+		}
+	}
+}
+
 func TestFailuresAreGroupedByReasonTheMostSevereFirst(t *testing.T) {
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	alive := entryStanding{expiresAt: now.Add(time.Hour)}
