@@ -150,6 +150,8 @@ func (v row) collect(metrics chan<- prometheus.Metric) {
 type row struct {
 	key               credential.Key
 	selected, current int
+	// sound is whether any target holds a token and has no fault of its own.
+	sound bool
 	// failed counts targets by the first reason of their failure.
 	failed map[string]int
 	// entries are those of which any target holds a token, with the first times that come, and when its token was issued.
@@ -179,6 +181,9 @@ func (l *Ledger) rows(now time.Time) (rows []row, nobodys map[string]int) {
 			writes: maps.Clone(b.writes), links: b.links, pullFailures: maps.Clone(b.pullFailures), evictions: b.evictions,
 		}
 		for _, t := range b.targets {
+			v.sound = v.sound || t.sound()
+		}
+		for _, t := range b.targets {
 			v.add(t, now)
 		}
 		for i := range v.entries {
@@ -196,7 +201,7 @@ func (v *row) add(t standing, now time.Time) {
 		if failing == nil {
 			failing = e.failure
 		}
-		if !e.expiresAt.IsZero() {
+		if !e.expiresAt.IsZero() && t.speaks(v.sound) {
 			v.addEntry(e)
 		}
 	}

@@ -132,3 +132,13 @@ func (s standing) served() bool {
 	}
 	return false
 }
+
+// atFault says whether the target fails by what is in its namespace.
+func (s standing) atFault() bool { return s.failure != nil && !s.failure.Terminal }
+
+// sound says whether the target has held a token and has no fault of its own.
+func (s standing) sound() bool { return !s.atFault() && s.served() }
+
+// speaks says whether the target's times are the credential's: those of a Secret that is in the way, or may not be written, are not, as long as
+// another is sound.
+func (s standing) speaks(anySound bool) bool { return !anySound || !s.atFault() }

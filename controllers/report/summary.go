@@ -18,8 +18,8 @@ type summary struct {
 	// unheard are the targets that nothing is known of yet. Of those that are not current, waiting have no failure, and ownFault have one
 	// that is their namespace's; what is left is the credential's.
 	unheard, waiting, ownFault int
-	// served is whether any target has held a token.
-	served bool
+	// served is whether any target has held a token, and sound whether one does that has no fault of its own.
+	served, sound bool
 	// age is how long ago the first target was heard of.
 	age time.Duration
 	// generation is the oldest that every target has answered, and refresh the refresh request that all of them have.
@@ -62,6 +62,7 @@ func (l *Ledger) sum(c *credential.Credential, selected []string, now time.Time)
 	for i, entry := range c.Spec.Registries {
 		s.registries[i] = v1alpha1.RegistryStatus{Name: entry.Name, Hosts: firstHosts(b.hostsOf(entry.Name))}
 	}
+	s.sound = slices.ContainsFunc(selected, func(namespace string) bool { return b.targets[namespace].sound() })
 	for _, namespace := range selected {
 		if t, heard := b.targets[namespace]; heard {
 			s.add(namespace, t, now)
@@ -87,7 +88,7 @@ func (s *summary) add(namespace string, t standing, now time.Time) {
 	broken := false
 	for i := range s.registries {
 		e := t.entry(s.registries[i].Name)
-		s.addEntry(i, e, now)
+		s.addEntry(i, e, t, now)
 		broken = broken || e.failure != nil || !e.expiresAt.IsZero() && !e.expiresAt.After(now)
 	}
 	current := t.current(s.registries, now)
@@ -119,19 +120,32 @@ const maxHosts = 64
 
 func firstHosts(hosts []string) []string { return hosts[:min(len(hosts), maxHosts)] }
 
-func (s *summary) addEntry(i int, e entryStanding, now time.Time) {
+func (s *summary) addEntry(i int, e entryStanding, t standing, now time.Time) {
 	r := &s.registries[i]
-	switch {
-	case e.expiresAt.IsZero():
-	case !e.expiresAt.After(now):
-		s.expired = r.Name + ": the token has expired"
-		if !e.overrideUntil.IsZero() {
-			s.expired = r.Name + ": the override has ended, and its login stays published until the provider has a token"
-		}
-	default:
+	if e.expiresAt.After(now) {
 		s.live[i]++
 		if !e.expiresAt.Equal(providers.Never) && (s.nextExpiry.IsZero() || e.expiresAt.Before(s.nextExpiry)) {
 			s.nextExpiry = e.expiresAt
+		}
+	}
+	if t.speaks(s.sound) {
+		s.show(r, e, now)
+	}
+	if e.failure == nil {
+		return
+	}
+	if r.Reason == "" || r.Reason == v1alpha1.ReasonOverridden {
+		r.Reason, r.Message = e.failure.Reason, credential.Truncate(e.failure.Message)
+	}
+	s.fail(e.failure, r.Name)
+}
+
+// show takes in what a target's record says.
+func (s *summary) show(r *v1alpha1.RegistryStatus, e entryStanding, now time.Time) {
+	if !e.expiresAt.IsZero() && !e.expiresAt.After(now) {
+		s.expired = r.Name + ": the token has expired"
+		if !e.overrideUntil.IsZero() {
+			s.expired = r.Name + ": the override has ended, and its login stays published until the provider has a token"
 		}
 	}
 	r.ExpiresAt = earliest(r.ExpiresAt, e.expiresAt)
@@ -148,13 +162,6 @@ func (s *summary) addEntry(i int, e entryStanding, now time.Time) {
 			r.Message = "the override ended at " + e.overrideUntil.Format(time.RFC3339) + ", and its login stays published until the provider has a token"
 		}
 	}
-	if e.failure == nil {
-		return
-	}
-	if r.Reason == "" || r.Reason == v1alpha1.ReasonOverridden {
-		r.Reason, r.Message = e.failure.Reason, credential.Truncate(e.failure.Message)
-	}
-	s.fail(e.failure, r.Name)
 }
 
 // fail notes a failure of the credential itself.

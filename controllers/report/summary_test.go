@@ -194,6 +194,35 @@ func TestOneNamespaceDoesNotSpeakForASuspendedCredential(t *testing.T) {
 	}
 }
 
+func TestTimesAreNotThoseOfANamespaceThatIsAtFault(t *testing.T) {
+	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	of := func(expiresAt time.Time, failure *credential.Failure) standing {
+		e := entryStanding{expiresAt: expiresAt, refreshAt: expiresAt.Add(-time.Minute), verified: metav1.ConditionUnknown}
+		a, b := e, e
+		a.name, b.name = "a", "b"
+		return standing{generation: 2, entries: []entryStanding{a, b}, failure: failure}
+	}
+	immutable := &credential.Failure{Reason: v1alpha1.ReasonSecretRejected, Message: "it is immutable"}
+	dead, alive := now.Add(-time.Hour), now.Add(time.Hour)
+	for what, c := range map[string]struct {
+		others standing
+		want   time.Time
+	}{
+		"beside a sound one":     {of(alive, nil), alive},
+		"beside another like it": {of(alive, immutable), dead},
+	} {
+		l, cred := ledgerOf(now, map[string]standing{"x": c.others, "y": of(dead, immutable)})
+		sum := l.sum(cred, []string{"x", "y"}, now)
+		if got := sum.registries[0].ExpiresAt; got == nil || !got.Equal(&metav1.Time{Time: c.want}) {
+			t.Errorf("%s: the status says %v, want %s", what, got, c.want)
+		}
+		rows, _ := l.rows(now)
+		if got := rows[0].entries[0].expiresAt; !got.Equal(c.want) {
+			t.Errorf("%s: the metric says %s, want %s", what, got, c.want)
+		}
+	}
+}
+
 func TestFailuresAreGroupedByReasonTheMostSevereFirst(t *testing.T) {
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	alive := entryStanding{expiresAt: now.Add(time.Hour)}
