@@ -7,6 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/pullsecret"
 	"github.com/regcred/regcred/controllers/view"
 )
 
@@ -31,9 +32,19 @@ func (r *Reconciler) unwatched(ctx context.Context, t credential.Target) (*metav
 	if _, absent := r.absent.Get(t); absent {
 		return nil, nil
 	}
-	secret, err := view.Secret(ctx, r.Live, t)
+	secret, err := r.readLive(ctx, t)
 	if err == nil && secret == nil {
 		r.absent.Put(t, struct{}{})
+	}
+	return secret, err
+}
+
+// readLive reads a Secret past the cache, and leaves of it what the cache would: it is remembered, and others write it.
+func (r *Reconciler) readLive(ctx context.Context, t credential.Target) (*metav1.PartialObjectMetadata, error) {
+	secret, err := view.Secret(ctx, r.Live, t)
+	if secret != nil {
+		secret.ManagedFields = pullsecret.Ownership(secret)
+		pullsecret.Trim(secret)
 	}
 	return secret, err
 }

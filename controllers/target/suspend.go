@@ -47,7 +47,7 @@ func (r *Reconciler) unseen(ctx context.Context, t credential.Target, c *credent
 	if last, ok := r.inspected.Get(t); ok && last.generation == c.Object.GetGeneration() {
 		return last.found, nil
 	}
-	found, err := view.Secret(ctx, r.Live, t)
+	found, err := r.readLive(ctx, t)
 	if err == nil {
 		r.inspected.Put(t, inspection{c.Object.GetGeneration(), found})
 	}
