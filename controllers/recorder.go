@@ -1,0 +1,63 @@
+package controllers
+
+import (
+	"time"
+
+	"golang.org/x/time/rate"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+
+	"github.com/regcred/regcred/internal/expiring"
+)
+
+const (
+	// eventsAtOnce and eventEvery are for a namespace: sixteen entries of four credentials may be told of at once. The recorder keeps each event
+	// for some minutes, 2 KiB of it.
+	eventsAtOnce, eventEvery = 64, 10 * time.Second
+	// budgetsHeld is how many namespaces are told from each other, and one that is forgotten has all its events again by then.
+	budgetsHeld, budgetFor = 1 << 16, eventsAtOnce * eventEvery
+)
+
+// rationed records no more events than a namespace's share: what a tenant can make happen every second would fill our memory, and etcd. Whatever is
+// left out stands in the log.
+type rationed struct {
+	events.EventRecorder
+	clock   clock.PassiveClock
+	budgets *expiring.Map[string, *rate.Limiter]
+}
+
+func ration(recorder events.EventRecorder, c clock.PassiveClock) *rationed {
+	return &rationed{recorder, c, expiring.New[string, *rate.Limiter](c, budgetFor, budgetsHeld)}
+}
+
+// Eventf implements events.EventRecorder.
+func (r *rationed) Eventf(regarding, related runtime.Object, kind, reason, action, note string, args ...any) {
+	budget := r.budgets.Update(causer(regarding, related), func(known *rate.Limiter, ok bool) *rate.Limiter {
+		if ok {
+			return known
+		}
+		return rate.NewLimiter(rate.Every(eventEvery), eventsAtOnce)
+	})
+	if budget.AllowN(r.clock.Now(), 1) {
+		r.EventRecorder.Eventf(regarding, related, kind, reason, action, note, args...)
+	}
+}
+
+// causer is whose share an event is of: the namespace's of the credential or, of what is told of a credential of the cluster, that of the one
+// namespace that it is about.
+func causer(regarding, related runtime.Object) string {
+	about, err := meta.Accessor(regarding)
+	if err != nil {
+		return ""
+	}
+	if about.GetNamespace() != "" {
+		return about.GetNamespace()
+	}
+	where := ""
+	if in, err := meta.Accessor(related); err == nil {
+		where = in.GetNamespace()
+	}
+	return "/" + about.GetName() + "/" + where
+}
