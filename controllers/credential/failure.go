@@ -32,7 +32,7 @@ func FailureOf(err error) *Failure {
 	known, ok := errors.AsType[*providers.Error](err)
 	if !ok {
 		return &Failure{Reason: v1alpha1.ReasonInternal, RetryAfter: RetryAfter,
-			Message: "the API server did not answer well; it is tried again"}
+			Message: "the API server returned an error or did not answer; it is tried again"}
 	}
 	f := &Failure{Reason: known.Reason, Message: known.Error(), Terminal: known.Terminal, RetryAfter: known.RetryAfter}
 	if f.RetryAfter == 0 && !f.Terminal {

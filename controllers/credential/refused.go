@@ -37,7 +37,7 @@ func Unanswered(what string, err error) *Failure {
 	if by := RefusedBy(err); by != "" {
 		f.Message = what + " fails because of " + by + ": it is tried again"
 	} else {
-		f.Message = what + " fails: the API server does not answer well; it is tried again"
+		f.Message = what + " fails: the API server returned an error or did not answer; it is tried again"
 	}
 	return f
 }

@@ -215,7 +215,7 @@ func (e Evidence) Judge(h *Holding, verdict providers.Verdict, remedy Remedy) Fi
 		f.Cause, f.Good = v1alpha1.CausePullAllowed, true
 		f.Note = fmt.Sprintf("the token in Secret %s may pull %s now: the kubelet tries again by itself", h.Secret, e.Image)
 		if e.Mirror != "" {
-			f.Note += fmt.Sprintf("; if it fails again, it is %s that refuses, a mirror that the node's container runtime is set to", e.Mirror)
+			f.Note += fmt.Sprintf("; if it fails again, it is %s that refuses, a mirror that is configured in the node's container runtime", e.Mirror)
 		}
 	case providers.PullDenied:
 		f.Cause = v1alpha1.CausePullDenied

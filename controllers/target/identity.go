@@ -223,7 +223,7 @@ func notFound(err error, kind string, key client.ObjectKey) error {
 	case apierrors.IsConflict(err):
 		return providers.Errorf(v1alpha1.ReasonUnavailable, "%s %s has been replaced just now; it is tried again", kind, key)
 	default:
-		e := providers.Errorf(v1alpha1.ReasonUnavailable, "%s %s could not be read: the API server did not answer well; it is tried again", kind, key)
+		e := providers.Errorf(v1alpha1.ReasonUnavailable, "%s %s could not be read: the API server returned an error or did not answer; it is tried again", kind, key)
 		e.Scope = providers.ScopeKubernetes
 		return e
 	}

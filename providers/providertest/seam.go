@@ -40,7 +40,7 @@ func (c Contract) said(t *testing.T) {
 
 // kubernetesFails proves that a failure of this cluster's API server is nobody else's: it passes through, and no cloud is asked.
 func (c Contract) kubernetesFails(t *testing.T) {
-	failure := &providers.Error{Reason: v1alpha1.ReasonUnavailable, Scope: providers.ScopeKubernetes, Err: errors.New("the API server did not answer well")}
+	failure := &providers.Error{Reason: v1alpha1.ReasonUnavailable, Scope: providers.ScopeKubernetes, Err: errors.New("the API server returned an error or did not answer")}
 	req := c.asServiceAccount()
 	switch {
 	case req.Identity.ServiceAccount != nil:

@@ -192,8 +192,8 @@ func (g *guard) undecided(host registryhost.Host, err error) *providers.Error {
 			"an administrator can allow that by --registry-realms=%s=%s", host, g.foreign, g.registry, g.foreign)
 	}
 	if isRefusal(err) {
-		return providers.Errorf(v1alpha1.ReasonUnavailable, "%s could not be asked whether the token may pull: it answers with HTTP status %d "+
-			"what is not about the login, as a firewall or proxy between does", host, statusOf(err))
+		return providers.Errorf(v1alpha1.ReasonUnavailable, "%s could not be asked whether the token may pull: HTTP status %d is no "+
+			"answer about the login; a firewall or a proxy in between may have sent it", host, statusOf(err))
 	}
 	failure := providers.Errorf(v1alpha1.ReasonUnavailable, "%s could not be asked whether the token may pull", host)
 	dns, unresolved := errors.AsType[*net.DNSError](err)

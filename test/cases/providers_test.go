@@ -162,7 +162,7 @@ func TestAFirewallsWordIsNoVerdict(t *testing.T) {
 			t.Fatal(err)
 		}
 		verdict, err := trials.Try(t.Context(), login, pull)
-		if failure, ok := errors.AsType[*providers.Error](err); !ok || failure.Scope != providers.ScopeRequest || !strings.Contains(err.Error(), "as a firewall or proxy between does") {
+		if failure, ok := errors.AsType[*providers.Error](err); !ok || failure.Scope != providers.ScopeRequest || !strings.Contains(err.Error(), "a firewall or a proxy in between may have sent it") {
 			t.Errorf("%s: %+v, %v", file, verdict, err)
 		}
 	}
