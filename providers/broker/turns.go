@@ -24,8 +24,10 @@ const (
 	// callsOfTenant bounds those of one namespace, whatever the endpoints are: it can name as many as it likes. It leaves places for another
 	// endpoint while one is full. The administrator's own calls, which have no tenant, are not bounded by it.
 	callsOfTenant = 2 * callsAtOnce
-	// endpointsHeld bounds the endpoints that are told apart. Beyond it, those that a namespace is the first to name are one endpoint of its own.
-	endpointsHeld = 4096
+	// endpointsHeld bounds the endpoints that are told apart, and endpointsOfTenant those that one namespace was the first to name. Beyond them,
+	// what a namespace names is one endpoint of its own.
+	endpointsHeld     = 4096
+	endpointsOfTenant = 256
 )
 
 // turns decide whose call is made next. Nobody waits for an endpoint behind another tenant's calls, nor behind calls to another endpoint.
@@ -37,6 +39,8 @@ type turns struct {
 
 	mu        sync.Mutex
 	endpoints map[string]*endpoint
+	// named counts the endpoints that each tenant was the first to name.
+	named map[string]int
 	// busy counts the calls under way of each tenant, and crowded are the endpoints at which more of them wait for an end of those.
 	busy    map[string]int
 	crowded map[string]map[*endpoint]bool
@@ -44,6 +48,8 @@ type turns struct {
 
 // endpoint is where calls go.
 type endpoint struct {
+	// namedBy is the tenant that was the first to name it.
+	namedBy string
 	breaker *breaker
 	limit   *rate.Limiter
 	waiting lanes
@@ -80,7 +86,7 @@ type restingError struct{ failure *providers.Error }
 func (r *restingError) Error() string { return r.failure.Error() }
 
 func newTurns(ctx context.Context, c clock.PassiveClock, limited map[string]providers.Provider) *turns {
-	return &turns{base: ctx, clock: c, limited: limited, endpoints: map[string]*endpoint{}, busy: map[string]int{}, crowded: map[string]map[*endpoint]bool{}}
+	return &turns{base: ctx, clock: c, limited: limited, endpoints: map[string]*endpoint{}, named: map[string]int{}, busy: map[string]int{}, crowded: map[string]map[*endpoint]bool{}}
 }
 
 // begin makes the call when its turn has come. It fails at once while the endpoint rests; ended is not called then.
@@ -101,16 +107,17 @@ func (t *turns) begin(name string, w waiter, work func() (providers.Token, error
 // endpoint is where calls of that name go. The caller holds the lock.
 func (t *turns) endpoint(name, tenant string, now time.Time) *endpoint {
 	provider, _, _ := strings.Cut(name, "/")
-	if t.endpoints[name] == nil && len(t.endpoints) >= endpointsHeld && tenant != "" {
+	if crowd := len(t.endpoints) >= endpointsHeld || t.named[tenant] >= endpointsOfTenant; crowd && t.endpoints[name] == nil && tenant != "" {
 		name = provider + "/other hosts that namespace " + tenant + " names"
 	}
 	e := t.endpoints[name]
 	if e == nil {
-		e = &endpoint{breaker: newBreaker(name, now), limit: rate.NewLimiter(callsPerSecond, callBurst), places: callsAtOnce, taken: map[string]int{}}
+		e = &endpoint{namedBy: tenant, breaker: newBreaker(name, now), limit: rate.NewLimiter(callsPerSecond, callBurst), places: callsAtOnce, taken: map[string]int{}}
 		if p, ok := t.limited[provider].(providers.Limited); ok {
 			e.places = p.AtOnce()
 		}
 		t.endpoints[name] = e
+		t.named[tenant]++
 	}
 	e.usedAt = now
 	return e
@@ -250,6 +257,9 @@ func (t *turns) sweep(now time.Time) {
 		quiet := e.busy == 0 && e.waiting.turn.Len() == 0 && now.Sub(e.usedAt) > idle
 		if quiet && e.breaker.all.resting(now) <= 0 && len(e.breaker.tenants) == 0 {
 			delete(t.endpoints, name)
+			if t.named[e.namedBy]--; t.named[e.namedBy] == 0 {
+				delete(t.named, e.namedBy)
+			}
 		}
 	}
 }
