@@ -117,14 +117,13 @@ func (b *Broker) Token(req providers.Request, newerThan time.Time, w providers.W
 
 // await has a token minted, and the caller woken then. The caller holds the lock.
 func (b *Broker) await(s *slot, provider providers.Provider, req providers.Request, w providers.Waiter, now time.Time) error {
-	asker := waiter{req.Tenant, req.Urgency}
 	switch early := s.early(req.Refresh, now); {
 	case s.call != nil:
-		b.turns.join(s.call, asker)
+		b.turns.join(s.call, asker{req.Tenant, req.Urgency})
 	case early > 0:
 		return &providers.PendingError{Since: s.token.IssuedAt, RetryAfter: early}
 	default:
-		c, err := b.mint(s, provider, req, asker)
+		c, err := b.mint(s, provider, req, asker{req.Tenant, req.Urgency})
 		if err != nil {
 			s.fail(err, now)
 			return s.patience(req.Refresh, now)

@@ -28,25 +28,25 @@ type ticket struct {
 }
 
 // add puts the call into the lane of the tenant, or moves it forward there.
-func (l *lanes) add(c *call, w waiter) {
-	if t := c.tickets[w.tenant]; t != nil {
-		if w.urgency > t.urgency {
-			t.urgency = w.urgency
-			heap.Fix(&l.byTenant[w.tenant].Value.(*lane).tickets, t.index)
+func (l *lanes) add(c *call, a asker) {
+	if t := c.tickets[a.tenant]; t != nil {
+		if a.urgency > t.urgency {
+			t.urgency = a.urgency
+			heap.Fix(&l.byTenant[a.tenant].Value.(*lane).tickets, t.index)
 		}
 		return
 	}
 	if l.byTenant == nil {
 		l.byTenant = map[string]*list.Element{}
 	}
-	e := l.byTenant[w.tenant]
+	e := l.byTenant[a.tenant]
 	if e == nil {
-		e = l.turn.PushBack(&lane{tenant: w.tenant})
-		l.byTenant[w.tenant] = e
+		e = l.turn.PushBack(&lane{tenant: a.tenant})
+		l.byTenant[a.tenant] = e
 	}
 	l.serial++
-	t := &ticket{call: c, urgency: w.urgency, serial: l.serial}
-	c.tickets[w.tenant] = t
+	t := &ticket{call: c, urgency: a.urgency, serial: l.serial}
+	c.tickets[a.tenant] = t
 	heap.Push(&e.Value.(*lane).tickets, t)
 }
 

@@ -16,7 +16,7 @@ import (
 const callTimeout = 30 * time.Second
 
 // mint calls the provider when the turn of the slot has come. It fails at once while the endpoint rests. The caller holds the lock.
-func (b *Broker) mint(s *slot, provider providers.Provider, req providers.Request, w waiter) (*call, error) {
+func (b *Broker) mint(s *slot, provider providers.Provider, req providers.Request, a asker) (*call, error) {
 	var began time.Time
 	work := func() (providers.Token, error) {
 		began = b.Clock.Now()
@@ -24,7 +24,7 @@ func (b *Broker) mint(s *slot, provider providers.Provider, req providers.Reques
 		b.Metrics.called(req, b.Clock.Since(began), err)
 		return token, err
 	}
-	return b.turns.begin(endpointOf(provider, req), w, work, func(token providers.Token, err error) {
+	return b.turns.begin(endpointOf(provider, req), a, work, func(token providers.Token, err error) {
 		id := token.ID
 		if err == nil {
 			token, err = guarded(b.base, endpointOf(provider, req), func() (providers.Token, error) { return b.prove(req, token) })

@@ -45,7 +45,7 @@ func (b *Broker) Revoke(name string, done func(error)) {
 		defer cancel()
 		return providers.Token{}, providers.Revoke(ctx, provider, token.req, token.id)
 	}
-	_, err := b.turns.begin(endpointOf(provider, token.req), waiter{token.req.Tenant, leastUrgent}, work, func(_ providers.Token, err error) {
+	_, err := b.turns.begin(endpointOf(provider, token.req), asker{token.req.Tenant, leastUrgent}, work, func(_ providers.Token, err error) {
 		if err == nil {
 			b.revocable.forget(name)
 		}

@@ -105,7 +105,7 @@ func (b *Broker) leaveTrial(tenant string) {
 // show makes a trial when its turn at the registry has come.
 func (b *Broker) show(ctx context.Context, req providers.Request, login providers.Login, pull providers.Pull) (found providers.Verdict, err error) {
 	result := make(chan providers.Verdict, 1) // the trial may outlast our patience
-	err = b.turns.do(ctx, "registry/"+pull.Host, waiter{req.Tenant, req.Urgency}, func() error {
+	err = b.turns.do(ctx, "registry/"+pull.Host, asker{req.Tenant, req.Urgency}, func() error {
 		found, err := b.Trials.Try(ctx, login, pull)
 		result <- found
 		return err

@@ -62,8 +62,8 @@ type endpoint struct {
 	usedAt time.Time
 }
 
-// waiter is in whose turn a call is made, and how urgently.
-type waiter struct {
+// asker is in whose turn a call is made, and how urgently.
+type asker struct {
 	tenant  string
 	urgency int
 }
@@ -90,16 +90,16 @@ func newTurns(ctx context.Context, c clock.PassiveClock, limited map[string]prov
 }
 
 // begin makes the call when its turn has come. It fails at once while the endpoint rests; ended is not called then.
-func (t *turns) begin(name string, w waiter, work func() (providers.Token, error), ended func(providers.Token, error)) (*call, error) {
+func (t *turns) begin(name string, a asker, work func() (providers.Token, error), ended func(providers.Token, error)) (*call, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.clock.Now()
-	e := t.endpoint(name, w.tenant, now)
-	if rest := e.breaker.resting(w.tenant, now); rest != nil {
+	e := t.endpoint(name, a.tenant, now)
+	if rest := e.breaker.resting(a.tenant, now); rest != nil {
 		return nil, rest
 	}
 	c := &call{endpoint: e, work: work, ended: ended, tickets: map[string]*ticket{}}
-	e.waiting.add(c, w)
+	e.waiting.add(c, a)
 	t.advance(e)
 	return c, nil
 }
@@ -123,20 +123,20 @@ func (t *turns) endpoint(name, tenant string, now time.Time) *endpoint {
 	return e
 }
 
-// join makes a call that still waits one of another waiter, too, if it was not yet.
-func (t *turns) join(c *call, w waiter) {
+// join makes a call that still waits one of another asker, too, if it was not yet.
+func (t *turns) join(c *call, a asker) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(c.tickets) > 0 && c.endpoint.breaker.resting(w.tenant, t.clock.Now()) == nil {
-		c.endpoint.waiting.add(c, w)
+	if len(c.tickets) > 0 && c.endpoint.breaker.resting(a.tenant, t.clock.Now()) == nil {
+		c.endpoint.waiting.add(c, a)
 		t.advance(c.endpoint)
 	}
 }
 
 // do makes a call when its turn has come, and waits for its end or for that of ctx.
-func (t *turns) do(ctx context.Context, name string, w waiter, work func() error) error {
+func (t *turns) do(ctx context.Context, name string, a asker, work func() error) error {
 	done := make(chan error, 1)
-	c, err := t.begin(name, w,
+	c, err := t.begin(name, a,
 		func() (providers.Token, error) { return providers.Token{}, work() },
 		func(_ providers.Token, err error) { done <- err })
 	if err != nil {
