@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -30,6 +33,49 @@ func TestExportKubelet(t *testing.T) {
 	}
 	if out, err := cp.Kubectl(t.Context(), "apply", "--dry-run=server", "-f", rules); err != nil || strings.Count(string(out), "created") != 2 {
 		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// Whatever a credential holds stays a value: in the YAML, in the commands that comments hold, and on the terminal.
+func TestExportRunsNothingOfACredential(t *testing.T) {
+	template, err := os.ReadFile(filepath.Join("testdata", "access-hostile.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	touched := filepath.Join(t.TempDir(), "touched")
+	for _, evil := range []string{"$(touch " + touched + ")", "`touch " + touched + "`", "'; touch " + touched + "; '", "${file(\"/etc/passwd\")}", "\x1b[31m", "\"}\n---\nkind: Evil\n"} {
+		quoted, err := json.Marshal(evil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		manifest := strings.ReplaceAll(string(template)+"  serviceAccounts: {names: [\"EVIL\"]}\n", "EVIL", string(bytes.Trim(quoted, `"`)))
+		r := as(t, cp.Kubeconfig(), manifest, "export", "kubelet", "-f", "-")
+		if r.code != cli.Fine || strings.Contains(r.stdout, "\x1b") {
+			t.Fatalf("%q: %+v", evil, r)
+		}
+		documents := 0
+		for document := range strings.SplitSeq(r.stdout, "\n---\n") {
+			var o struct{ Kind string }
+			if err := yaml.Unmarshal([]byte(document), &o); err != nil || o.Kind == "Evil" {
+				t.Errorf("%q: %v: %s", evil, err, document)
+			}
+			documents++
+		}
+		if documents != 3 {
+			t.Errorf("%q: %d documents: %s", evil, documents, r.stdout)
+		}
+		harness := "kubectl() { :; }\n"
+		for line := range strings.Lines(r.stdout) {
+			if command, ok := strings.CutPrefix(line, "# kubectl "); ok {
+				harness += "kubectl " + command
+			}
+		}
+		if out, err := exec.CommandContext(t.Context(), "bash", "-c", harness).CombinedOutput(); err != nil || len(out) > 0 {
+			t.Errorf("%q: %v: %s\n%s", evil, err, out, harness)
+		}
+		if _, err := os.Stat(touched); err == nil || !strings.Contains(harness, "annotate") {
+			t.Errorf("%q was run, or nothing was: %s", evil, harness)
+		}
 	}
 }
 
