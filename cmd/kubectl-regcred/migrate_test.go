@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -8,7 +10,10 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
 
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cli"
 	"github.com/regcred/regcred/test/controlplane"
@@ -68,5 +73,50 @@ func TestMigrateOfNothing(t *testing.T) {
 	grant(t, "", "migrateless", rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"serviceaccounts"}, Verbs: []string{"list"}})
 	if r := as(t, nobody, "", "migrate"); r.code != cli.Undecided || !strings.Contains(r.stdout, "# not read: secrets in all namespaces") {
 		t.Errorf("%+v", r)
+	}
+}
+
+// Whoever writes a pull Secret chooses its keys: they stay values in the credential and in the steps.
+func TestMigrateRunsNothingOfASecret(t *testing.T) {
+	dir := t.TempDir()
+	for n, evil := range []string{"$(touch touched)", "`touch touched`", "'; touch touched; '", "${file(passwd)}", "\x1b[31m", "\"}\n---\nkind: Evil\n"} {
+		config, err := json.Marshal(map[string]any{"auths": map[string]any{
+			"acme.azurecr.io": map[string]string{"auth": "YTpi"}, evil + ".azurecr.io": map[string]string{"auth": "YTpi"}, evil: map[string]string{"auth": "YTpi"},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		create(t, &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "team-a", Name: fmt.Sprint("hostile-", n), Annotations: map[string]string{"reflector.v1.k8s.emberstack.com/reflects": "infra/" + evil}},
+			Type:       corev1.SecretTypeDockerConfigJson, Data: map[string][]byte{corev1.DockerConfigJsonKey: config},
+		})
+	}
+	out := filepath.Join(dir, "git")
+	printed, written := run(t, "migrate"), run(t, "migrate", "--output-dir", out)
+	if printed.code != cli.Fine || written.code != cli.Fine || strings.Contains(printed.stdout+written.stdout, "\x1b") {
+		t.Fatalf("%+v\n%+v", printed, written)
+	}
+	manifests, err := os.ReadFile(filepath.Join(out, "credentials.yaml"))
+	if err != nil || !strings.Contains(string(manifests), "acme.azurecr.io") {
+		t.Fatalf("%v: there is no credential: %s", err, manifests)
+	}
+	for document := range strings.SplitSeq(string(manifests), "\n---\n") {
+		var o struct{ Kind string }
+		if err := yaml.Unmarshal([]byte(document), &o); err != nil || o.Kind == "Evil" {
+			t.Errorf("%v: %s", err, document)
+		}
+	}
+	steps, err := os.ReadFile(filepath.Join(out, "steps.sh"))
+	if err != nil || !strings.Contains(string(steps), "kubectl apply") || !strings.Contains(printed.stdout, "touch touched") {
+		t.Fatalf("%v: nothing is told of the keys: %s\n%s", err, printed.stdout, steps)
+	}
+	cmd := exec.CommandContext(t.Context(), "bash", "-c", "kubectl() { :; }\n"+string(steps))
+	cmd.Dir = dir
+	said, err := cmd.CombinedOutput()
+	if err != nil || len(said) > 0 {
+		t.Errorf("%v: %s\n%s", err, said, steps)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "touched")); err == nil {
+		t.Errorf("a key was run:\n%s", steps)
 	}
 }
