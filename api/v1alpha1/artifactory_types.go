@@ -10,7 +10,7 @@ type Artifactory struct {
 	// url is the JFrog platform's base, such as https://acme.jfrog.io.
 	// +required
 	// +kubebuilder:validation:MaxLength=261
-	// +kubebuilder:validation:XValidation:rule="self.matches('^https://[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?([.][a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?$') && (!self.matches('(//|[.])([0-9]+|0x[a-z0-9-]*)(:[0-9]+)?$') || isIP(self.substring(8).split(':')[0]))",message="url must be https:// and the platform's host, with a port if needed and without path, such as https://acme.jfrog.io"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^https://[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?([.][a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?$') && (!self.matches('(//|[.])([0-9]+|0x[a-z0-9-]*)(:[0-9]+)?$') || self.matches('^https://((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])[.]){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(:[0-9]+)?$'))",message="url must be https:// and the platform's host, with a port if needed and without path, such as https://acme.jfrog.io"
 	URL string `json:"url"`
 
 	// hosts lists the registry hosts that the Secret is for: the platform's own (repository path), <instance>-<repository>.jfrog.io, or

@@ -110,7 +110,7 @@ type CredentialSpec struct {
 	// secretName is the name of the Secret. It cannot be changed, since running pods name the Secret. Default: metadata.name.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="secretName must be the name of a Secret: lower case letters, digits, '-' and '.', starting and ending with a letter or digit"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",message="secretName must be the name of a Secret: lower case letters, digits, '-' and '.', starting and ending with a letter or digit"
 	SecretName string `json:"secretName,omitempty"`
 
 	// secretTemplate adds labels and annotations to the Secret. Those that others add stay, too. Default: none.
@@ -139,14 +139,14 @@ type SecretTemplate struct {
 	// labels are added to the labels of the Secret, and put back when somebody removes them. Default: none.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=16
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !format.qualifiedName().validate(k).hasValue())",message="each key of labels must be a label key, such as app or example.com/app"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, k.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",message="each key of labels must be a label key, such as app or example.com/app"
 	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('regcred.dev/') && !k.startsWith('link.regcred.dev/'))",message="labels of regcred.dev and link.regcred.dev are Regcred's own"
 	Labels map[string]LabelValue `json:"labels,omitempty"`
 
 	// annotations are added to the annotations of the Secret, and put back when somebody removes them. Default: none.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=16
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !format.qualifiedName().validate(k).hasValue())",message="each key of annotations must be an annotation key, such as note or example.com/note"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, k.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",message="each key of annotations must be an annotation key, such as note or example.com/note"
 	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('regcred.dev/') && !k.startsWith('link.regcred.dev/'))",message="annotations of regcred.dev and link.regcred.dev are Regcred's own"
 	Annotations map[string]AnnotationValue `json:"annotations,omitempty"`
 }
@@ -186,7 +186,7 @@ type ServiceAccounts struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MaxLength=253
-	// +kubebuilder:validation:items:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="a name must be the name of a ServiceAccount: lower case letters, digits, '-' and '.', starting and ending with a letter or digit"
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",message="a name must be the name of a ServiceAccount: lower case letters, digits, '-' and '.', starting and ending with a letter or digit"
 	// +listType=set
 	Names []string `json:"names,omitempty"`
 

@@ -13,7 +13,7 @@ type Plugin struct {
 	// image's host.
 	// +required
 	// +kubebuilder:validation:MaxLength=512
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?([.][a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[a-zA-Z0-9._:@/-]+)?$') && size(self.split('/')[0]) <= 253 && (!self.matches('^([^/]*[.])?([0-9]+|0x[a-z0-9-]*)(:[0-9]+)?(/|$)') || isIP(self.split('/')[0].split(':')[0]))",message="image must be an image or its registry, such as registry.example.com/team/app"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?([.][a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[a-zA-Z0-9._:@/-]+)?$') && size(self.split('/')[0]) <= 253 && (!self.matches('^([^/]*[.])?([0-9]+|0x[a-z0-9-]*)(:[0-9]+)?(/|$)') || self.matches('^((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])[.]){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(:[0-9]+)?(/|$)'))",message="image must be an image or its registry, such as registry.example.com/team/app"
 	Image string `json:"image"`
 
 	// hosts lists further registry hosts that the Secret is for; the plugin's answer must cover them.

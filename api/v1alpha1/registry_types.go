@@ -21,7 +21,7 @@ type Registry struct {
 	// name tells the entries of a credential apart, in status, events and metrics.
 	// +required
 	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:XValidation:rule="!format.dns1123Label().validate(self).hasValue()",message="name must be lower case letters, digits and '-', starting and ending with a letter or digit"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="name must be lower case letters, digits and '-', starting and ending with a letter or digit"
 	Name string `json:"name"`
 
 	// ecr is a private registry of Amazon ECR.
@@ -123,7 +123,7 @@ func (r *Registry) Provider() (name, endpoint string) {
 //
 // +kubebuilder:validation:MaxLength=253
 // +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?([.][a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?$')",message="a host must be that of a registry as it stands in an image reference, such as registry.example.com or registry.example.com:5000"
-// +kubebuilder:validation:XValidation:rule="!self.matches('(^|[.])([0-9]+|0x[a-z0-9-]*)(:[0-9]+)?$') || isIP(self.split(':')[0])",message="a host that ends like a number must be an IPv4 address, such as 10.0.0.1, since resolvers take it for one"
+// +kubebuilder:validation:XValidation:rule="!self.matches('(^|[.])([0-9]+|0x[a-z0-9-]*)(:[0-9]+)?$') || self.matches('^((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])[.]){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(:[0-9]+)?$')",message="a host that ends like a number must be an IPv4 address, such as 10.0.0.1, since resolvers take it for one"
 type Host string
 
 // Lifetime is a time span in hours, minutes and seconds, such as 1h30m.
@@ -172,6 +172,6 @@ type LocalReference struct {
 	// name is the name of the object.
 	// +required
 	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="name must be the name of an object: lower case letters, digits, '-' and '.', starting and ending with a letter or digit"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",message="name must be the name of an object: lower case letters, digits, '-' and '.', starting and ending with a letter or digit"
 	Name string `json:"name"`
 }

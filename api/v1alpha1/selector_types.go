@@ -13,7 +13,7 @@ type Selector struct {
 	// matchLabels are labels that must be there with these values.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=16
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !format.qualifiedName().validate(k).hasValue())",message="each key of matchLabels must be a label key, such as app or example.com/app"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, k.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",message="each key of matchLabels must be a label key, such as app or example.com/app"
 	MatchLabels map[string]LabelValue `json:"matchLabels,omitempty"`
 
 	// matchExpressions are requirements, all of which must be met.
@@ -26,7 +26,7 @@ type Selector struct {
 // LabelValue is the value of a label.
 //
 // +kubebuilder:validation:MaxLength=63
-// +kubebuilder:validation:XValidation:rule="!format.labelValue().validate(self).hasValue()",message="a label value must be empty or letters, digits, '-', '_' and '.', starting and ending with a letter or digit"
+// +kubebuilder:validation:XValidation:rule="self.matches('^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$')",message="a label value must be empty or letters, digits, '-', '_' and '.', starting and ending with a letter or digit"
 type LabelValue string
 
 // SelectorRequirement is a requirement on one label.
@@ -36,7 +36,7 @@ type SelectorRequirement struct {
 	// key is the label that the requirement is about.
 	// +required
 	// +kubebuilder:validation:MaxLength=317
-	// +kubebuilder:validation:XValidation:rule="!format.qualifiedName().validate(self).hasValue()",message="key must be a label key, such as app or example.com/app"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$')",message="key must be a label key, such as app or example.com/app"
 	Key string `json:"key"`
 
 	// operator says how the label is compared: In or NotIn with values, Exists or DoesNotExist without.

@@ -115,14 +115,15 @@ var identityAbuses = []abuse{
 	{name: "a token for Google, sent to a host of one's own", says: notForThisHost,
 		do: sendTokenFor("//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/providers/cluster")},
 	{name: "a token for the API server, sent to a host of one's own", do: sendTokenFor("https://kubernetes.default.svc"), says: notForThisHost},
-	{name: "a docker config of 5,000 hosts", writes: 10, do: func(u *tenant) {
+	{name: "a docker config of 15,000 logins", writes: 10, do: func(u *tenant) {
 		var auths []string
-		for i := range 5000 {
-			auths = append(auths, fmt.Sprintf(`"host-%d.example":{"auth":"YTpi"}`, i))
+		for i := range 15_000 {
+			login := base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "u%d:p", i))
+			auths = append(auths, fmt.Sprintf(`"host-%d.example":{"auth":%q}`, i, login))
 		}
 		u.identity("many", map[string]string{corev1.DockerConfigJsonKey: `{"auths":{` + strings.Join(auths, ",") + `}}`})
 		u.create(u.credential("many-hosts", v1alpha1.Registry{Name: "static", Static: &v1alpha1.Static{}, Identity: secretRef("many")}))
-	}, says: func(u *tenant) { u.ready("many-hosts", v1alpha1.ReasonIdentityInvalid, v1alpha1.ReasonCurrent) }},
+	}, says: func(u *tenant) { u.ready("many-hosts", v1alpha1.ReasonIdentityInvalid) }},
 	{name: "a docker config with hosts that are none", do: func(u *tenant) {
 		u.identity("none", map[string]string{corev1.DockerConfigJsonKey: `{"auths":{"\u0000\n":{"auth":"YTpi"},"` + strings.Repeat("a.", 1000) + `":{"auth":"YTpi"}}}`})
 		u.create(u.credential("no-hosts", v1alpha1.Registry{Name: "static", Static: &v1alpha1.Static{}, Identity: secretRef("none")}))
