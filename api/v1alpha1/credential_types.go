@@ -195,8 +195,8 @@ type ServiceAccounts struct {
 	Selector *Selector `json:"selector,omitempty"`
 
 	// recoverPods says what to do with a pod that fails to pull because it was created before its ServiceAccount got the
-	// Secret. Evict evicts it if it has a controller, which then creates it anew with the Secret; PodDisruptionBudgets hold.
-	// Default: it is left alone.
+	// Secret. Evict evicts it if a ReplicaSet, StatefulSet, DaemonSet or ReplicationController creates it anew with the
+	// Secret; PodDisruptionBudgets hold. Default: it is left alone.
 	// +optional
 	RecoverPods RecoverPods `json:"recoverPods,omitempty"`
 }

@@ -24,7 +24,7 @@ func (r *Reconciler) contended(t credential.Target, why Cause) *credential.Failu
 		return nil
 	}
 	return &credential.Failure{Reason: v1alpha1.ReasonContended, RetryAfter: wait, Message: fmt.Sprintf(
-		"Secret %s is changed by %s again and again, and is restored ever more rarely: stop that, or give the Secret another name by secretName",
+		"Secret %s is changed by %s again and again, and is restored ever more rarely: stop that, or create the credential anew with another secretName",
 		t.Secret(), rival)}
 }
 

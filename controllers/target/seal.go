@@ -172,6 +172,6 @@ func (s seal) brokenBy(secret client.Object) seal {
 // it holds.
 func uncompared(t credential.Target, o observed, wait time.Duration) *credential.Failure {
 	return &credential.Failure{Reason: v1alpha1.ReasonContended, RetryAfter: wait, Message: fmt.Sprintf(
-		"Secret %s is changed by %s again and again, and what it holds is looked at ever more rarely: stop that, or give the Secret another name by secretName",
+		"Secret %s is changed by %s again and again, and what it holds is looked at ever more rarely: stop that, or create the credential anew with another secretName",
 		t.Secret(), rivalOf(o))}
 }
