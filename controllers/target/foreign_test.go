@@ -16,7 +16,7 @@ func TestOfASecretOfOthersNoMoreIsRememberedThanOfOurs(t *testing.T) {
 	from.secret.ObjectMeta = metav1.ObjectMeta{
 		Namespace: "a", Name: "b", Annotations: map[string]string{"note": strings.Repeat("x", 200<<10)}, Labels: map[string]string{"app": "x"},
 		OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: strings.Repeat("K", 1<<20), Name: "n", UID: "1", Controller: new(true)}},
-		ManagedFields:   []metav1.ManagedFieldsEntry{{Manager: "kubectl", FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:data":{"f:` + strings.Repeat("y", 100<<10) + `":{}}}`)}}},
+		ManagedFields:   []metav1.ManagedFieldsEntry{{Manager: "kubectl", FieldsV1: metav1.NewFieldsV1(`{"f:data":{"f:` + strings.Repeat("y", 100<<10) + `":{}}}`)}},
 	}
 	r := New(Config{Cache: from, Live: from, Clock: clock.RealClock{}})
 	target := credential.Target{Namespace: "a", Name: "b"}
