@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// eventsAtOnce and eventEvery are for a namespace: sixteen entries of four credentials may be told of at once. The recorder keeps each event
-	// for some minutes, 2 KiB of it.
-	eventsAtOnce, eventEvery = 64, 10 * time.Second
+	// eventsAtOnce and eventEvery are for a namespace, and for warnings apart from the rest: sixteen entries of eight credentials may be told of
+	// at once. The recorder keeps each event for some minutes, 2 KiB of it.
+	eventsAtOnce, eventEvery = 128, 10 * time.Second
 	// budgetsHeld is how many namespaces are told from each other, and one that is forgotten has all its events again by then.
 	budgetsHeld, budgetFor = 1 << 16, eventsAtOnce * eventEvery
 )
@@ -34,7 +34,7 @@ func ration(recorder events.EventRecorder, c clock.PassiveClock) *rationed {
 
 // Eventf implements events.EventRecorder.
 func (r *rationed) Eventf(regarding, related runtime.Object, kind, reason, action, note string, args ...any) {
-	budget := r.budgets.Update(causer(regarding, related), func(known *rate.Limiter, ok bool) *rate.Limiter {
+	budget := r.budgets.Update(kind+"/"+causer(regarding, related), func(known *rate.Limiter, ok bool) *rate.Limiter {
 		if ok {
 			return known
 		}

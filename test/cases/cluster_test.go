@@ -272,7 +272,7 @@ func TestARevokedPasswordOfAPerson(t *testing.T) {
 	eventually(t, "Ready to say so", func() bool {
 		c, _ := get(t, &v1alpha1.ClusterRegistryCredential{}, "", "case-f06")
 		ready := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionReady)
-		return ready.Status == metav1.ConditionFalse && ready.Reason == v1alpha1.ReasonTokenRefused && strings.Contains(ready.Message, cure)
+		return ready != nil && ready.Status == metav1.ConditionFalse && ready.Reason == v1alpha1.ReasonTokenRefused && strings.Contains(ready.Message, cure)
 	})
 	rest(t)
 	for ns, before := range versions {
