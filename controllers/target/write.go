@@ -182,7 +182,13 @@ func (r *Reconciler) release(ctx context.Context, t credential.Target, c *creden
 		result.RequeueAfter = f.RetryAfter
 		log.FromContext(ctx).V(1).Info("A link was not removed", "message", f.Message)
 	}
-	return result, credential.IgnoreGone(r.releaseSecret(ctx, t, c, secret))
+	err = r.releaseSecret(ctx, t, c, secret)
+	if apierrors.IsConflict(err) {
+		// The event of what has changed brings the target back, as a rule.
+		result.RequeueAfter = sooner(result.RequeueAfter, credential.ExpectFor)
+		return result, nil
+	}
+	return result, credential.IgnoreGone(err)
 }
 
 func (r *Reconciler) releaseSecret(ctx context.Context, t credential.Target, c *credential.Credential, secret *metav1.PartialObjectMetadata) (err error) {
@@ -194,8 +200,8 @@ func (r *Reconciler) releaseSecret(ctx context.Context, t credential.Target, c *
 	case c != nil && metav1.IsControlledBy(secret, c.Object):
 		err = r.Client.Delete(ctx, secret, client.Preconditions{UID: &secret.UID, ResourceVersion: &secret.ResourceVersion})
 	}
-	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
-		return nil // its event brings the target back
+	if apierrors.IsNotFound(err) {
+		return nil
 	}
 	if credential.RefusedByPolicy(err) {
 		return nil // it only pretends to be ours
