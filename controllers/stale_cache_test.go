@@ -112,7 +112,9 @@ func TestACacheThatIsBehindHarmsNobody(t *testing.T) {
 			w.fallBehind(target)
 			foreign := w.replace(target)
 			act(w, target, due)
-			w.run(target)
+			if again := w.run(target).RequeueAfter; again == 0 {
+				t.Error("it is looked at again only if an event comes")
+			}
 			if got := w.secret(target); got.ResourceVersion != foreign.ResourceVersion {
 				t.Error("a foreign Secret that has taken the place of ours was touched")
 			}
