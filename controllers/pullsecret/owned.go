@@ -1,6 +1,7 @@
 package pullsecret
 
 import (
+	"bytes"
 	"encoding/json"
 
 	corev1 "k8s.io/api/core/v1"
@@ -94,20 +95,33 @@ func Trusted(o Owner, secret *metav1.PartialObjectMetadata) bool {
 // applies the very same value shares the field and changes nothing. Whoever writes under our name is not seen here: nothing that concerns
 // others may rest on it.
 func Intact(secret *metav1.PartialObjectMetadata) bool {
+	if asHeld(secret.ManagedFields) {
+		return true
+	}
+	all, ok := managers(secret)
+	return ok && intact(all)
+}
+
+// asHeld says whether they are intactFields, or a copy: then there is nothing to be read.
+func asHeld(fields []metav1.ManagedFieldsEntry) bool {
+	if len(fields) != 1 {
+		return false
+	}
+	held, f := intactFields[0], fields[0]
+	return f.Manager == held.Manager && f.Subresource == "" && bytes.Equal(f.FieldsV1.GetRawBytes(), held.FieldsV1.GetRawBytes())
+}
+
+func intact(all []manager) bool {
 	content, records := false, false
-	for _, entry := range secret.ManagedFields {
-		owned, err := ownedBy(entry)
-		if err != nil {
-			return false
-		}
-		for field := range owned.Data {
+	for _, m := range all {
+		for field := range m.Data {
 			if field != "." && field != fieldContent { // "." is the map itself, owned by everyone who owns a key of it
 				return false
 			}
 		}
-		if entry.Manager == FieldManager {
-			_, holdsContent := owned.Data[fieldContent]
-			_, holdsRecords := owned.Metadata.Annotations[fieldRecords]
+		if m.name == FieldManager {
+			_, holdsContent := m.Data[fieldContent]
+			_, holdsRecords := m.Metadata.Annotations[fieldRecords]
 			content, records = content || holdsContent, records || holdsRecords
 		}
 	}
@@ -119,7 +133,12 @@ const (
 	fieldRecords = "f:" + AnnotationRegistries
 )
 
-// ownership is what of a manager's fields matters here.
+// manager is whoever has written fields, and what of these matters here.
+type manager struct {
+	name string
+	ownership
+}
+
 type ownership struct {
 	Data     fieldSet `json:"f:data,omitempty"`
 	Metadata struct {
@@ -133,55 +152,66 @@ type fieldSet map[string]struct{}
 var intactFields = []metav1.ManagedFieldsEntry{{Manager: FieldManager,
 	FieldsV1: metav1.NewFieldsV1(`{"f:data":{"` + fieldContent + `":{}},"f:metadata":{"f:annotations":{"` + fieldRecords + `":{}}}}`)}}
 
-// maxManagers bounds whose fields of a Secret are held.
-const maxManagers = 16
+const (
+	// maxManagers bounds whose fields of a Secret are held.
+	maxManagers = 16
+	// maxFields bounds the bytes of managedFields that are read of one Secret: a megabyte of a tenant's takes long, at each change of it.
+	maxFields = 64 << 10
+)
 
-// Ownership is the part of a Secret's managedFields that Intact looks at, as small as it can be held.
+// Ownership is the part of a Secret's managedFields that Intact looks at, as small as it can be held. Of which nothing is said is not intact.
 func Ownership(secret *metav1.PartialObjectMetadata) []metav1.ManagedFieldsEntry {
-	if Intact(secret) {
+	all, ok := managers(secret)
+	switch {
+	case !ok:
+		return nil
+	case intact(all):
 		return intactFields
 	}
 	var kept []metav1.ManagedFieldsEntry
-	for _, entry := range secret.ManagedFields {
-		owned, err := ownedBy(entry)
-		if err != nil {
-			return nil
-		}
+	for _, m := range all {
 		foreign := false
-		for field := range owned.Data {
+		for field := range m.Data {
 			if field != "." && field != fieldContent {
-				delete(owned.Data, field)
+				delete(m.Data, field)
 				foreign = true
 			}
 		}
 		if foreign {
-			owned.Data["f:"] = struct{}{} // one stands for all of them, however many a tenant adds
+			m.Data["f:"] = struct{}{} // one stands for all of them, however many a tenant adds
 		}
-		_, records := owned.Metadata.Annotations[fieldRecords]
-		owned.Metadata.Annotations = nil
+		_, records := m.Metadata.Annotations[fieldRecords]
+		m.Metadata.Annotations = nil
 		if records {
-			owned.Metadata.Annotations = fieldSet{fieldRecords: {}}
+			m.Metadata.Annotations = fieldSet{fieldRecords: {}}
 		}
-		if len(owned.Data) == 0 && !records {
+		if len(m.Data) == 0 && !records {
 			continue
 		}
-		raw, err := json.Marshal(owned)
-		if err != nil {
+		raw, err := json.Marshal(m.ownership)
+		if err != nil || len(kept) == maxManagers {
 			return nil
 		}
-		if len(kept) == maxManagers {
-			return nil // of which nothing is said is not intact
-		}
-		kept = append(kept, metav1.ManagedFieldsEntry{Manager: entry.Manager, FieldsV1: metav1.NewFieldsV1(string(raw))})
+		kept = append(kept, metav1.ManagedFieldsEntry{Manager: m.name, FieldsV1: metav1.NewFieldsV1(string(raw))})
 	}
 	return kept
 }
 
-// ownedBy returns the fields that an entry's manager owns.
-func ownedBy(entry metav1.ManagedFieldsEntry) (owned ownership, err error) {
-	if entry.FieldsV1 == nil || entry.Subresource != "" {
-		return owned, nil
+// managers reads who owns what of a Secret. ok is whether that can be read.
+func managers(secret *metav1.PartialObjectMetadata) (all []manager, ok bool) {
+	var size int64
+	for _, entry := range secret.ManagedFields {
+		if entry.FieldsV1 == nil || entry.Subresource != "" {
+			continue
+		}
+		if size += entry.FieldsV1.GetRawReader().Size(); size > maxFields {
+			return nil, false
+		}
+		m := manager{name: entry.Manager}
+		if json.Unmarshal(entry.FieldsV1.GetRawBytes(), &m.ownership) != nil {
+			return nil, false
+		}
+		all = append(all, m)
 	}
-	err = json.Unmarshal(entry.FieldsV1.GetRawBytes(), &owned)
-	return owned, err
+	return all, true
 }

@@ -2,6 +2,7 @@ package pullsecret
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -40,7 +41,9 @@ func TestTamperingShowsInManagedFieldsBeforeAndAfterTheyAreHeld(t *testing.T) {
 		"another manager with a similar name": {[]metav1.ManagedFieldsEntry{managed("regcred2", written)}, false},
 		"unreadable":                          {[]metav1.ManagedFieldsEntry{managed("regcred", written), managed("x", `{`)}, false},
 		"a status of ours":                    {[]metav1.ManagedFieldsEntry{{Manager: "regcred", Subresource: "status", FieldsV1: metav1.NewFieldsV1(written)}}, false},
-		"more managers than are held":         {append(many, managed("kubectl", `{"f:data":{"f:x":{}}}`)), false},
+		"more fields than are read": {[]metav1.ManagedFieldsEntry{managed("regcred", written),
+			managed("kubectl", `{"f:metadata":{"f:labels":{"f:`+strings.Repeat("x", maxFields)+`":{}}}}`)}, false},
+		"more managers than are held": {append(many, managed("kubectl", `{"f:data":{"f:x":{}}}`)), false},
 	} {
 		m := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{ManagedFields: c.fields}}
 		if got := Intact(m); got != c.want {
@@ -97,4 +100,40 @@ func TestOfTheFieldsOfOthersOneStandsForAll(t *testing.T) {
 	if got := string(held[0].FieldsV1.GetRawBytes()); len(held) != 1 || got != `{"f:data":{"f:":{},"f:.dockerconfigjson":{}}}` {
 		t.Errorf("held: %s", got)
 	}
+}
+
+func TestAMegabyteOfFieldsIsNotRead(t *testing.T) {
+	var fields strings.Builder
+	for n := range 20_000 {
+		fmt.Fprintf(&fields, `"f:%040d":{},`, n)
+	}
+	m := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{
+		managed("regcred", written), managed("kubectl", `{"f:data":{`+fields.String()+`"f:x":{}}}`)}}}
+	if allocated := testing.AllocsPerRun(10, func() { _ = Ownership(m) }); allocated > 100 {
+		t.Errorf("%v allocations", allocated)
+	}
+}
+
+func TestWhatIsHeldAsIntactIsNotReadAgain(t *testing.T) {
+	m := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{managed("regcred", written)}}}
+	m.ManagedFields = Ownership(m)
+	m = m.DeepCopy() // as whoever reads a cache gets it
+	if allocated := testing.AllocsPerRun(100, func() { _ = Intact(m) }); allocated > 0 {
+		t.Errorf("%v allocations", allocated)
+	}
+}
+
+func BenchmarkASecretAsItIsHeld(b *testing.B) {
+	m := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{managed("regcred", written)}}}
+	b.Run("taken into the cache", func(b *testing.B) {
+		for b.Loop() {
+			_ = Ownership(m)
+		}
+	})
+	m.ManagedFields = Ownership(m)
+	b.Run("looked at", func(b *testing.B) {
+		for b.Loop() {
+			_ = Intact(m)
+		}
+	})
 }
