@@ -2,9 +2,11 @@ package controllers
 
 import (
 	"fmt"
+	"maps"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -23,7 +25,8 @@ func (c counted) Eventf(regarding, related runtime.Object, _, _, _, _ string, _ 
 func TestANamespaceHasAShareOfEvents(t *testing.T) {
 	now := clocktesting.NewFakePassiveClock(time.Date(2026, time.November, 1, 12, 0, 0, 0, time.UTC))
 	got := counted{}
-	r := ration(got, now)
+	metrics := prometheus.NewRegistry()
+	r := ration(got, now, NewDroppedEvents(metrics))
 	of := func(namespace, name string) runtime.Object {
 		return &v1alpha1.RegistryCredential{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 	}
@@ -42,6 +45,17 @@ func TestANamespaceHasAShareOfEvents(t *testing.T) {
 	want := map[string]int{"mallory": eventsAtOnce + 1, "/platform/mallory": eventsAtOnce, "neighbour": 1, "/platform/neighbour": 1, "/platform/": 1}
 	if fmt.Sprint(map[string]int(got)) != fmt.Sprint(want) {
 		t.Errorf("recorded %v, want %v", got, want)
+	}
+	families, err := metrics.Gather()
+	if err != nil || len(families) != 1 {
+		t.Fatalf("%v, %v", families, err)
+	}
+	dropped := map[string]float64{}
+	for _, m := range families[0].GetMetric() {
+		dropped[m.GetLabel()[0].GetValue()] = m.GetCounter().GetValue()
+	}
+	if want := (map[string]float64{corev1.EventTypeNormal: 2 * (1000 - eventsAtOnce), corev1.EventTypeWarning: 0}); !maps.Equal(dropped, want) {
+		t.Errorf("counted %v, want %v", dropped, want)
 	}
 	now.SetTime(now.Now().Add(eventEvery))
 	for range 2 {

@@ -82,7 +82,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	}
 	ledger := &report.Ledger{Clock: o.Clock}
 	o.Metrics.MustRegister(&report.Metrics{Ledger: ledger, Clock: o.Clock, Version: o.Version, Elected: mgr.Elected()})
-	recorder := ration(mgr.GetEventRecorder("regcred"), o.Clock)
+	recorder := ration(mgr.GetEventRecorder("regcred"), o.Clock, NewDroppedEvents(o.Metrics))
 	targets := target.New(target.Config{
 		Cache: o.View, Live: mgr.GetAPIReader(), Client: mgr.GetClient(), Tokens: o.Broker, Clock: o.Clock, Outcomes: ledger,
 		Namespace: o.Namespace, Excluded: o.Excluded, Scope: o.View.Scope, AllowAmbientIdentity: o.AllowAmbientIdentity,

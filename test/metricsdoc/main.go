@@ -21,6 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/utils/clock"
 
+	"github.com/regcred/regcred/controllers"
 	"github.com/regcred/regcred/controllers/report"
 	"github.com/regcred/regcred/providers/broker"
 )
@@ -39,6 +40,7 @@ var labels = map[string]string{
 	"registry":             "name of the entry in `spec.registries`; 16 at most",
 	"result":               "of a [trial](registrycredential.md#specregistriesverify); one of those that the metric names",
 	"state":                "of a circuit breaker; one of those that the metric names",
+	"type":                 "of an event: `Normal` or `Warning`",
 }
 
 //go:embed metrics.md.tmpl
@@ -134,6 +136,7 @@ func alertsIn(path string) ([]alert, error) {
 func all() ([]metric, error) {
 	own := &described{}
 	broker.NewMetrics(own)
+	controllers.NewDroppedEvents(own)
 	own.MustRegister(broker.New(context.Background(), broker.Options{Clock: clock.RealClock{}}), &report.Metrics{})
 	var metrics []metric
 	for _, d := range own.descriptions {
