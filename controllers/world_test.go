@@ -195,7 +195,7 @@ func (w *world) restart() {
 // newTokens is a broker that has minted nothing yet.
 func newTokens(w *world) target.Tokens {
 	return broker.New(w.Context(), broker.Options{Clock: w.time, Providers: map[string]providers.Provider{"ecr": w.mint, "ecrPublic": w.mint}, Trials: w.mint,
-		Retired: func(id string) { w.retired <- id }})
+		Retired: func(_, id string) { w.retired <- id }})
 }
 
 // exclude adds to the namespaces that are never served.

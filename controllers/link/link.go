@@ -61,15 +61,20 @@ type place struct {
 	account string
 }
 
-// placesAtOnce bounds the links of which is remembered how often they were repaired.
-const placesAtOnce = 4096
+// placesAtOnce bounds the links, and the ServiceAccounts, of which something is remembered, and placesOfNamespace those of one namespace.
+const (
+	placesAtOnce      = 4096
+	placesOfNamespace = placesAtOnce / 4
+)
+
+func ofAccount[V any](key client.ObjectKey, _ V) (namespace string) { return key.Namespace }
 
 // New returns a Linker that remembers nothing yet.
 func New(c clock.PassiveClock) *Linker {
 	return &Linker{
-		clock: c, fights: truce.New[place](c, placesAtOnce),
-		written: expiring.New[client.ObjectKey, string](c, credential.ExpectFor, placesAtOnce),
-		outages: expiring.New[client.ObjectKey, outage](c, 2*credential.RetryAfter, placesAtOnce),
+		clock: c, fights: truce.New(c, placesAtOnce, placesOfNamespace, func(p place) string { return p.Namespace }),
+		written: expiring.Shared(c, credential.ExpectFor, placesAtOnce, placesOfNamespace, ofAccount[string]),
+		outages: expiring.Shared(c, 2*credential.RetryAfter, placesAtOnce, placesOfNamespace, ofAccount[outage]),
 	}
 }
 

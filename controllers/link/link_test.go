@@ -1,10 +1,14 @@
 package link
 
 import (
+	"fmt"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	clocktesting "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
@@ -41,5 +45,33 @@ func TestChangesAreToldApart(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)
 		}
+	}
+}
+
+func TestWhatIsKnownOfOneNamespaceMakesNothingOfOthersBeForgotten(t *testing.T) {
+	l := New(clocktesting.NewFakePassiveClock(time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)))
+	key := func(namespace string, n int) client.ObjectKey {
+		return client.ObjectKey{Namespace: namespace, Name: fmt.Sprint(n)}
+	}
+	at := func(namespace string, n int) place {
+		return place{credential.Target{Namespace: namespace}, fmt.Sprint(n)}
+	}
+	put := func(namespace string, n int) {
+		l.fights.Repaired(at(namespace, n), "argo")
+		l.written.Put(key(namespace, n), "1")
+		l.unanswered(key(namespace, n), failed(""))
+	}
+	put("victim", 0)
+	for n := range placesAtOnce + 1 {
+		put("mallory", n)
+	}
+	if !l.fights.Fighting(at("victim", 0)) {
+		t.Error("a fight is forgotten")
+	}
+	if _, known := l.written.Get(key("victim", 0)); !known {
+		t.Error("what was written is forgotten")
+	}
+	if _, known := l.outages.Get(key("victim", 0)); !known {
+		t.Error("an outage is forgotten")
 	}
 }

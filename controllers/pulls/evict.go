@@ -28,18 +28,19 @@ const (
 
 // evict has a pod that came before the link created anew by its owner. A pod without a controller is left alone.
 func (r *Reconciler) evict(ctx context.Context, p diagnosis.FailedPull, l *look, e evidence, key credential.Key) (next, error) {
-	owner, now := e.pod.owner, r.Clock.Now()
-	if owner == nil {
+	now := r.Clock.Now()
+	if e.pod.owner == nil {
 		return next{}, nil
 	}
-	if l.owner == "" {
+	owner := e.pod.workload()
+	if l.owner == (workload{}) {
 		if err := r.recall(ctx, p.Namespace); err != nil {
 			return next{}, err
 		}
-		if !r.evictions.claim(owner.UID, now) {
+		if !r.evictions.claim(owner, now) {
 			return next{}, nil
 		}
-		l.owner = owner.UID
+		l.owner = owner
 		if wait := r.evictions.lane.wait(&l.evict, p.Namespace, now); wait > 0 {
 			return next{after: wait}, nil
 		}
@@ -49,7 +50,7 @@ func (r *Reconciler) evict(ctx context.Context, p diagnosis.FailedPull, l *look,
 		return next{after: wait}, nil
 	}
 	evicted, err := r.evictNow(ctx, e.pod)
-	r.evictions.settle(owner.UID, evicted, r.Clock.Now())
+	r.evictions.settle(owner, evicted, r.Clock.Now())
 	if evicted {
 		r.Counters.Evicted(key)
 	}
@@ -68,13 +69,13 @@ func (r *Reconciler) evictNow(ctx context.Context, pod puller) (bool, error) {
 	case apierrors.IsNotFound(err), apierrors.IsConflict(err):
 		return false, nil
 	case apierrors.IsTooManyRequests(err):
-		if r.failing.tell(pod.uid, v1alpha1.EventEvictionHeld) {
+		if r.failing.tell(pod.namespace, pod.uid, v1alpha1.EventEvictionHeld) {
 			r.PodEvents.Eventf(pod.object(), nil, corev1.EventTypeNormal, v1alpha1.EventEvictionHeld, "Evict",
 				"a PodDisruptionBudget does not let the pod be evicted now: it is tried again at its next failed pull")
 		}
 		return false, nil
 	case apierrors.IsForbidden(err):
-		if r.failing.tell(pod.uid, v1alpha1.EventEvictionHeld) {
+		if r.failing.tell(pod.namespace, pod.uid, v1alpha1.EventEvictionHeld) {
 			r.PodEvents.Eventf(pod.object(), nil, corev1.EventTypeNormal, v1alpha1.EventEvictionHeld, "Evict",
 				"the controller may not evict pods: recreate the pod, or ask the administrator for the right (recoverPods in the chart)")
 		}
@@ -87,6 +88,8 @@ func (r *Reconciler) evictNow(ctx context.Context, pod puller) (bool, error) {
 	log.FromContext(ctx).Info(v1alpha1.EventEvicted, "owner", pod.owner.Kind+" "+pod.owner.Name)
 	return true, nil
 }
+
+func (p puller) workload() workload { return workload{p.namespace, p.owner.UID} }
 
 func (p puller) ownerObject() *metav1.PartialObjectMetadata {
 	return &metav1.PartialObjectMetadata{
@@ -111,7 +114,7 @@ func (r *Reconciler) recall(ctx context.Context, namespace string) error {
 		}
 		for _, e := range list.Items {
 			if e.Related != nil && len(e.Related.UID) <= maxUID && now.Sub(e.EventTime.Time) < evictAgain {
-				r.evictions.recall(e.Related.UID, e.EventTime.Time)
+				r.evictions.recall(workload{namespace, e.Related.UID}, e.EventTime.Time)
 			}
 		}
 		if list.Continue == "" {

@@ -24,11 +24,17 @@ const (
 	futileFor = 24 * time.Hour
 )
 
+// workload is what owns pods, in its namespace.
+type workload struct {
+	namespace string
+	uid       types.UID
+}
+
 // evictions remembers the owners of evicted pods.
 type evictions struct {
 	lane *lane
 	// at is when a pod of an owner was evicted last; the zero time while one waits for its turn.
-	at *expiring.Map[types.UID, time.Time]
+	at *expiring.Map[workload, time.Time]
 
 	mu sync.Mutex
 	// last is when the last eviction ended, and busy whether one is under way: turns that are late must not come together.
@@ -37,20 +43,22 @@ type evictions struct {
 	// known are the namespaces whose earlier evictions are in at.
 	known *expiring.Map[string, struct{}]
 	// futile are owners whose pods came back without the link.
-	futile *expiring.Map[types.UID, struct{}]
+	futile *expiring.Map[workload, struct{}]
 }
 
 func newEvictions(c clock.PassiveClock) *evictions {
 	return &evictions{
 		lane:   newLane(c, evictionSpacing, 1),
-		at:     expiring.New[types.UID, time.Time](c, claimedFor, ownersRemembered),
+		at:     expiring.Shared(c, claimedFor, ownersRemembered, ownersRemembered/shares, ofWorkload[time.Time]),
 		known:  expiring.New[string, struct{}](c, evictAgain, failingRemembered),
-		futile: expiring.New[types.UID, struct{}](c, futileFor, failingRemembered),
+		futile: expiring.Shared(c, futileFor, failingRemembered, failingRemembered/shares, ofWorkload[struct{}]),
 	}
 }
 
+func ofWorkload[V any](w workload, _ V) (namespace string) { return w.namespace }
+
 // claim takes the only eviction of an owner in ten minutes.
-func (e *evictions) claim(owner types.UID, now time.Time) (ok bool) {
+func (e *evictions) claim(owner workload, now time.Time) (ok bool) {
 	e.at.Update(owner, func(at time.Time, known bool) time.Time {
 		if ok = !known || evictedBefore(at, now); ok {
 			return time.Time{}
@@ -64,7 +72,7 @@ func (e *evictions) claim(owner types.UID, now time.Time) (ok bool) {
 func evictedBefore(at, now time.Time) bool { return !at.IsZero() && now.Sub(at) >= evictAgain }
 
 // giveBack lets the claim of an eviction go that has not come to pass.
-func (e *evictions) giveBack(owner types.UID) {
+func (e *evictions) giveBack(owner workload) {
 	if at, known := e.at.Get(owner); known && at.IsZero() {
 		e.at.Delete(owner)
 	}
@@ -91,7 +99,7 @@ func (e *evictions) recalled(namespace string) bool {
 }
 
 // recall takes in an eviction of an earlier leader.
-func (e *evictions) recall(owner types.UID, at time.Time) {
+func (e *evictions) recall(owner workload, at time.Time) {
 	e.at.Update(owner, func(known time.Time, _ bool) time.Time {
 		if at.After(known) {
 			return at
@@ -101,7 +109,7 @@ func (e *evictions) recall(owner types.UID, at time.Time) {
 }
 
 // settle takes the end of an eviction; one that did not happen gives the claim back.
-func (e *evictions) settle(owner types.UID, evicted bool, now time.Time) {
+func (e *evictions) settle(owner workload, evicted bool, now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.last, e.busy = now, false
@@ -113,7 +121,7 @@ func (e *evictions) settle(owner types.UID, evicted bool, now time.Time) {
 }
 
 // recreated says whether the pod of an owner was created after another had been evicted: then that has not helped, and never will.
-func (e *evictions) recreated(owner types.UID, createdAt, now time.Time) bool {
+func (e *evictions) recreated(owner workload, createdAt, now time.Time) bool {
 	_, futile := e.futile.Get(owner)
 	at, known := e.at.Get(owner)
 	evicted := known && !at.IsZero() && !evictedBefore(at, now)

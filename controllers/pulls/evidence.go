@@ -76,7 +76,7 @@ func (r *Reconciler) evidence(ctx context.Context, i diagnosis.Image, failed dia
 		e.Holdings = append(e.Holdings, h)
 	}
 	if pod.owner != nil {
-		e.Recreated = r.evictions.recreated(pod.owner.UID, pod.createdAt, r.Clock.Now())
+		e.Recreated = r.evictions.recreated(pod.workload(), pod.createdAt, r.Clock.Now())
 	}
 	sa := &corev1.ServiceAccount{}
 	if err := r.Cache.Get(ctx, client.ObjectKey{Namespace: pod.namespace, Name: pod.Account}, sa); err != nil {

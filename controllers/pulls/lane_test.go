@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/regcred/regcred/controllers/diagnosis"
@@ -85,7 +84,7 @@ func TestANamespaceThatFloodsLeavesRoomForTheFailuresOfOthers(t *testing.T) {
 
 func TestAClaimThatComesToNothingIsGivenBack(t *testing.T) {
 	clock := clocktesting.NewFakePassiveClock(time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC))
-	e, owner := newEvictions(clock), types.UID("owner")
+	e, owner := newEvictions(clock), workload{"a", "owner"}
 	if !e.claim(owner, clock.Now()) || e.claim(owner, clock.Now()) {
 		t.Fatal("one claim of an owner is to be had, and no other")
 	}

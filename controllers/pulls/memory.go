@@ -5,9 +5,10 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
+	"golang.org/x/time/rate"
 	"k8s.io/utils/clock"
 
+	"github.com/regcred/regcred/controllers/credential"
 	"github.com/regcred/regcred/controllers/diagnosis"
 	"github.com/regcred/regcred/internal/expiring"
 )
@@ -23,6 +24,9 @@ const (
 	lookAgain = time.Minute
 	// tellAgain is how long the same is not told again.
 	tellAgain = 10 * time.Minute
+	// namespacesAtOnce is how many namespaces tell a credential of the cluster of the same cause at once, and then one every tellEvery: each
+	// says it once, and there may be thousands.
+	namespacesAtOnce, tellEvery = 8, time.Minute
 	// waitFor and waitMost are after how long, and how often, a failure is looked into again while what lacks is on its way.
 	waitFor  = 5 * time.Second
 	waitMost = 3
@@ -39,17 +43,29 @@ type failing struct {
 	// of counts those that are open, by namespace.
 	of map[string]int
 	// closed are failures that were looked into lately, and told what was told lately: sums of them, which take less.
-	closed, told *expiring.Map[uint64, struct{}]
+	closed, told *expiring.Map[sum, struct{}]
+	// causes are how many more namespaces may tell a credential of the cluster of a cause.
+	causes *expiring.Map[teller, *rate.Limiter]
+}
+
+// sum stands for something in a namespace.
+type sum struct {
+	namespace string
+	of        uint64
 }
 
 // seed makes sums that nobody can foresee.
 var seed = maphash.MakeSeed()
 
+func sumOf[T comparable](namespace string, of T) sum {
+	return sum{namespace, maphash.Comparable(seed, of)}
+}
+
 // look is a failure that is being looked into.
 type look struct {
 	// read is the place in the lane for reads of pods, and evict that in the lane for evictions, once there is an owner whose pod this is.
 	read, evict ticket
-	owner       types.UID
+	owner       workload
 	pod         *puller
 	counted     bool
 	// waits is how often it was too early to speak.
@@ -65,9 +81,14 @@ type teller struct {
 func newFailing(c clock.PassiveClock) *failing {
 	return &failing{
 		pods: newLane(c, time.Second/podsPerSecond, podBurst), open: map[diagnosis.FailedPull]*look{}, of: map[string]int{},
-		closed: expiring.New[uint64, struct{}](c, lookAgain, failingRemembered),
-		told:   expiring.New[uint64, struct{}](c, tellAgain, failingRemembered),
+		closed: newSums(c, lookAgain),
+		told:   newSums(c, tellAgain),
+		causes: expiring.New[teller, *rate.Limiter](c, tellAgain, failingRemembered),
 	}
+}
+
+func newSums(c clock.PassiveClock, ttl time.Duration) *expiring.Map[sum, struct{}] {
+	return expiring.Shared(c, ttl, failingRemembered, failingRemembered/shares, func(s sum, _ struct{}) string { return s.namespace })
 }
 
 // Open is how many failures are being looked into.
@@ -84,7 +105,7 @@ func (f *failing) admit(p diagnosis.FailedPull) bool {
 	if f.open[p] != nil || len(f.open) >= failingAtOnce || f.of[p.Namespace] >= failingInOne {
 		return false
 	}
-	if _, lately := f.closed.Get(maphash.Comparable(seed, p)); lately {
+	if _, lately := f.closed.Get(sumOf(p.Namespace, p)); lately {
 		return false
 	}
 	f.open[p] = &look{}
@@ -106,10 +127,23 @@ func (f *failing) close(p diagnosis.FailedPull) {
 	if f.of[p.Namespace]--; f.of[p.Namespace] == 0 {
 		delete(f.of, p.Namespace)
 	}
-	f.closed.Put(maphash.Comparable(seed, p), struct{}{})
+	f.closed.Put(sumOf(p.Namespace, p), struct{}{})
 }
 
-// tell says whether the cause is news about a pod or a credential.
-func (f *failing) tell(about any, cause string) bool {
-	return f.told.Add(maphash.Comparable(seed, teller{about, cause}), struct{}{})
+// tell says whether the cause is news of a namespace about a pod or a credential.
+func (f *failing) tell(namespace string, about any, cause string) bool {
+	return f.told.Add(sumOf(namespace, teller{about, cause}), struct{}{})
+}
+
+// bears says whether the credential can be told of the cause by one more namespace. That of a namespace hears no other.
+func (f *failing) bears(key credential.Key, cause string, now time.Time) bool {
+	if key.Namespace != "" {
+		return true
+	}
+	return f.causes.Update(teller{key, cause}, func(known *rate.Limiter, ok bool) *rate.Limiter {
+		if ok {
+			return known
+		}
+		return rate.NewLimiter(rate.Every(tellEvery), namespacesAtOnce)
+	}).AllowN(now, 1)
 }

@@ -177,12 +177,12 @@ func (r *Reconciler) investigate(ctx context.Context, p diagnosis.FailedPull, l 
 
 // observe reads the pod when its turn has come. A pod that is gone, or no longer fails, is none.
 func (r *Reconciler) observe(ctx context.Context, p diagnosis.FailedPull, l *look) (next, error) {
-	if l.pod != nil && l.owner == "" {
+	if l.pod != nil && l.owner == (workload{}) {
 		return next{}, nil
 	}
 	l.pod = nil
 	wait := r.failing.pods.wait(&l.read, p.Namespace, r.Clock.Now())
-	if l.owner != "" {
+	if l.owner != (workload{}) {
 		wait = r.evictions.lane.wait(&l.evict, p.Namespace, r.Clock.Now())
 	}
 	if wait > 0 {
@@ -213,14 +213,14 @@ func (r *Reconciler) tell(ctx context.Context, e evidence, f diagnosis.Finding) 
 		return
 	}
 	c := e.about(f.About).Credential
-	if r.failing.tell(e.pod.uid, f.Cause) {
+	if r.failing.tell(e.pod.namespace, e.pod.uid, f.Cause) {
 		kind := corev1.EventTypeWarning
 		if f.Good {
 			kind = corev1.EventTypeNormal
 		}
 		r.PodEvents.Eventf(e.pod.object(), c.Object, kind, f.Cause, "Pull", "%s", credential.Truncate(f.Note))
 	}
-	if !f.Good && r.failing.tell(c.Key, f.Cause) {
+	if !f.Good && r.failing.tell(e.pod.namespace, c.Key, f.Cause) && r.failing.bears(c.Key, f.Cause, r.Clock.Now()) {
 		note := "pod " + e.pod.name + ": " + f.Note
 		if c.Namespace == "" {
 			note = e.pod.namespace + ": " + note

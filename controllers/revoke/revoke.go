@@ -20,9 +20,10 @@ const (
 	grace = time.Minute
 	// tries is how often a token is tried to be revoked, at intervals of at least grace; after that it dies of its age.
 	tries = 5
-	// retiredFor and retiredHeld bound the tokens that wait for their end.
-	retiredFor  = 48 * time.Hour
-	retiredHeld = 1 << 14
+	// retiredFor and retiredHeld bound the tokens that wait for their end, and retiredOfTenant those of one namespace.
+	retiredFor      = 48 * time.Hour
+	retiredHeld     = 1 << 14
+	retiredOfTenant = retiredHeld / 4
 )
 
 // ID names a token, and the source that it was made from (providers.TokenName).
@@ -45,8 +46,9 @@ type Reconciler struct {
 	retired *expiring.Map[ID, state]
 }
 
-// state is how far it has come with a token.
+// state is how far it has come with a token of a tenant.
 type state struct {
+	tenant string
 	// freeSince is since when no Secret holds it; zero while one does.
 	freeSince time.Time
 	tries     int
@@ -56,12 +58,12 @@ type state struct {
 
 // New returns a Reconciler that knows of no token yet. What it works with may be set later, before it is told of any.
 func New(c clock.PassiveClock) *Reconciler {
-	return &Reconciler{Config: Config{Clock: c}, retired: expiring.New[ID, state](c, retiredFor, retiredHeld)}
+	return &Reconciler{Config: Config{Clock: c}, retired: expiring.Shared(c, retiredFor, retiredHeld, retiredOfTenant, func(_ ID, s state) string { return s.tenant })}
 }
 
-// Retired is told of a token that is no longer handed out.
-func (r *Reconciler) Retired(id string) {
-	if r.retired.Add(ID(id), state{}) {
+// Retired is told of a token of the tenant, a namespace or "" for the cluster, that is no longer handed out.
+func (r *Reconciler) Retired(tenant, id string) {
+	if r.retired.Add(ID(id), state{tenant: tenant}) {
 		r.Wake(ID(id), 0)
 	}
 }
@@ -108,6 +110,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, id ID) (reconcile.Result, er
 func (r *Reconciler) settle(id ID, err error) {
 	if err == nil {
 		r.retired.Delete(id)
+	}
+	if _, waits := r.retired.Get(id); !waits {
 		return
 	}
 	s := r.note(id, func(s *state) {

@@ -65,7 +65,7 @@ func (w *world) ended(want ...string) {
 func TestATokenIsRevokedWhenNoSecretHasHeldItForAWhile(t *testing.T) {
 	w := newWorld(t)
 	w.holders["a"] = 1
-	w.Retired("a")
+	w.Retired("", "a")
 	if _, woken := w.woken["a"]; !woken {
 		t.Error("nobody looks at it")
 	}
@@ -93,7 +93,7 @@ func TestATokenIsRevokedWhenNoSecretHasHeldItForAWhile(t *testing.T) {
 	w.run()
 	w.run()
 	w.ended("a")
-	w.Retired("a")
+	w.Retired("", "a")
 	w.run()
 	if w.retired.Len() != 1 {
 		t.Errorf("%d tokens", w.retired.Len())
@@ -122,7 +122,7 @@ func TestARevocationThatFailsIsTriedAgainAFewTimes(t *testing.T) {
 	} {
 		w := newWorld(t)
 		w.fails = c.err
-		w.Retired("a")
+		w.Retired("", "a")
 		w.run()
 		for range 2 * tries {
 			w.step(c.after + grace)
@@ -140,7 +140,7 @@ func TestARevocationThatFailsIsTriedAgainAFewTimes(t *testing.T) {
 func TestWhatWaitsIsBounded(t *testing.T) {
 	w := newWorld(t)
 	for n := range 2 * retiredHeld {
-		w.Retired(fmt.Sprint(n))
+		w.Retired("", fmt.Sprint(n))
 	}
 	if got := w.retired.Len(); got != retiredHeld {
 		t.Errorf("%d tokens", got)
@@ -148,5 +148,22 @@ func TestWhatWaitsIsBounded(t *testing.T) {
 	w.step(retiredFor)
 	if got := w.retired.Len(); got != 0 {
 		t.Errorf("%d tokens, two days later", got)
+	}
+}
+
+func TestTheTokensOfOneTenantMakeNobodyElsesBeForgotten(t *testing.T) {
+	w := newWorld(t)
+	w.Retired("", "cluster")
+	w.Retired("neighbour", "theirs")
+	for n := range 2 * retiredHeld {
+		w.Retired("mallory", fmt.Sprint(n))
+	}
+	for _, id := range []ID{"cluster", "theirs"} {
+		if _, waits := w.retired.Get(id); !waits {
+			t.Errorf("%s is not revoked any more", id)
+		}
+	}
+	if got := w.retired.Len(); got != retiredOfTenant+2 {
+		t.Errorf("%d tokens wait", got)
 	}
 }

@@ -6,7 +6,6 @@ import (
 
 	"golang.org/x/sync/singleflight"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -93,7 +92,7 @@ type Reconciler struct {
 	fights    *truce.Fights[credential.Target]
 	links     *link.Linker
 	// ended says of credentials whether they are no more though the cache shows them.
-	ended *expiring.Map[types.UID, bool]
+	ended *expiring.Map[incarnation, bool]
 	// holders are the Secrets that hold tokens which can be revoked.
 	holders *holders
 	// reads and writes bound the content of Secrets that is on its way.
@@ -113,6 +112,17 @@ const (
 	identitiesAtOnce = 4096
 )
 
+// shares is how many namespaces it takes to fill what all of them share.
+const shares = 4
+
+func ofTarget[V any](t credential.Target, _ V) (namespace string) { return t.Namespace }
+
+func ofSecret[V any](key client.ObjectKey, _ V) (namespace string) { return key.Namespace }
+
+func fightsOver(c clock.PassiveClock) *truce.Fights[credential.Target] {
+	return truce.New(c, targetsAtOnce, targetsAtOnce/shares, func(t credential.Target) string { return t.Namespace })
+}
+
 // New returns a Reconciler that remembers nothing yet.
 func New(c Config) *Reconciler {
 	if c.Released == nil {
@@ -121,22 +131,22 @@ func New(c Config) *Reconciler {
 	c.Client = newWary(c.Client, c.Clock)
 	return &Reconciler{
 		Config:     c,
-		identities: expiring.New[client.ObjectKey, noIdentity](c.Clock, missingSecret, identitiesAtOnce),
-		written:    expiring.New[credential.Target, string](c.Clock, credential.ExpectFor, writtenAtOnce),
-		inspected:  expiring.New[credential.Target, inspection](c.Clock, inspectedFor, writtenAtOnce),
-		contents:   expiring.New[client.ObjectKey, content](c.Clock, contentsFor, identitiesAtOnce),
-		condemned:  expiring.New[condemned, time.Time](c.Clock, condemnedFor, condemnedAtOnce),
+		identities: expiring.Shared(c.Clock, missingSecret, identitiesAtOnce, identitiesAtOnce/shares, ofSecret[noIdentity]),
+		written:    expiring.Shared(c.Clock, credential.ExpectFor, writtenAtOnce, writtenAtOnce/shares, ofTarget[string]),
+		inspected:  expiring.Shared(c.Clock, inspectedFor, writtenAtOnce, writtenAtOnce/shares, ofTarget[inspection]),
+		contents:   expiring.Shared(c.Clock, contentsFor, identitiesAtOnce, identitiesAtOnce/shares, ofSecret[content]),
+		condemned:  expiring.Shared(c.Clock, condemnedFor, condemnedAtOnce, condemnedAtOnce/shares, func(at condemned, _ time.Time) string { return at.target.Namespace }),
 		selected:   expiring.New[string, []*credential.Credential](c.Clock, time.Second, namespacesAtOnce),
-		absent:     expiring.New[credential.Target, struct{}](c.Clock, absentFor, targetsAtOnce),
-		standoffs:  expiring.New[credential.Target, standoff](c.Clock, 2*lastConflict, targetsAtOnce),
-		fights:     truce.New[credential.Target](c.Clock, targetsAtOnce),
+		absent:     expiring.Shared(c.Clock, absentFor, targetsAtOnce, targetsAtOnce/shares, ofTarget[struct{}]),
+		standoffs:  expiring.Shared(c.Clock, 2*lastConflict, targetsAtOnce, targetsAtOnce/shares, ofTarget[standoff]),
+		fights:     fightsOver(c.Clock),
 		links:      link.New(c.Clock),
 		holders:    newHolders(targetsAtOnce, c.Released),
 		reads:      inflight.New(bytesAtOnce, bytesOfTenant),
 		writes:     inflight.New(bytesAtOnce, bytesOfTenant),
-		ended:      expiring.New[types.UID, bool](c.Clock, endedFor, identitiesAtOnce),
+		ended:      expiring.Shared(c.Clock, endedFor, identitiesAtOnce, identitiesAtOnce/shares, func(i incarnation, _ bool) string { return i.Namespace }),
 		seals:      newSeals(targetsAtOnce),
-		compared:   truce.New[credential.Target](c.Clock, targetsAtOnce),
+		compared:   fightsOver(c.Clock),
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
@@ -36,7 +37,7 @@ func (r *Reconciler) gone(ctx context.Context, t credential.Target, c *credentia
 		return false, nil
 	}
 	uid := c.Object.GetUID()
-	if gone, known := r.ended.Get(uid); known {
+	if gone, known := r.ended.Get(incarnation{c.Key, uid}); known {
 		return gone, nil
 	}
 	live := &metav1.PartialObjectMetadataList{}
@@ -45,8 +46,14 @@ func (r *Reconciler) gone(ctx context.Context, t credential.Target, c *credentia
 		return false, err
 	}
 	gone := !slices.ContainsFunc(live.Items, func(m metav1.PartialObjectMetadata) bool { return m.UID == uid })
-	r.ended.Put(uid, gone)
+	r.ended.Put(incarnation{c.Key, uid}, gone)
 	return gone, nil
+}
+
+// incarnation is one credential among those of a name.
+type incarnation struct {
+	credential.Key
+	uid types.UID
 }
 
 // ended is the failure of a target whose credential is gone, for as long as the cache shows it.

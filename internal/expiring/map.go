@@ -1,4 +1,5 @@
-// Package expiring has a map that forgets: what tenants or clouds can make grow is bounded in number and in time.
+// Package expiring has a map that forgets: what tenants or clouds can make grow is bounded in number and in time, and who fills it forgets
+// its own.
 package expiring
 
 import (
@@ -10,27 +11,39 @@ import (
 )
 
 // Map remembers each value for a while after it was put, and no more than so many at a time: when it is full, what was put longest ago
-// makes room. It is safe for concurrent use.
+// makes room, of whoever has most in it. It is safe for concurrent use.
 type Map[K comparable, V any] struct {
 	clock clock.PassiveClock
 	ttl   time.Duration
 	bound int
+	// ownerOf says whose a value is; nil if all are of one.
+	ownerOf func(K, V) string
 
 	mu    sync.Mutex
 	items map[K]*list.Element
 	// order holds *item[K, V], the one put longest ago first. As all live equally long, it is the first to go.
-	order list.List
+	order  list.List
+	shares *shares
 }
 
 type item[K comparable, V any] struct {
 	key   K
 	value V
 	putAt time.Time
+	part  *part
 }
 
-// New returns an empty map of at most bound values, each of which is forgotten ttl after it was put.
+// New returns an empty map of at most bound values, each of which is forgotten ttl after it was put. It is for what nobody can fill alone.
 func New[K comparable, V any](c clock.PassiveClock, ttl time.Duration, bound int) *Map[K, V] {
 	return &Map[K, V]{clock: c, ttl: ttl, bound: bound, items: map[K]*list.Element{}}
+}
+
+// Shared returns a map as New does, in which each owner has share values at most. An owner without a name may fill it, and is the last to
+// make room for others.
+func Shared[K comparable, V any](c clock.PassiveClock, ttl time.Duration, bound, share int, ownerOf func(K, V) string) *Map[K, V] {
+	m := New[K, V](c, ttl, bound)
+	m.ownerOf, m.shares = ownerOf, newShares(share)
+	return m
 }
 
 // Get returns what is remembered of the key. Asking does not make it remembered for longer.
@@ -98,16 +111,28 @@ func (m *Map[K, V]) get(key K) (value V, ok bool) {
 }
 
 func (m *Map[K, V]) put(key K, value V) {
-	now := m.clock.Now()
 	if e, known := m.items[key]; known {
-		i := e.Value.(*item[K, V])
-		i.value, i.putAt = value, now
-		m.order.MoveToBack(e)
+		m.remove(e)
+	}
+	i := &item[K, V]{key: key, value: value, putAt: m.clock.Now()}
+	if m.shares == nil {
+		m.makeRoom(m.order.Front())
+		m.items[key] = m.order.PushBack(i)
 		return
 	}
-	m.items[key] = m.order.PushBack(&item[K, V]{key, value, now})
-	if len(m.items) > m.bound {
-		m.remove(m.order.Front())
+	owner := m.ownerOf(key, value)
+	if first := m.shares.full(owner); first != nil {
+		m.remove(first)
+	}
+	m.makeRoom(m.shares.first())
+	e := m.order.PushBack(i)
+	m.items[key], i.part = e, m.shares.add(owner, e)
+}
+
+// makeRoom forgets the value if there is no room for another.
+func (m *Map[K, V]) makeRoom(first *list.Element) {
+	if len(m.items) >= m.bound && first != nil {
+		m.remove(first)
 	}
 }
 
@@ -120,6 +145,10 @@ func (m *Map[K, V]) sweep() {
 }
 
 func (m *Map[K, V]) remove(e *list.Element) {
-	delete(m.items, e.Value.(*item[K, V]).key)
+	i := e.Value.(*item[K, V])
+	delete(m.items, i.key)
 	m.order.Remove(e)
+	if i.part != nil {
+		m.shares.remove(i.part)
+	}
 }

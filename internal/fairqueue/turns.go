@@ -3,6 +3,8 @@ package fairqueue
 import (
 	"container/heap"
 	"sync"
+
+	"github.com/regcred/regcred/internal/ranking"
 )
 
 // turns is the order of items that are due. In each round every tenant has one turn, those with the most urgent item first; nobody is
@@ -23,7 +25,7 @@ type turns[T comparable] struct {
 	taken   map[T]int
 	tenants map[string]*tenant[T]
 	// next are the tenants that have an item and a worker left.
-	next  ranking[*tenant[T]]
+	next  ranking.Of[*tenant[T]]
 	round int
 	// served are tenants with nothing left that have had their turn; they are remembered until the round ends.
 	served []*tenant[T]
@@ -35,7 +37,7 @@ type turns[T comparable] struct {
 
 type tenant[T comparable] struct {
 	name  string
-	items ranking[*item[T]]
+	items ranking.Of[*item[T]]
 	busy  int
 	// round is the one in which it has its next turn: at most the one after the present.
 	round int

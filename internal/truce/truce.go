@@ -35,9 +35,9 @@ type fight struct {
 	until   time.Time
 }
 
-// New returns Fights of which at most bound are remembered.
-func New[K comparable](c clock.PassiveClock, bound int) *Fights[K] {
-	return &Fights[K]{clock: c, known: expiring.New[K, fight](c, peace, bound)}
+// New returns Fights of which at most bound are remembered, and share of those that are one owner's.
+func New[K comparable](c clock.PassiveClock, bound, share int, ownerOf func(K) string) *Fights[K] {
+	return &Fights[K]{clock: c, known: expiring.Shared(c, peace, bound, share, func(thing K, _ fight) string { return ownerOf(thing) })}
 }
 
 // Truce is how long the next repair of a thing has to wait, and who has made the last one necessary; 0 if it need not.

@@ -203,7 +203,7 @@ func TestAShortLivedTokenIsNotWaitedForForMinutes(t *testing.T) {
 		p := &fake{life: 40 * time.Second}
 		b := newBroker(t, p)
 		token := must(t, b, request("eu-west-1"), time.Time{})
-		pass(5 * time.Second)
+		pass(10 * time.Second)
 		p.err = providers.Errorf(v1alpha1.ReasonAccessDenied, "no")
 		for range 12 {
 			_, err := ask(b, request("eu-west-1"), token.IssuedAt)

@@ -37,8 +37,8 @@ type Options struct {
 	Metrics *Metrics
 	// Bytes bounds the tokens in memory; 0 is DefaultBytes.
 	Bytes int
-	// Retired is told the names of tokens that are no longer handed out; nil for nobody. It may not block.
-	Retired func(name string)
+	// Retired is told the names of tokens that are no longer handed out and can be revoked, and whose they are; nil for nobody. It may not block.
+	Retired func(tenant, name string)
 }
 
 // Broker holds live tokens in memory and mints new ones. It never blocks its callers, so a hung cloud delays only those who wait for that
@@ -53,7 +53,7 @@ type Broker struct {
 	owners map[string][]string
 	bytes  *budget
 	// revocable are the live tokens that can be revoked, by their name.
-	revocable *revocables
+	revocable *expiring.Map[string, revocable]
 	// trials are under way, by what is tried, and trying counts them by tenant; verdicts are of those that have ended.
 	trials   map[trialKey]*trial
 	trying   map[string]int
@@ -67,14 +67,14 @@ func New(ctx context.Context, o Options) *Broker {
 		o.Bytes = DefaultBytes
 	}
 	if o.Retired == nil {
-		o.Retired = func(string) {}
+		o.Retired = func(string, string) {}
 	}
 	return &Broker{
 		Options: o, base: ctx, turns: newTurns(ctx, o.Clock, o.Providers),
 		slots: map[string]*slot{}, owners: map[string][]string{}, bytes: newBudget(o.Bytes),
 		revocable: newRevocables(o.Clock),
 		trials:    map[trialKey]*trial{}, trying: map[string]int{},
-		verdicts: expiring.New[trialKey, verdict](o.Clock, verdictFor, verdictsHeld),
+		verdicts: newVerdicts(o.Clock),
 		sweptAt:  o.Clock.Now(),
 	}
 }
@@ -104,12 +104,16 @@ func (b *Broker) Token(req providers.Request, newerThan time.Time, w providers.W
 		b.slots[source] = s
 	}
 	s.askedAt, s.dropped = now, false
-	s.refreshes.see(req.Refresh, now)
-	if s.serves(req.Refresh, newerThan, now) {
+	if req.Tenant == "" && !s.clusters {
+		s.clusters = true
+		b.bytes.disown(s)
+	}
+	s.refreshes.see(b.Clock, stampOf(req))
+	if s.serves(stampOf(req), newerThan, now) {
 		b.bytes.ask(s)
 		return s.token, nil
 	}
-	if failure := s.patience(req.Refresh, now); failure != nil {
+	if failure := s.patience(stampOf(req), now); failure != nil {
 		return providers.Token{}, failure
 	}
 	return providers.Token{}, b.await(s, provider, req, w, now)
@@ -117,7 +121,7 @@ func (b *Broker) Token(req providers.Request, newerThan time.Time, w providers.W
 
 // await has a token minted, and the caller woken then. The caller holds the lock.
 func (b *Broker) await(s *slot, provider providers.Provider, req providers.Request, w providers.Waiter, now time.Time) error {
-	switch early := s.early(req.Refresh, now); {
+	switch early := s.early(stampOf(req), now); {
 	case s.call != nil:
 		b.turns.join(s.call, asker{req.Tenant, req.Urgency})
 	case early > 0:
@@ -126,9 +130,9 @@ func (b *Broker) await(s *slot, provider providers.Provider, req providers.Reque
 		c, err := b.mint(s, provider, req, asker{req.Tenant, req.Urgency})
 		if err != nil {
 			s.fail(err, now)
-			return s.patience(req.Refresh, now)
+			return s.patience(stampOf(req), now)
 		}
-		s.begin(c, req.Refresh, now)
+		s.begin(c, stampOf(req), now)
 	}
 	if !s.waiting.add(w) {
 		return &providers.PendingError{Since: s.since, RetryAfter: waiterCrowded}

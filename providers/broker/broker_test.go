@@ -219,7 +219,7 @@ func TestATimeToComeIsNobodysMint(t *testing.T) {
 }
 
 func TestThereIsAFloorBetweenMintsOfOneSource(t *testing.T) {
-	for life, floor := range map[time.Duration]time.Duration{12 * time.Hour: time.Minute, 4 * time.Minute: 30 * time.Second, 2 * time.Second: time.Second} {
+	for life, floor := range map[time.Duration]time.Duration{12 * time.Hour: time.Minute, 4 * time.Minute: 30 * time.Second, time.Minute: 10 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBroker(t, &fake{life: life})
 			first := must(t, b, request("eu-west-1"), time.Time{})
@@ -231,6 +231,23 @@ func TestThereIsAFloorBetweenMintsOfOneSource(t *testing.T) {
 			must(t, b, request("eu-west-1"), first.IssuedAt)
 		})
 	}
+}
+
+func TestTokensThatLiveForSecondsAreNotMintedEachSecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fake{life: 2 * time.Second}
+		b := newBroker(t, p)
+		written := time.Time{}
+		for range 600 {
+			if token, err := ask(b, request("eu-west-1"), written); err == nil {
+				written = token.IssuedAt
+			}
+			pass(time.Second)
+		}
+		if got := p.calls.Load(); got > 60 {
+			t.Errorf("%d mints in ten minutes", got)
+		}
+	})
 }
 
 func TestATokenThatTheCloudRepeatsIsNotRenewed(t *testing.T) {

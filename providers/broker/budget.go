@@ -46,6 +46,13 @@ func (b *budget) hold(s *slot, tenant string) {
 	}
 }
 
+// disown counts the slot's token to nobody in particular from now on.
+func (b *budget) disown(s *slot) {
+	if s.held != nil {
+		b.hold(s, "")
+	}
+}
+
 // evict forgets the bytes of the share that were asked for least recently.
 func (b *budget) evict(of *share) {
 	least := of.order.Front().Value.(*slot)

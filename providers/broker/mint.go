@@ -62,6 +62,9 @@ func loggerOf(ctx context.Context, req providers.Request) logr.Logger {
 func (b *Broker) settle(s *slot, req providers.Request, token providers.Token, began time.Time, err error) {
 	b.mu.Lock()
 	now := b.Clock.Now()
+	if s.clusters {
+		req.Tenant = "" // whoever's turn it was in
+	}
 	var retired string
 	if err == nil {
 		retired, err = s.accept(req, token, began, now)

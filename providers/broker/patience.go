@@ -48,7 +48,7 @@ func (s *slot) fail(err error, now time.Time) {
 }
 
 // patience is the failure while it is too early to try again; nil when it is not.
-func (s *slot) patience(refresh string, now time.Time) *providers.Error {
+func (s *slot) patience(refresh stamp, now time.Time) *providers.Error {
 	retryAt := s.due(s.retryAt, refresh)
 	if s.failure == nil || !now.Before(retryAt) {
 		return nil

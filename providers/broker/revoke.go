@@ -2,22 +2,44 @@ package broker
 
 import (
 	"context"
+	"time"
 
+	"k8s.io/utils/clock"
+
+	"github.com/regcred/regcred/internal/expiring"
 	"github.com/regcred/regcred/providers"
 )
+
+const (
+	// revocableFor bounds for how long it is known how a token is revoked, revocableHeld of how many, and revocableOfTenant of how many of one
+	// namespace, each of which holds a request: what is older, or beyond, dies of its age.
+	revocableFor      = 48 * time.Hour
+	revocableHeld     = 1 << 14
+	revocableOfTenant = 1 << 8
+)
+
+// revocable is a token, and who can revoke it.
+type revocable struct {
+	id  string
+	req providers.Request
+}
+
+func newRevocables(c clock.PassiveClock) *expiring.Map[string, revocable] {
+	return expiring.Shared(c, revocableFor, revocableHeld, revocableOfTenant, func(_ string, token revocable) string { return token.req.Tenant })
+}
 
 // remember notes with which identity a token can be revoked, and returns the token's name.
 func (b *Broker) remember(req providers.Request, id string) string {
 	name := providers.TokenName(req.Source(), id)
-	b.revocable.put(revocable{name: name, id: id, req: req})
+	b.revocable.Put(name, revocable{id, req})
 	return name
 }
 
-// retire tells of tokens that are no longer handed out.
+// retire tells of tokens that are no longer handed out, if they can be revoked.
 func (b *Broker) retire(names ...string) {
 	for _, name := range names {
-		if name != "" {
-			b.Retired(name)
+		if token, known := b.revocable.Get(name); known {
+			b.Retired(token.req.Tenant, name)
 		}
 	}
 }
@@ -25,15 +47,15 @@ func (b *Broker) retire(names ...string) {
 // Spare lets a token of the tenant live to its end: it is in a Secret that is given back to its owner. Which tokens those are stands where others
 // write, too, so the tokens of another tenant are not spared.
 func (b *Broker) Spare(tenant, name string) {
-	if token, known := b.revocable.get(name); known && token.req.Tenant == tenant {
-		b.revocable.forget(name)
+	if token, known := b.revocable.Get(name); known && token.req.Tenant == tenant {
+		b.revocable.Delete(name)
 	}
 }
 
 // Revoke ends the token of that name that was minted here, as the identity that it was minted with, and calls done when that has ended. What is
 // not known here is left alone, and so is the token that is handed out at present: a name comes from where others may write, too.
 func (b *Broker) Revoke(name string, done func(error)) {
-	token, known := b.revocable.get(name)
+	token, known := b.revocable.Get(name)
 	if !known || b.current(token) {
 		done(nil)
 		return
@@ -47,7 +69,7 @@ func (b *Broker) Revoke(name string, done func(error)) {
 	}
 	_, err := b.turns.begin(endpointOf(provider, token.req), asker{token.req.Tenant, leastUrgent}, work, func(_ providers.Token, err error) {
 		if err == nil {
-			b.revocable.forget(name)
+			b.revocable.Delete(name)
 		}
 		done(err)
 	})

@@ -18,7 +18,7 @@ func revocable(t *testing.T, o broker.Options) (*fake, *broker.Broker, func() []
 	p := &fake{life: 12 * time.Hour}
 	p.change = func(token *providers.Token) { token.ID = fmt.Sprintf("id-%d", p.calls.Load()) }
 	retired := make(chan string, 100)
-	o.Retired = func(id string) { retired <- id }
+	o.Retired = func(_, id string) { retired <- id }
 	return p, with(t, p, o), func() []string {
 		synctest.Wait()
 		var ids []string

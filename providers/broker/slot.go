@@ -13,14 +13,19 @@ import (
 )
 
 // maxFloor is the least time between two successful mints of one source, and between two calls for refresh requests, or an eighth of the token's
-// life if that is shorter. A refresh request does not wait for the floor of a mint that was made for another reason.
+// life if that is shorter, but never less than minFloor: a platform whose tokens live for seconds has nobody write each second. A refresh
+// request does not wait for the floor of a mint that was made for another reason.
 var maxFloor = time.Minute
+
+const minFloor = 10 * time.Second
 
 // slot is what the Broker knows of one source: there is one, however many ask and for whatever reason.
 type slot struct {
 	source string
 	// tenant is who had the token minted, and so in whose share of the memory it is.
 	tenant string
+	// clusters is whether a credential of the cluster has asked for it: then it is no tenant's, whoever else may ask.
+	clusters bool
 	// keepers is how many credentials name the source; askedAt is when somebody asked last.
 	keepers int
 	askedAt time.Time
@@ -50,8 +55,9 @@ type slot struct {
 	failures int
 	retryAt  time.Time
 	// floor is when another token may be minted, and hurryAt when a refresh request need not wait for that, nor for the patience that a failure
-	// asks for.
+	// asks for, as hurried had one answered.
 	floor, hurryAt time.Time
+	hurried        string
 }
 
 // fingerprint is a login's hash.
@@ -103,7 +109,7 @@ func (s *slot) refused() bool {
 }
 
 // serves says whether the token is what is asked for: newer than the one that the asker has, and minted after its refresh request.
-func (s *slot) serves(refresh string, newerThan, now time.Time) bool {
+func (s *slot) serves(refresh stamp, newerThan, now time.Time) bool {
 	if newerThan.After(now) {
 		// Nothing was minted in times to come: whoever says so knows nothing.
 		newerThan = time.Time{}
@@ -112,22 +118,26 @@ func (s *slot) serves(refresh string, newerThan, now time.Time) bool {
 }
 
 // begin notes a call. The next refresh request has to wait for its turn if this call is for one, too.
-func (s *slot) begin(c *call, refresh string, now time.Time) {
+func (s *slot) begin(c *call, refresh stamp, now time.Time) {
 	if s.unanswered(refresh) {
-		s.hurryAt = now.Add(floorOf(s.life()))
+		s.hurryAt, s.hurried = now.Add(floorOf(s.life())), refresh.tenant
 	}
 	s.call, s.since = c, now
 }
 
 // unanswered says whether no call has begun since the refresh request was first seen.
-func (s *slot) unanswered(refresh string) bool { return s.since.Before(s.refreshes.seen(refresh)) }
+func (s *slot) unanswered(refresh stamp) bool { return s.since.Before(s.refreshes.seen(refresh)) }
 
 // due is when the next call may be made that could be at the time, or sooner for a refresh request: somebody waits, and may have mended what the
-// last one failed of. The patience that a cloud has asked for is kept all the same.
-func (s *slot) due(at time.Time, refresh string) time.Time {
+// last one failed of. The patience that a cloud has asked for is kept all the same. The cluster's own request does not wait for those of tenants.
+func (s *slot) due(at time.Time, refresh stamp) time.Time {
 	asked := s.failure != nil && s.failure.RetryAfter > 0
-	if s.unanswered(refresh) && !asked && s.hurryAt.Before(at) {
-		return s.hurryAt
+	hurryAt := s.hurryAt
+	if refresh.tenant == "" && s.hurried != "" {
+		hurryAt = time.Time{}
+	}
+	if s.unanswered(refresh) && !asked && hurryAt.Before(at) {
+		return hurryAt
 	}
 	return at
 }
@@ -141,7 +151,7 @@ func (s *slot) life() time.Duration {
 }
 
 // early is how long no other token may be minted. What can be read again at no cost may be.
-func (s *slot) early(refresh string, now time.Time) time.Duration {
+func (s *slot) early(refresh stamp, now time.Time) time.Duration {
 	if s.token.Copied && len(s.token.Logins) == 0 {
 		return 0
 	}
@@ -207,7 +217,7 @@ func floorOf(life time.Duration) time.Duration {
 	if life == 0 {
 		return maxFloor
 	}
-	return min(maxFloor, max(time.Second, life/8))
+	return min(maxFloor, max(minFloor, life/8))
 }
 
 // refuse condemns the token if the login is of it and for the host, and says whether that is news.

@@ -7,16 +7,20 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/clock"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/internal/expiring"
 	"github.com/regcred/regcred/providers"
 )
 
 const (
 	// verdictFor is how long a verdict holds: the same login is tried once in that time for the same repository.
 	verdictFor = time.Minute
-	// verdictsHeld bounds the verdicts: a user who names thousands of repositories costs no more memory than these.
-	verdictsHeld = 2048
+	// verdictsHeld bounds the verdicts, and verdictsOfTenant those of one namespace: a user who names thousands of repositories costs no more
+	// memory than these, and nobody else a trial.
+	verdictsHeld     = 2048
+	verdictsOfTenant = verdictsHeld / 4
 	// trialsOfTenant and trialsAtOnce bound the trials of published tokens that are under way.
 	trialsOfTenant = 8
 	trialsAtOnce   = 512
@@ -44,10 +48,15 @@ type trial struct {
 	waiting waiters
 }
 
-// verdict is how a trial has ended.
+// verdict is how a trial has ended that the tenant had made.
 type verdict struct {
 	providers.Verdict
-	err error
+	err    error
+	tenant string
+}
+
+func newVerdicts(c clock.PassiveClock) *expiring.Map[trialKey, verdict] {
+	return expiring.Shared(c, verdictFor, verdictsHeld, verdictsOfTenant, func(_ trialKey, v verdict) string { return v.tenant })
 }
 
 // Try shows a login that was published for req to a registry, and says what that made of it. It makes at most one trial of a login for a
@@ -90,7 +99,7 @@ func (b *Broker) try(key trialKey, req providers.Request, login providers.Login,
 	b.leaveTrial(req.Tenant)
 	waiting := b.trials[key].waiting
 	delete(b.trials, key)
-	b.verdicts.Put(key, verdict{found, err})
+	b.verdicts.Put(key, verdict{found, err, req.Tenant})
 	b.mu.Unlock()
 	waiting.wake()
 }

@@ -1,0 +1,71 @@
+package target
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	clocktesting "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/regcred/regcred/controllers/credential"
+)
+
+func TestWhatIsKnownOfOneNamespaceMakesNothingOfOthersBeForgotten(t *testing.T) {
+	r := New(Config{Clock: clocktesting.NewFakePassiveClock(time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC))})
+	targetOf := func(namespace string, n int) credential.Target {
+		return credential.Target{Credential: credential.Key{Namespace: namespace, Name: fmt.Sprint(n)}, Namespace: namespace, Name: fmt.Sprint(n)}
+	}
+	secretOf := func(namespace string, n int) client.ObjectKey { return targetOf(namespace, n).Secret() }
+	incarnationOf := func(namespace string, n int) incarnation {
+		return incarnation{targetOf(namespace, n).Credential, types.UID(fmt.Sprint(n))}
+	}
+	for name, memory := range map[string]struct {
+		bound int
+		put   func(namespace string, n int)
+		known func(namespace string, n int) bool
+	}{
+		"identities that are none": {identitiesAtOnce,
+			func(ns string, n int) { r.identities.Put(secretOf(ns, n), noIdentity{}) },
+			func(ns string, n int) bool { _, ok := r.identities.Get(secretOf(ns, n)); return ok }},
+		"contents of identities": {identitiesAtOnce,
+			func(ns string, n int) { r.contents.Put(secretOf(ns, n), content{}) },
+			func(ns string, n int) bool { _, ok := r.contents.Get(secretOf(ns, n)); return ok }},
+		"own writes": {writtenAtOnce,
+			func(ns string, n int) { r.written.Put(targetOf(ns, n), "1") },
+			func(ns string, n int) bool { _, ok := r.written.Get(targetOf(ns, n)); return ok }},
+		"Secrets of suspended credentials": {writtenAtOnce,
+			func(ns string, n int) { r.inspected.Put(targetOf(ns, n), inspection{}) },
+			func(ns string, n int) bool { _, ok := r.inspected.Get(targetOf(ns, n)); return ok }},
+		"refused tokens of single Secrets": {condemnedAtOnce,
+			func(ns string, n int) { r.condemned.Put(condemned{targetOf(ns, n), "prod"}, r.Clock.Now()) },
+			func(ns string, n int) bool { _, ok := r.condemned.Get(condemned{targetOf(ns, n), "prod"}); return ok }},
+		"Secrets that are absent": {targetsAtOnce,
+			func(ns string, n int) { r.absent.Put(targetOf(ns, n), struct{}{}) },
+			func(ns string, n int) bool { _, ok := r.absent.Get(targetOf(ns, n)); return ok }},
+		"Secrets in conflict": {targetsAtOnce,
+			func(ns string, n int) { r.standoffs.Put(targetOf(ns, n), standoff{}) },
+			func(ns string, n int) bool { _, ok := r.standoffs.Get(targetOf(ns, n)); return ok }},
+		"fights": {targetsAtOnce,
+			func(ns string, n int) { r.fights.Repaired(targetOf(ns, n), "") },
+			func(ns string, n int) bool { return r.fights.Fighting(targetOf(ns, n)) }},
+		"comparisons": {targetsAtOnce,
+			func(ns string, n int) { r.compared.Repaired(targetOf(ns, n), "") },
+			func(ns string, n int) bool { return r.compared.Fighting(targetOf(ns, n)) }},
+		"credentials that are no more": {identitiesAtOnce,
+			func(ns string, n int) { r.ended.Put(incarnationOf(ns, n), true) },
+			func(ns string, n int) bool { _, ok := r.ended.Get(incarnationOf(ns, n)); return ok }},
+	} {
+		memory.put("victim", 0)
+		for n := range memory.bound + 1 {
+			memory.put("mallory", n)
+		}
+		if !memory.known("victim", 0) {
+			t.Errorf("%s: one namespace's are forgotten for another's", name)
+		}
+		if memory.known("mallory", 0) || !memory.known("mallory", memory.bound) {
+			t.Errorf("%s: who has too many does not forget its own first", name)
+		}
+	}
+}
