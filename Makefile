@@ -111,6 +111,11 @@ e2e: build ## Pull images with a real kubelet and containerd (root); RUN= select
 faults: ## End the controller at every effect, answer it with errors, and mix its events up; RUN= selects tests, SEED= orders of events.
 	assets=$(ASSETS); KUBEBUILDER_ASSETS="$$assets" $(GO) test ./test/faults -run "$(RUN)" -seed $(SEED) -timeout 15m
 
+.PHONY: year
+year: ## Live through a year of 1,000 credentials and lying clouds in virtual time, and through 10,000 short schedules; SEED= is the first.
+	$(GO) test ./test/year -run Year -seed $(SEED) -credentials 1000 -days 365 -timeout 3h
+	$(GO) test ./test/year -run Schedules -seed $(SEED) -schedules 10000 -timeout 5h
+
 .PHONY: guards
 guards: ## Take every guard away in turn, and fail if no test notices; RUN= selects guards by name.
 	assets=$(ASSETS); KUBEBUILDER_ASSETS="$$assets" $(GO) run ./test/guards/run "$(RUN)"
@@ -143,11 +148,12 @@ record: ## Write the demo's output anew, of which README.md shows a part.
 	$(MAKE) --no-print-directory demo > test/demo/recorded.txt
 
 .PHONY: nightly
-nightly: build ## What takes too long for every change: the demo's record, the chart in every order, faults, guards, and the measurements.
+nightly: build ## What takes too long for every change: the demo's record, the chart in every order, faults, years, guards, and the measurements.
 	$(MAKE) --no-print-directory demo > bin/demo.txt
 	assets=$(ASSETS); KUBEBUILDER_ASSETS="$$assets" $(GO) test ./test/docs -run TheRecord -args -demo-output "$(CURDIR)/bin/demo.txt"
 	$(MAKE) --no-print-directory chart
 	$(MAKE) --no-print-directory faults
+	$(MAKE) --no-print-directory year
 	$(MAKE) --no-print-directory guards
 	$(MAKE) --no-print-directory bench
 
