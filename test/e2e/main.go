@@ -20,7 +20,7 @@ import (
 )
 
 // limit bounds the whole run, without the making of the control plane's binaries.
-const limit = 15 * time.Minute
+const limit = 18 * time.Minute
 
 // scenario is a row of the table. Its notes say what was seen.
 type scenario struct {
