@@ -4,16 +4,16 @@ import (
 	"context"
 
 	corev1 "k8s.io/api/core/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
-	ctrl "sigs.k8s.io/controller-runtime"
-
 	"github.com/regcred/regcred/controllers/credential"
 	"github.com/regcred/regcred/controllers/view"
+	"github.com/regcred/regcred/internal/wake"
 )
 
 // accounts finds the targets that a changed ServiceAccount concerns. A namespace may have thousands of ServiceAccounts and of credentials that link
@@ -93,6 +93,6 @@ func unlike(ns client.Object, sa *corev1.ServiceAccount, credentials []*credenti
 }
 
 // wakeUp puts targets into the queue of their controller.
-func wakeUp(woken *queue[credential.Target]) func(credential.Target, int) {
-	return func(t credential.Target, priority int) { woken.add(priorityqueue.AddOpts{Priority: &priority}, t) }
+func wakeUp(woken *wake.Queue[credential.Target]) func(credential.Target, int) {
+	return func(t credential.Target, priority int) { woken.Add(priorityqueue.AddOpts{Priority: &priority}, t) }
 }

@@ -185,22 +185,6 @@ func TestServiceAccountsOfOneNamespaceHoldUpThoseOfNoOther(t *testing.T) {
 	})
 }
 
-func TestWhatComesBeforeTheQueueWaitsForIt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var early queue[string]
-		early.add(priorityqueue.AddOpts{}, "early")
-		q := priorityqueue.New[string]("")
-		defer q.ShutDown()
-		if err := early.attach(t.Context(), q); err != nil {
-			t.Fatal(err)
-		}
-		synctest.Wait()
-		if q.Len() != 1 {
-			t.Errorf("%d items, want 1", q.Len())
-		}
-	})
-}
-
 // BenchmarkServiceAccountEvent is one event of a ServiceAccount that is as it should be, in a namespace with so many credentials of its own, beside
 // one with so many.
 func BenchmarkServiceAccountEvent(b *testing.B) {

@@ -71,7 +71,7 @@ func TestWhatOthersWriteUnderOurNameIsRepairedAtTheCostOfAtMostOneRead(t *testin
 				record := before.Annotations[pullsecret.AnnotationRegistries]
 				merge = fmt.Sprintf(merge, replaced(t, record, host("eu-west-1"), host("us-east-1")))
 			}
-			w.patch(target, pullsecret.FieldManager, merge)
+			w.patch(target, v1alpha1.FieldManager, merge)
 			w.run(target)
 			after := w.secret(target)
 			if !cmp.Equal(before.Data, after.Data) || !cmp.Equal(before.Annotations, after.Annotations) || before.UID != after.UID {
@@ -122,7 +122,7 @@ func TestComparingReadsHaveABudget(t *testing.T) {
 	}
 	// What is forged meanwhile is found when its time has come.
 	before := w.secret(target)
-	w.patch(target, pullsecret.FieldManager, emptied)
+	w.patch(target, v1alpha1.FieldManager, emptied)
 	w.run(target)
 	w.step(again)
 	w.run(target)
@@ -150,7 +150,7 @@ func TestAfterARestartWhatIsForgedConcernsItsNamespaceAlone(t *testing.T) {
 			if *reads != 0 || w.mint.count() != 1 {
 				t.Fatalf("a restart costs %d reads and %d calls", *reads, w.mint.count()-1)
 			}
-			w.patch(first, pullsecret.FieldManager, merge)
+			w.patch(first, v1alpha1.FieldManager, merge)
 			w.run(first)
 			w.run(second)
 			if len(tokens(t, w.secret(first))) != 1 || *reads != 1 || w.mint.count() != 2 {
@@ -168,7 +168,7 @@ func TestASecretThatDoesNotFitItsRecordIsMadeWholeWhenItIsReadBack(t *testing.T)
 	w, ns := newWorld(t)
 	target := w.apply(ns, nil, registry("prod", "eu-west-1"), registry("stage", "us-east-1"))
 	w.run(target)
-	w.patch(target, pullsecret.FieldManager, emptied)
+	w.patch(target, v1alpha1.FieldManager, emptied)
 	w.restart()
 	w.change(ns, func(c *v1alpha1.ClusterRegistryCredential) {
 		c.Spec.Registries[0].ECR.Accounts = []string{"210987654321"}
@@ -194,7 +194,7 @@ func TestAForgedLoginThatFillsTheSecretIsItsNamespacesAffair(t *testing.T) {
 		return fmt.Sprintf(`{"auths":{%q:{"auth":"QTpi"},%q:{"auth":%q}}}`, host("eu-west-1"), host("us-east-1"), base64.StdEncoding.EncodeToString([]byte(login)))
 	}
 	room := (corev1.MaxSecretSize - len(full(""))) / 4 * 3
-	w.patch(target, pullsecret.FieldManager, fmt.Sprintf(`{"stringData":{".dockerconfigjson":%q}}`, full("A:"+strings.Repeat("b", room-2))))
+	w.patch(target, v1alpha1.FieldManager, fmt.Sprintf(`{"stringData":{".dockerconfigjson":%q}}`, full("A:"+strings.Repeat("b", room-2))))
 	w.restart()
 	w.change(ns, func(c *v1alpha1.ClusterRegistryCredential) {
 		c.Spec.Registries[0].ECR.Accounts = []string{"210987654321"}
@@ -237,7 +237,7 @@ func TestWhatIsNotComparedYetIsNotPublishedAgain(t *testing.T) {
 		w.run(target)
 	}
 	w.Tokens = newTokens(w)
-	w.patch(target, pullsecret.FieldManager, another("eu-west-1", "us-east-1"))
+	w.patch(target, v1alpha1.FieldManager, another("eu-west-1", "us-east-1"))
 	w.change(ns, func(c *v1alpha1.ClusterRegistryCredential) {
 		c.Spec.Registries[0].ECR.Accounts = []string{"210987654321"}
 	})

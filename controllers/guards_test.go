@@ -15,7 +15,6 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
-	"github.com/regcred/regcred/controllers/pullsecret"
 )
 
 // patching answers patches of ServiceAccounts with an error.
@@ -30,7 +29,7 @@ func (w *world) patching(err error) {
 			return err
 		}
 		return c.Patch(ctx, o, patch, opts...)
-	}}), pullsecret.FieldManager)
+	}}), v1alpha1.FieldManager)
 }
 
 func TestALinkThatFailsStopsNoToken(t *testing.T) {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
-	"github.com/regcred/regcred/controllers/pullsecret"
 )
 
 // blocking lets nobody create a Secret in a namespace until the end of the test, and tells when it is tried.
@@ -31,7 +30,7 @@ func (w *world) blocking(namespace string) (tried chan string) {
 			}
 			return c.Create(ctx, o, opts...)
 		},
-	}), pullsecret.FieldManager)
+	}), v1alpha1.FieldManager)
 	return tried
 }
 

@@ -18,7 +18,6 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
 	"github.com/regcred/regcred/controllers/link"
-	"github.com/regcred/regcred/controllers/pullsecret"
 	"github.com/regcred/regcred/controllers/view"
 )
 
@@ -134,7 +133,7 @@ func (w *world) countingPatches(n *atomic.Int32) {
 			n.Add(1)
 		}
 		return c.Patch(ctx, o, patch, opts...)
-	}}), pullsecret.FieldManager)
+	}}), v1alpha1.FieldManager)
 }
 
 // deadLinks puts so many records of links on a ServiceAccount.

@@ -49,7 +49,7 @@ func TestAServiceAccountIsChangedForOneCredentialAtATime(t *testing.T) {
 	linker := link.New(w.Clock)
 	reconcile := func(name string, cache client.Reader) error {
 		target := credential.Target{Credential: credential.Key{Namespace: ns, Name: name}, Namespace: ns, Name: name}
-		out, lost := linker.Reconcile(t.Context(), link.API{Cache: cache, Live: w.admin, Client: counting}, target, link.Wishes{
+		out, lost := linker.Sync(t.Context(), link.API{Cache: cache, Live: w.admin, Client: counting}, target, link.Wishes{
 			Wanted: func(metav1.Object) (*credential.Target, error) { return &target, nil },
 			Dead:   func(credential.Target) bool { return false },
 		})

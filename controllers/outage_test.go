@@ -12,7 +12,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/regcred/regcred/api/v1alpha1"
-	"github.com/regcred/regcred/controllers/pullsecret"
 )
 
 // hangingFor lets no change of the objects that concern says yes to come to an end, and notes which were tried.
@@ -44,7 +43,7 @@ func (w *world) hangingFor(concerns func(client.Object) bool) (tried *[]string) 
 			}
 			return c.Create(ctx, o, opts...)
 		},
-	}), pullsecret.FieldManager)
+	}), v1alpha1.FieldManager)
 	return tried
 }
 
@@ -88,7 +87,7 @@ func TestServiceAccountsThatCannotBeChangedHoldUpNeitherTheTokenNorTheOthers(t *
 	if got := len(*tried) - before; got > 20 {
 		t.Errorf("tried %d times in ten minutes", got)
 	}
-	w.Client = client.WithFieldOwner(w.admin, pullsecret.FieldManager)
+	w.Client = client.WithFieldOwner(w.admin, v1alpha1.FieldManager)
 	w.step(2 * time.Minute)
 	w.run(target)
 	if got := w.links(ns, "a-hung"); len(got) != 1 {

@@ -313,7 +313,7 @@ func TestATokenIsShownOnlyWhereItBelongs(t *testing.T) {
 	p.lead()
 	secret := p.secret(target)
 	secret.Annotations[pullsecret.AnnotationRegistries] = strings.ReplaceAll(secret.Annotations[pullsecret.AnnotationRegistries], host("eu-west-1"), "evil.example")
-	p.must(p.admin.Update(t.Context(), secret, client.FieldOwner(pullsecret.FieldManager))) // which anybody may say
+	p.must(p.admin.Update(t.Context(), secret, client.FieldOwner(v1alpha1.FieldManager))) // which anybody may say
 	p.fail(p.pod(ns, "app", "evil.example/team/app:v1", names(ns)))
 	p.settle()
 	if len(p.mint.tried) != 0 {

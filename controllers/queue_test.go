@@ -7,20 +7,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/regcred/regcred/controllers/credential"
 )
-
-func TestNoWakeIsLostInAQueueOfAnotherKind(t *testing.T) {
-	other := workqueue.NewTypedRateLimitingQueue(rateLimiter[string]())
-	defer other.ShutDown()
-	if err := (&queue[string]{}).attach(t.Context(), other); err == nil {
-		t.Error("the controller starts, and never wakes")
-	}
-}
 
 func TestANamespaceThatFloodsHoldsUpNobodyElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -59,7 +50,7 @@ func TestAClockThatJumpsIsNoticedWithinHalfAnHour(t *testing.T) {
 		sleeper := reconcile.TypedFunc[credential.Target](func(context.Context, credential.Target) (reconcile.Result, error) {
 			return reconcile.Result{RequeueAfter: wanted}, nil
 		})
-		if result, _ := (punctual{sleeper}).Reconcile(t.Context(), credential.Target{}); result.RequeueAfter != want {
+		if result, _ := (boundedSleep{sleeper}).Reconcile(t.Context(), credential.Target{}); result.RequeueAfter != want {
 			t.Errorf("a target that would sleep for %s does so for %s, want %s", wanted, result.RequeueAfter, want)
 		}
 	}

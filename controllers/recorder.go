@@ -18,8 +18,8 @@ const (
 	// eventsAtOnce and eventEvery are for a namespace, and for warnings apart from the rest: sixteen entries of eight credentials may be told of
 	// at once. The recorder keeps each event for some minutes, 2 KiB of it.
 	eventsAtOnce, eventEvery = 128, 10 * time.Second
-	// budgetsHeld is how many namespaces are told from each other, and one that is forgotten has all its events again by then.
-	budgetsHeld, budgetFor = 1 << 16, eventsAtOnce * eventEvery
+	// maxBudgets is how many namespaces are told from each other, and one that is forgotten has all its events again by then.
+	maxBudgets, budgetFor = 1 << 16, eventsAtOnce * eventEvery
 )
 
 // rationed records no more events than a namespace's share: what a tenant can make happen every second would fill our memory, and etcd. Whatever is
@@ -32,7 +32,7 @@ type rationed struct {
 }
 
 func ration(recorder events.EventRecorder, c clock.PassiveClock, dropped *prometheus.CounterVec) *rationed {
-	return &rationed{recorder, c, expiring.New[string, *rate.Limiter](c, budgetFor, budgetsHeld), dropped}
+	return &rationed{recorder, c, expiring.New[string, *rate.Limiter](c, budgetFor, maxBudgets), dropped}
 }
 
 // NewDroppedEvents registers the counter of events that found no room in a namespace's share.

@@ -25,21 +25,21 @@ func TestAReplacedTokenIsRetiredAndSoIsThatOfACredentialThatIsGone(t *testing.T)
 	target := w.apply(ns, nil, registry("prod", "eu-west-1"))
 	w.step(w.run(target).RequeueAfter)
 	w.run(target)
-	if got := <-w.retired; !strings.HasSuffix(got, "/"+ns+"-1") {
+	if got := <-w.retired; !strings.HasSuffix(string(got), "/"+ns+"-1") {
 		t.Errorf("retired %s, want the token that was replaced", got)
 	}
 	w.must(w.admin.Delete(t.Context(), w.credential(ns)))
 	w.run(target)
-	if got := <-w.retired; !strings.HasSuffix(got, "/"+ns+"-2") {
+	if got := <-w.retired; !strings.HasSuffix(string(got), "/"+ns+"-2") {
 		t.Errorf("retired %s, want the token whose credential is gone", got)
 	}
 }
 
 // releasing has the world's controller tell which tokens no Secret holds any more.
-func (w *world) releasing() (released *[]string) {
+func (w *world) releasing() (released *[]providers.TokenName) {
 	w.Helper()
-	released = &[]string{}
-	w.Released = func(token string) { *released = append(*released, token) }
+	released = &[]providers.TokenName{}
+	w.Released = func(token providers.TokenName) { *released = append(*released, token) }
 	w.Reconciler = target.New(w.Config)
 	return released
 }
@@ -52,7 +52,7 @@ func TestWhoHoldsATokenIsWhatWasWrittenAndNotWhatASecretSays(t *testing.T) {
 	due := w.run(target).RequeueAfter
 	held := w.secret(target)
 	source := pullsecret.Read(held, w.time.Now()).Records["prod"].Source
-	first, second := providers.TokenName(source, good+"-1"), providers.TokenName(source, good+"-2")
+	first, second := providers.NewTokenName(source, good+"-1"), providers.NewTokenName(source, good+"-2")
 	if !w.Holds(first) {
 		t.Fatal("nobody is known to hold the token")
 	}
@@ -61,13 +61,13 @@ func TestWhoHoldsATokenIsWhatWasWrittenAndNotWhatASecretSays(t *testing.T) {
 	w.must(w.admin.Create(t.Context(), &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: bad, Name: held.Name, Labels: held.Labels, Annotations: held.Annotations, OwnerReferences: held.OwnerReferences},
 		Type:       held.Type, Data: held.Data,
-	}, client.FieldOwner(pullsecret.FieldManager)))
+	}, client.FieldOwner(v1alpha1.FieldManager)))
 	copied := target
 	copied.Namespace = bad
 	w.run(copied)
 	w.step(due)
 	w.run(target)
-	if w.Holds(first) || !w.Holds(second) || !slices.Equal(*released, []string{first}) {
+	if w.Holds(first) || !w.Holds(second) || !slices.Equal(*released, []providers.TokenName{first}) {
 		t.Errorf("after the rotation: the first is held %t, the second %t; released are %v", w.Holds(first), w.Holds(second), *released)
 	}
 	// Nor does the deletion of the copy let go of what the neighbour holds.

@@ -152,7 +152,7 @@ func TestWhatOthersAddToASecretSurvives(t *testing.T) {
 		"a repair": func(w *world, t credential.Target, _ time.Duration) {
 			w.patch(t, "kubectl", `{"stringData":{"extra":"x"}}`)
 		},
-		"a forgery under our name": func(w *world, t credential.Target, _ time.Duration) { w.patch(t, pullsecret.FieldManager, emptied) },
+		"a forgery under our name": func(w *world, t credential.Target, _ time.Duration) { w.patch(t, v1alpha1.FieldManager, emptied) },
 		"the loss of the owner": func(w *world, t credential.Target, _ time.Duration) {
 			s := w.secret(t)
 			s.OwnerReferences = s.OwnerReferences[1:]

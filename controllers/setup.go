@@ -20,14 +20,15 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
+	"github.com/regcred/regcred/controllers/credential"
 	"github.com/regcred/regcred/controllers/diagnosis"
 	"github.com/regcred/regcred/controllers/pulls"
 	"github.com/regcred/regcred/controllers/report"
 	"github.com/regcred/regcred/controllers/revoke"
 	"github.com/regcred/regcred/controllers/target"
 	"github.com/regcred/regcred/controllers/view"
-
-	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/internal/wake"
+	"github.com/regcred/regcred/providers"
 )
 
 // +kubebuilder:rbac:groups=regcred.dev,resources=registrycredentials;clusterregistrycredentials,verbs=list;watch
@@ -49,8 +50,8 @@ type Options struct {
 	View *view.Caches
 	// Broker mints, remembers, tries and revokes tokens.
 	Broker Broker
-	// Revocations is told by the Broker of tokens that are no longer handed out.
-	Revocations *revoke.Reconciler
+	// Retired is told by the Broker of tokens that are no longer handed out.
+	Retired *revoke.Retired
 	// Clock is the only source of time.
 	Clock clock.PassiveClock
 	// Metrics is where metrics are registered.
@@ -72,7 +73,7 @@ type Broker interface {
 	target.Tokens
 	pulls.Trials
 	// Revoke ends a token that it has minted and no longer hands out, and calls done once.
-	Revoke(id string, done func(error))
+	Revoke(name providers.TokenName, done func(error))
 }
 
 // Setup runs the controllers in the manager.
@@ -80,19 +81,22 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	if err := o.View.Prepare(ctx); err != nil {
 		return err
 	}
-	ledger := &report.Ledger{Clock: o.Clock}
+	woken, changed := &wake.Queue[credential.Target]{}, &wake.Queue[credential.Key]{}
+	ledger := &report.Ledger{Clock: o.Clock, Changed: func(key credential.Key) {
+		changed.Add(priorityqueue.AddOpts{After: report.Debounce, Priority: new(statusPriority(key))}, key)
+	}}
 	o.Metrics.MustRegister(&report.Metrics{Ledger: ledger, Clock: o.Clock, Version: o.Version, Elected: mgr.Elected()})
 	recorder := ration(mgr.GetEventRecorder("regcred"), o.Clock, NewDroppedEvents(o.Metrics))
 	targets := target.New(target.Config{
 		Cache: o.View, Live: mgr.GetAPIReader(), Client: mgr.GetClient(), Tokens: o.Broker, Clock: o.Clock, Outcomes: ledger,
 		Namespace: o.Namespace, Excluded: o.Excluded, Scope: o.View.Scope, AllowAmbientIdentity: o.AllowAmbientIdentity,
-		Released: o.Revocations.Released,
+		Wake: wakeUp(woken), Released: o.Retired.Release,
 	})
-	if err := setupTargets(mgr, o, targets, func(t credential.Target) bool { return ledger.Failure(t, "") != nil }); err != nil {
+	if err := setupTargets(mgr, o, targets, woken, func(t credential.Target) bool { return ledger.Failure(t, "") != nil }); err != nil {
 		return err
 	}
 	status := &report.StatusReconciler{Cache: o.View, Client: mgr.GetClient(), Clock: o.Clock, Ledger: ledger, Excluded: o.Excluded, Events: recorder}
-	if err := setupStatus(mgr, o, status, ledger); err != nil {
+	if err := setupStatus(mgr, o, status, changed); err != nil {
 		return err
 	}
 	if err := setupRevocations(mgr, o, targets); err != nil {
@@ -101,24 +105,23 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	if !o.DiagnosePulls {
 		return nil
 	}
-	return setupPulls(mgr, o, pulls.New(pulls.Config{
+	failed := &wake.Queue[diagnosis.FailedPull]{}
+	return setupPulls(mgr, o, failed, pulls.New(pulls.Config{
 		Published: targets, Trials: o.Broker, Cache: o.View, Live: mgr.GetAPIReader(), Client: mgr.GetClient(), Clock: o.Clock,
-		Events: recorder, Counters: ledger,
+		Events: recorder, Counters: ledger, Wake: func(p diagnosis.FailedPull) { failed.Add(priorityqueue.AddOpts{}, p) },
 	}))
 }
 
 // workers is how many targets are worked on at once. A worker waits for nothing but the API server.
 const workers = 32
 
-func setupTargets(mgr ctrl.Manager, o Options, targets *target.Reconciler, fails func(credential.Target) bool) error {
-	woken := &queue[credential.Target]{}
-	targets.Wake = wakeUp(woken)
+func setupTargets(mgr ctrl.Manager, o Options, targets *target.Reconciler, woken *wake.Queue[credential.Target], fails func(credential.Target) bool) error {
 	m := mapping{cache: o.View, namespace: o.Namespace}
 	if err := setupAccounts(mgr, accounts{m, o.View.Scope, fails, targets.Wake}); err != nil {
 		return err
 	}
 	b := builder.TypedControllerManagedBy[credential.Target](mgr).Named("target")
-	for _, kind := range o.View.Credentials() {
+	for _, kind := range o.View.Kinds() {
 		b = b.Watches(kind, enqueue(m.fromCredential), builder.WithPredicates(specChanged))
 	}
 	if !o.View.Confined() {
@@ -128,12 +131,12 @@ func setupTargets(mgr ctrl.Manager, o Options, targets *target.Reconciler, fails
 		handler := noteDeleted{enqueue(served(o.View.Scope, m.fromSecret)), targets, served(o.View.Scope, m.wanting)}
 		b = b.WatchesRawSource(source.TypedKind[client.Object](c, view.SecretMetadata(), handler))
 	}
-	return b.WatchesRawSource(source.TypedFunc[credential.Target](woken.attach)).
+	return b.WatchesRawSource(source.TypedFunc[credential.Target](woken.Attach)).
 		WithOptions(inTurn(workers, func(t credential.Target) string { return t.Namespace })).
 		WithLogConstructor(logger(mgr, func(t credential.Target) []any {
 			return []any{"credential", t.Credential.String(), "namespace", t.Namespace}
 		})).
-		Complete(punctual{targets})
+		Complete(boundedSleep{targets})
 }
 
 // statusWriters is how many statuses are written at once.
@@ -155,16 +158,12 @@ func owner(key credential.Key) string {
 	return key.Namespace
 }
 
-func setupStatus(mgr ctrl.Manager, o Options, status *report.StatusReconciler, ledger *report.Ledger) error {
-	changed := &queue[credential.Key]{}
-	ledger.Changed = func(key credential.Key) {
-		changed.add(priorityqueue.AddOpts{After: report.Debounce, Priority: new(statusPriority(key))}, key)
-	}
+func setupStatus(mgr ctrl.Manager, o Options, status *report.StatusReconciler, changed *wake.Queue[credential.Key]) error {
 	b := builder.TypedControllerManagedBy[credential.Key](mgr).Named("status")
-	for _, kind := range o.View.Credentials() {
+	for _, kind := range o.View.Kinds() {
 		b = b.Watches(kind, enqueue(itself), builder.WithPredicates(specChanged))
 	}
-	return b.WatchesRawSource(source.TypedFunc[credential.Key](changed.attach)).
+	return b.WatchesRawSource(source.TypedFunc[credential.Key](changed.Attach)).
 		WithOptions(inTurn(statusWriters, owner)).
 		WithLogConstructor(logger(mgr, func(key credential.Key) []any { return []any{"credential", key.String()} })).
 		Complete(status)
@@ -172,32 +171,25 @@ func setupStatus(mgr ctrl.Manager, o Options, status *report.StatusReconciler, l
 
 // setupRevocations ends tokens that nobody uses any more. Where no token can be revoked it has nothing to do.
 func setupRevocations(mgr ctrl.Manager, o Options, targets *target.Reconciler) error {
-	woken := &queue[revoke.ID]{}
-	r := o.Revocations
-	r.Revoke = o.Broker.Revoke
-	r.Held = func(id revoke.ID) bool { return targets.Holds(string(id)) }
-	r.Wake = func(id revoke.ID, after time.Duration) { woken.add(priorityqueue.AddOpts{After: after}, id) }
-	return builder.TypedControllerManagedBy[revoke.ID](mgr).Named("revoke").
-		WatchesRawSource(source.TypedFunc[revoke.ID](woken.attach)).
-		WithOptions(controller.TypedOptions[revoke.ID]{RateLimiter: rateLimiter[revoke.ID]()}).
-		WithLogConstructor(logger(mgr, func(id revoke.ID) []any { return []any{"token", string(id)} })).
-		Complete(r)
+	return builder.TypedControllerManagedBy[providers.TokenName](mgr).Named("revoke").
+		WatchesRawSource(source.TypedFunc[providers.TokenName](o.Retired.Queue.Attach)).
+		WithOptions(controller.TypedOptions[providers.TokenName]{RateLimiter: rateLimiter[providers.TokenName]()}).
+		WithLogConstructor(logger(mgr, func(name providers.TokenName) []any { return []any{"token", string(name)} })).
+		Complete(&revoke.Reconciler{Clock: o.Clock, Retired: o.Retired, InUse: targets.Holds, Revoke: o.Broker.Revoke})
 }
 
 // investigators is how many failed pulls are looked into at once.
 const investigators = 4
 
 // setupPulls looks into failed pulls while this replica leads. Where nothing fails it costs a watch that says nothing.
-func setupPulls(mgr ctrl.Manager, o Options, reconciler *pulls.Reconciler) error {
+func setupPulls(mgr ctrl.Manager, o Options, failed *wake.Queue[diagnosis.FailedPull], reconciler *pulls.Reconciler) error {
 	core, err := corev1client.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
 	if err != nil {
 		return err
 	}
-	woken := &queue[diagnosis.FailedPull]{}
-	reconciler.Wake = func(p diagnosis.FailedPull) { woken.add(priorityqueue.AddOpts{}, p) }
 	return builder.TypedControllerManagedBy[diagnosis.FailedPull](mgr).Named("pull").
 		WatchesRawSource(source.TypedFunc[diagnosis.FailedPull](func(ctx context.Context, q workqueue.TypedRateLimitingInterface[diagnosis.FailedPull]) error {
-			err := woken.attach(ctx, q)
+			err := failed.Attach(ctx, q)
 			reconciler.Watch(ctx, core, o.View.EachNamespace())
 			return err
 		})).
@@ -224,12 +216,12 @@ func enqueue[T comparable](m handler.TypedMapFunc[client.Object, T]) handler.Typ
 // longestSleep is after how long a target is looked at again at the latest: a clock that jumps, or a machine that slept, is noticed then.
 const longestSleep = 30 * time.Minute
 
-// punctual lets no target sleep for longer than that.
-type punctual struct {
+// boundedSleep lets no timed sleep of a target be longer than that; one without a time has none, and an event ends it.
+type boundedSleep struct {
 	reconcile.TypedReconciler[credential.Target]
 }
 
-func (p punctual) Reconcile(ctx context.Context, t credential.Target) (reconcile.Result, error) {
+func (p boundedSleep) Reconcile(ctx context.Context, t credential.Target) (reconcile.Result, error) {
 	result, err := p.TypedReconciler.Reconcile(ctx, t)
 	result.RequeueAfter = min(result.RequeueAfter, longestSleep)
 	return result, err

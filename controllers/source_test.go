@@ -116,10 +116,10 @@ func TestASecretWhoseCredentialIsNoMoreIsNotMadeAgainAndAgain(t *testing.T) {
 // sparing knows which tokens are to live.
 type sparing struct {
 	target.Tokens
-	spared *[]string
+	spared *[]providers.TokenName
 }
 
-func (s sparing) Spare(tenant, name string) {
+func (s sparing) Spare(tenant string, name providers.TokenName) {
 	if tenant == "" { // the cluster's, which the targets here are
 		*s.spared = append(*s.spared, name)
 	}
@@ -131,9 +131,9 @@ type keeping struct {
 	kept *[][]string
 }
 
-func (k keeping) Keep(owner string, sources []string) {
+func (k keeping) SetSources(owner string, sources []string) {
 	*k.kept = append(*k.kept, slices.Clone(sources))
-	k.Tokens.Keep(owner, sources)
+	k.Tokens.SetSources(owner, sources)
 }
 
 func TestWhatIsKeptFollowsFromTheSpecAndNotFromWhatASecretSays(t *testing.T) {
@@ -175,7 +175,7 @@ func TestTheTokenInWhatIsGivenBackIsNotRevoked(t *testing.T) {
 	for consent, want := range map[string]bool{"true": true, "": false} {
 		w, ns := newWorld(t)
 		w.mint.change = func(*providers.Token) {}
-		var spared []string
+		var spared []providers.TokenName
 		w.Tokens = sparing{w.Tokens, &spared}
 		if consent != "" {
 			w.must(w.admin.Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: ns, Annotations: map[string]string{v1alpha1.AnnotationAdopt: consent}},
@@ -185,7 +185,7 @@ func TestTheTokenInWhatIsGivenBackIsNotRevoked(t *testing.T) {
 		w.run(target)
 		w.must(w.admin.Delete(t.Context(), w.credential(ns)))
 		w.run(target)
-		if got := slices.ContainsFunc(spared, func(name string) bool { return strings.HasSuffix(name, "/"+ns+"-1") }); got != want {
+		if got := slices.ContainsFunc(spared, func(name providers.TokenName) bool { return strings.HasSuffix(string(name), "/"+ns+"-1") }); got != want {
 			t.Errorf("lent %t: spared %v", want, spared)
 		}
 	}

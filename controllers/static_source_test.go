@@ -17,7 +17,6 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
-	"github.com/regcred/regcred/controllers/pullsecret"
 	"github.com/regcred/regcred/controllers/revoke"
 	"github.com/regcred/regcred/controllers/view"
 	"github.com/regcred/regcred/providers"
@@ -109,7 +108,7 @@ func (w *hubWorld) start() {
 		Scheme: w.admin.Scheme(), Cache: view.Options(nil),
 		NewClient: func(cfg *rest.Config, options client.Options) (client.Client, error) {
 			c, err := client.New(cfg, options)
-			return client.WithFieldOwner(c, pullsecret.FieldManager), err
+			return client.WithFieldOwner(c, v1alpha1.FieldManager), err
 		},
 		Metrics:    metricsserver.Options{BindAddress: "0"},
 		Controller: config.Controller{SkipNameValidation: new(true)},
@@ -118,7 +117,7 @@ func (w *hubWorld) start() {
 	caches, err := view.New(mgr, view.Scope{})
 	w.must(err)
 	w.must(Setup(ctx, mgr, Options{
-		View: caches, Broker: w.Tokens.(Broker), Revocations: revoke.New(w.time), Clock: w.time, Metrics: prometheus.NewRegistry(), Namespace: home, Excluded: w.Excluded,
+		View: caches, Broker: w.Tokens.(Broker), Retired: revoke.NewRetired(w.time), Clock: w.time, Metrics: prometheus.NewRegistry(), Namespace: home, Excluded: w.Excluded,
 	}))
 	done := make(chan error, 1)
 	go func() { done <- mgr.Start(ctx) }()

@@ -30,7 +30,7 @@ func linkedBy(credential string) string { return v1alpha1.AnnotationLinkPrefix +
 func only(namespace string) view.Scope { return view.Scope{Namespaces: sets.New(namespace)} }
 
 func unlink(ctx context.Context, c client.Client, scope view.Scope) (int, error) {
-	return link.Unlink(ctx, c, scope.EachNamespace(), scope.Keeps)
+	return link.Unlink(ctx, c, scope.EachNamespace(), scope.MayWrite)
 }
 
 func (w *world) annotations(ns, name string) map[string]string {

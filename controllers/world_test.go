@@ -25,7 +25,6 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
 	"github.com/regcred/regcred/controllers/link"
-	"github.com/regcred/regcred/controllers/pullsecret"
 	"github.com/regcred/regcred/controllers/report"
 	"github.com/regcred/regcred/controllers/target"
 	"github.com/regcred/regcred/controllers/view"
@@ -149,8 +148,8 @@ type world struct {
 	mint     *mint
 	recorder *events.FakeRecorder
 	woken    chan credential.Target
-	// retired are the IDs of tokens that are no longer handed out.
-	retired chan string
+	// retired are the names of tokens that are no longer handed out.
+	retired chan providers.TokenName
 	// names is what the test's objects are called.
 	names string
 }
@@ -180,9 +179,9 @@ func (w *world) restart() {
 	woken := make(chan credential.Target, 1000)
 	w.woken = woken
 	w.recorder = events.NewFakeRecorder(1000)
-	ours := client.WithFieldOwner(w.admin, pullsecret.FieldManager)
+	ours := client.WithFieldOwner(w.admin, v1alpha1.FieldManager)
 	w.ledger = &ledger{Ledger: &report.Ledger{Clock: w.time, Changed: func(credential.Key) {}}, pending: map[credential.Target]bool{}}
-	w.retired = make(chan string, 100)
+	w.retired = make(chan providers.TokenName, 100)
 	w.Reconciler = target.New(target.Config{
 		Cache: labelled{w.admin}, Live: w.admin, Client: ours, Clock: w.time, Namespace: home, Outcomes: w.ledger,
 		Tokens:   newTokens(w),
@@ -195,7 +194,7 @@ func (w *world) restart() {
 // newTokens is a broker that has minted nothing yet.
 func newTokens(w *world) target.Tokens {
 	return broker.New(w.Context(), broker.Options{Clock: w.time, Providers: map[string]providers.Provider{"ecr": w.mint, "ecrPublic": w.mint}, Trials: w.mint,
-		Retired: func(_, id string) { w.retired <- id }})
+		Retired: func(_ string, name providers.TokenName) { w.retired <- name }})
 }
 
 // exclude adds to the namespaces that are never served.
@@ -220,7 +219,7 @@ func (l *ledger) Linked(key credential.Key, done link.Changes) {
 
 func (l *ledger) Report(c *credential.Credential, t credential.Target, out target.Outcome) {
 	l.mu.Lock()
-	l.pending[t] = slices.ContainsFunc(out.Entries, (*target.Entry).Pending)
+	l.pending[t] = slices.ContainsFunc(out.Entries, (*target.EntryState).Pending)
 	l.mu.Unlock()
 	l.Ledger.Report(c, t, out)
 }

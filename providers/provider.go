@@ -38,10 +38,10 @@ type Endpointer interface {
 	Endpoint(req Request) string
 }
 
-// Patient is a Provider whose calls may take longer than others.
-type Patient interface {
-	// Patience is how long a call may take with all that it does.
-	Patience() time.Duration
+// Slow is a Provider whose calls may take longer than others.
+type Slow interface {
+	// CallTimeout is how long a call may take with all that it does.
+	CallTimeout() time.Duration
 }
 
 // Limited is a Provider that can work on few calls at once.

@@ -66,7 +66,7 @@ func TestWhatChangesNoTokenIsNoPartOfTheSource(t *testing.T) {
 	base := request("eu-west-1")
 	for name, change := range map[string]func(*providers.Request){
 		"name":       func(r *providers.Request) { r.Registry.Name = "another" },
-		"refresh":    func(r *providers.Request) { r.Refresh = "now" },
+		"refresh":    func(r *providers.Request) { r.RefreshStamp = "now" },
 		"tenant":     func(r *providers.Request) { r.Tenant = "team" },
 		"urgency":    func(r *providers.Request) { r.Urgency = 7 },
 		"percentage": func(r *providers.Request) { r.Registry.RenewBeforePercentage = 30 },

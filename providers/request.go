@@ -32,8 +32,8 @@ type Request struct {
 	Credential string
 	// Tenant is the namespace of the credential, in whose turn the call is made; empty for a ClusterRegistryCredential.
 	Tenant string
-	// Refresh stands for a refresh request that is not answered yet: only a token whose mint began after it was first seen will do.
-	Refresh string
+	// RefreshStamp stands for a refresh request that is not answered yet: only a token whose mint began after it was first seen will do.
+	RefreshStamp string
 	// Urgency orders the calls of a tenant: a higher one goes first.
 	Urgency int
 

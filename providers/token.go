@@ -28,13 +28,16 @@ type Token struct {
 	Unproven string
 }
 
-// TokenName tells a token that can be revoked from those of all other sources; empty if it has no ID. An ID alone is what a server says that a
-// tenant may have chosen.
-func TokenName(source, id string) string {
+// TokenName tells a token that can be revoked from all others: an ID alone is what a server says, which a tenant may have chosen. Empty for a token
+// that cannot be revoked.
+type TokenName string
+
+// NewTokenName names the token with this ID that was minted from the source.
+func NewTokenName(source, id string) TokenName {
 	if id == "" {
 		return ""
 	}
-	return source + "/" + id
+	return TokenName(source + "/" + id)
 }
 
 // Login is a username and a password, and where they are good.

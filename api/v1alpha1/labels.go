@@ -12,6 +12,9 @@ const (
 	LabelLinkNever = "false"
 )
 
+// FieldManager is the name under which Regcred writes.
+const FieldManager = "regcred"
+
 // Labels and annotations that Regcred sets.
 const (
 	// LabelSecret is on every Secret that Regcred watches; its value says what the Secret is.

@@ -168,9 +168,7 @@ func create(t *testing.T, o client.Object) {
 
 func remove(t *testing.T, o client.Object) {
 	t.Helper()
-	// Else a Job waits for somebody to give its pods up.
-	background := client.PropagationPolicy(metav1.DeletePropagationBackground)
-	if err := client.IgnoreNotFound(admin.Delete(context.Background(), o, client.GracePeriodSeconds(0), background)); err != nil {
+	if err := client.IgnoreNotFound(admin.Delete(context.Background(), o, client.GracePeriodSeconds(0))); err != nil {
 		t.Error(err)
 	}
 }

@@ -76,11 +76,11 @@ func kept(t *testing.T, namespace string, o client.Object, kind string, expiresA
 	token := providers.Token{Logins: []providers.Login{{Username: "AWS", Password: providers.Sensitive(ecrToken(expiresAt)), Hosts: []string{ecrHost}}},
 		IssuedAt: expiresAt.Add(-12 * time.Hour), ExpiresAt: expiresAt}
 	secret, err := pullsecret.Compose(types.NamespacedName{Namespace: namespace, Name: o.GetName()}, pullsecret.Owner{Kind: kind, Name: o.GetName(), UID: o.GetUID()}, nil,
-		[]pullsecret.Entry{{Record: pullsecret.NewRecord("prod", "0a1b", token), Auths: pullsecret.AuthsOf(token)}})
+		[]pullsecret.Part{{Record: pullsecret.NewRecord("prod", "0a1b", token), Auths: pullsecret.AuthsOf(token)}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := admin.Create(t.Context(), secret, client.FieldOwner(pullsecret.FieldManager)); err != nil {
+	if err := admin.Create(t.Context(), secret, client.FieldOwner(v1alpha1.FieldManager)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { remove(t, secret) })

@@ -17,8 +17,8 @@ import (
 	"github.com/regcred/regcred/controllers/view"
 )
 
-// patience is how long a process that runs once waits for what starts in any order: a controller, or its own rights.
-const patience = time.Minute
+// startupWait is how long a process that runs once waits for what starts in any order: a controller, or its own rights.
+const startupWait = time.Minute
 
 // check is all that a process with --check does: it waits until the kinds are served and a controller works. It needs the rights to list
 // them and to get the Lease, and no others.
@@ -35,7 +35,7 @@ func check(ctx context.Context, cfg *rest.Config, namespace string, scope view.S
 		return err
 	}
 	var why error
-	err = wait.PollUntilContextTimeout(ctx, 2*time.Second, patience, true, func(ctx context.Context) (bool, error) {
+	err = wait.PollUntilContextTimeout(ctx, 2*time.Second, startupWait, true, func(ctx context.Context) (bool, error) {
 		why = working(ctx, c, namespace, scope, system.Now())
 		return why == nil, nil
 	})

@@ -63,8 +63,8 @@ func run(ctx context.Context, o options) error {
 		return unlink(ctx, cfg, scope)
 	}
 	tenure, ctx := newTenure(ctx, o.leaseDuration)
-	revocations := revoke.New(system)
-	tokens, err := newBroker(ctx, o.providers, revocations.Retired)
+	retired := revoke.NewRetired(system)
+	tokens, err := newBroker(ctx, o.providers, retired.Retire)
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	err = controllers.Setup(ctx, mgr, controllers.Options{
-		View: caches, Broker: tokens, Revocations: revocations, Clock: system, Metrics: metrics.Registry, Version: version,
+		View: caches, Broker: tokens, Retired: retired, Clock: system, Metrics: metrics.Registry, Version: version,
 		Namespace: o.namespace, Excluded: excluded, AllowAmbientIdentity: o.allowAmbientIdentity,
 		DiagnosePulls: o.diagnosePulls,
 	})

@@ -17,7 +17,6 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/regcred/regcred/api/v1alpha1"
-	"github.com/regcred/regcred/controllers/pullsecret"
 	"github.com/regcred/regcred/controllers/view"
 )
 
@@ -99,5 +98,5 @@ func newClient(cfg *rest.Config, options client.Options) (client.Client, error) 
 	if err != nil {
 		return nil, err
 	}
-	return client.WithFieldOwner(c, pullsecret.FieldManager), nil
+	return client.WithFieldOwner(c, v1alpha1.FieldManager), nil
 }

@@ -56,7 +56,7 @@ func (o *providerOptions) bind(f *flag.FlagSet) {
 }
 
 // newBroker returns a Broker over every provider, whose metrics are registered. retired is told of tokens that are no longer handed out.
-func newBroker(ctx context.Context, o providerOptions, retired func(tenant, id string)) (*broker.Broker, error) {
+func newBroker(ctx context.Context, o providerOptions, retired func(tenant string, name providers.TokenName)) (*broker.Broker, error) {
 	all, err := implementations(o, system)
 	if err != nil {
 		return nil, err

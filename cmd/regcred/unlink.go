@@ -24,9 +24,9 @@ func unlink(ctx context.Context, cfg *rest.Config, scope view.Scope) error {
 	}
 	removed := 0
 	var failure error
-	_ = wait.PollUntilContextTimeout(ctx, 2*time.Second, patience, true, func(ctx context.Context) (bool, error) {
+	_ = wait.PollUntilContextTimeout(ctx, 2*time.Second, startupWait, true, func(ctx context.Context) (bool, error) {
 		var now int
-		now, failure = link.Unlink(ctx, c, scope.EachNamespace(), scope.Keeps)
+		now, failure = link.Unlink(ctx, c, scope.EachNamespace(), scope.MayWrite)
 		removed += now
 		return !apierrors.IsForbidden(failure), nil
 	})

@@ -47,14 +47,14 @@ func Excluded(namespace string) *Failure {
 		Message: "namespace " + namespace + " is excluded by the administrator (--excluded-namespaces): use another namespace"}
 }
 
-// IsGone says that the namespace is being deleted under our hands, which is no error.
-func IsGone(err error) bool {
+// IsTerminating says that the namespace is being deleted under our hands, which is no error.
+func IsTerminating(err error) bool {
 	return apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
 }
 
-// IgnoreGone is the error unless the namespace is being deleted.
-func IgnoreGone(err error) error {
-	if IsGone(err) {
+// IgnoreTerminating is the error unless the namespace is being deleted.
+func IgnoreTerminating(err error) error {
+	if IsTerminating(err) {
 		return nil
 	}
 	return err

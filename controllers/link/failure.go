@@ -32,7 +32,7 @@ func (l *Linker) refused(ctx context.Context, account client.ObjectKey, err erro
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil, nil
-	case apierrors.IsConflict(err), credential.IsGone(err), ctx.Err() != nil:
+	case apierrors.IsConflict(err), credential.IsTerminating(err), ctx.Err() != nil:
 		return nil, err
 	case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
 		if by := credential.RefusedBy(err); by != "" {

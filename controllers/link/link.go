@@ -17,8 +17,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/internal/contention"
 	"github.com/regcred/regcred/internal/expiring"
-	"github.com/regcred/regcred/internal/truce"
 )
 
 // Wishes are what is wanted of the ServiceAccounts of a target's namespace.
@@ -39,8 +39,8 @@ type API struct {
 
 // Linker makes and removes links, and remembers which of them somebody else changes again and again.
 type Linker struct {
-	clock  clock.PassiveClock
-	fights *truce.Fights[place]
+	clock   clock.PassiveClock
+	repairs *contention.Budget[place]
 	// underway are the ServiceAccounts that are being changed, and written the resource versions that our last changes got.
 	underway sync.Map
 	written  *expiring.Map[client.ObjectKey, string]
@@ -61,10 +61,10 @@ type place struct {
 	account string
 }
 
-// placesAtOnce bounds the links, and the ServiceAccounts, of which something is remembered, and placesOfNamespace those of one namespace.
+// maxPlaces bounds the links, and the ServiceAccounts, of which something is remembered, and placesOfNamespace those of one namespace.
 const (
-	placesAtOnce      = 4096
-	placesOfNamespace = placesAtOnce / 4
+	maxPlaces         = 4096
+	placesOfNamespace = maxPlaces / 4
 )
 
 func ofAccount[V any](key client.ObjectKey, _ V) (namespace string) { return key.Namespace }
@@ -72,9 +72,9 @@ func ofAccount[V any](key client.ObjectKey, _ V) (namespace string) { return key
 // New returns a Linker that remembers nothing yet.
 func New(c clock.PassiveClock) *Linker {
 	return &Linker{
-		clock: c, fights: truce.New(c, placesAtOnce, placesOfNamespace, func(p place) string { return p.Namespace }),
-		written: expiring.Shared(c, credential.ExpectFor, placesAtOnce, placesOfNamespace, ofAccount[string]),
-		outages: expiring.Shared(c, 2*credential.RetryAfter, placesAtOnce, placesOfNamespace, ofAccount[outage]),
+		clock: c, repairs: contention.New(c, maxPlaces, placesOfNamespace, func(p place) string { return p.Namespace }),
+		written: expiring.Shared(c, credential.ExpectFor, maxPlaces, placesOfNamespace, ofAccount[string]),
+		outages: expiring.Shared(c, 2*credential.RetryAfter, maxPlaces, placesOfNamespace, ofAccount[outage]),
 	}
 }
 
@@ -88,7 +88,7 @@ type Outcome struct {
 	Unlinked bool
 }
 
-// Reconcile makes the ServiceAccounts of a target's namespace name its Secret, or not, as is wished.
+// Sync makes the ServiceAccounts of a target's namespace name its Secret, or not, as is wished.
 //
 // imagePullSecrets is an atomic list that others write too: it is read, appended to and patched under its resourceVersion, never
 // applied and never reordered. A link that we made is recorded on the ServiceAccount; only such a link is ever removed.
@@ -96,7 +96,7 @@ type Outcome struct {
 // A ServiceAccount that could not be changed is a failure, and holds up none of the others, unless the API server does not answer: then
 // it is left alone for a while, and the others have their turn soon, so that the token waits for one such request at most. A conflict is
 // returned as the error: it has changed since the cache saw it, and not every change of it is an event for us.
-func (l *Linker) Reconcile(ctx context.Context, api API, t credential.Target, w Wishes) (out Outcome, lost error) {
+func (l *Linker) Sync(ctx context.Context, api API, t credential.Target, w Wishes) (out Outcome, lost error) {
 	var accounts corev1.ServiceAccountList
 	if err := api.Cache.List(ctx, &accounts, client.InNamespace(t.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return out, err
@@ -146,14 +146,14 @@ func (l *Linker) one(ctx context.Context, api API, t credential.Target, sa *core
 	patch := patchFor(t, sa, by)
 	if patch != nil && by == nil && dead(t) {
 		at.Target = credential.Target{Namespace: t.Namespace}
-		if patch, err = bury(ctx, api.Live, t, sa, dead); err != nil {
+		if patch, err = removeDead(ctx, api.Live, t, sa, dead); err != nil {
 			return change, nil, err
 		}
 	}
 	if patch == nil {
 		return change, nil, nil
 	}
-	if wait, rival := l.fights.Truce(at); wait > 0 {
+	if wait, rival := l.repairs.Wait(at); wait > 0 {
 		return change, contended(t, name, rival, wait), nil
 	}
 	if down, ok := l.outages.Get(name); ok && down.until.After(l.clock.Now()) {
@@ -162,7 +162,7 @@ func (l *Linker) one(ctx context.Context, api API, t credential.Target, sa *core
 		return change, &f, nil
 	}
 	rival := ""
-	if l.fights.Fighting(at) { // who it is shows before our own change alone
+	if l.repairs.Recent(at) { // who it is shows before our own change alone
 		if rival, err = rivalOn(ctx, api.Live, name); err != nil {
 			return change, nil, err
 		}
@@ -172,7 +172,7 @@ func (l *Linker) one(ctx context.Context, api API, t credential.Target, sa *core
 		return change, failure, err
 	}
 	l.outages.Delete(name)
-	l.fights.Repaired(at, rival)
+	l.repairs.Spend(at, rival)
 	return patch.change, nil, nil
 }
 
@@ -198,8 +198,8 @@ func (l *Linker) send(ctx context.Context, api API, patch *serviceAccountPatch, 
 
 var errChanging = errors.New("it is being changed for another credential")
 
-// bury removes all dead links of a ServiceAccount in one patch. It is done for the first of them, and for the others there is nothing to do.
-func bury(ctx context.Context, live client.Reader, t credential.Target, sa *corev1.ServiceAccount, dead func(credential.Target) bool) (*serviceAccountPatch, error) {
+// removeDead removes all dead links of a ServiceAccount in one patch. It is done for the first of them, and for the others there is nothing to do.
+func removeDead(ctx context.Context, live client.Reader, t credential.Target, sa *corev1.ServiceAccount, dead func(credential.Target) bool) (*serviceAccountPatch, error) {
 	buried := func(sa *corev1.ServiceAccount) []credential.Target {
 		all := slices.DeleteFunc(credential.Linked(sa), func(t credential.Target) bool { return !dead(t) })
 		slices.SortFunc(all, func(a, b credential.Target) int { return cmp.Compare(a.Name, b.Name) })

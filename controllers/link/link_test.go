@@ -57,15 +57,15 @@ func TestWhatIsKnownOfOneNamespaceMakesNothingOfOthersBeForgotten(t *testing.T) 
 		return place{credential.Target{Namespace: namespace}, fmt.Sprint(n)}
 	}
 	put := func(namespace string, n int) {
-		l.fights.Repaired(at(namespace, n), "argo")
+		l.repairs.Spend(at(namespace, n), "argo")
 		l.written.Put(key(namespace, n), "1")
 		l.unanswered(key(namespace, n), failed(""))
 	}
 	put("victim", 0)
-	for n := range placesAtOnce + 1 {
+	for n := range maxPlaces + 1 {
 		put("mallory", n)
 	}
-	if !l.fights.Fighting(at("victim", 0)) {
+	if !l.repairs.Recent(at("victim", 0)) {
 		t.Error("a fight is forgotten")
 	}
 	if _, known := l.written.Get(key("victim", 0)); !known {

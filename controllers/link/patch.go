@@ -15,7 +15,6 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
-	"github.com/regcred/regcred/controllers/pullsecret"
 )
 
 // Changes counts links by what was done to them.
@@ -132,7 +131,7 @@ func rivalOn(ctx context.Context, live client.Reader, name client.ObjectKey) (st
 	var last metav1.ManagedFieldsEntry
 	for _, entry := range sa.ManagedFields {
 		list := entry.FieldsV1 != nil && bytes.Contains(entry.FieldsV1.GetRawBytes(), []byte(`"f:imagePullSecrets"`))
-		if list && entry.Manager != pullsecret.FieldManager && entry.Manager != beforeFirstApply && !entry.Time.Before(last.Time) {
+		if list && entry.Manager != v1alpha1.FieldManager && entry.Manager != beforeFirstApply && !entry.Time.Before(last.Time) {
 			last = entry
 		}
 	}

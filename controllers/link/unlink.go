@@ -79,7 +79,7 @@ func unlink(ctx context.Context, c client.Client, ours func(credential.Target) b
 		}
 		return err
 	})
-	if err = credential.IgnoreGone(client.IgnoreNotFound(err)); err != nil {
+	if err = credential.IgnoreTerminating(client.IgnoreNotFound(err)); err != nil {
 		return removed, fmt.Errorf("ServiceAccount %s: %w", name, err)
 	}
 	return removed, nil

@@ -27,7 +27,7 @@ const (
 )
 
 // evict has a pod that came before the link created anew by its owner. A pod without a controller is left alone.
-func (r *Reconciler) evict(ctx context.Context, p diagnosis.FailedPull, l *look, e evidence, key credential.Key) (next, error) {
+func (r *Reconciler) evict(ctx context.Context, p diagnosis.FailedPull, l *investigation, e evidence, key credential.Key) (next, error) {
 	now := r.Clock.Now()
 	if e.pod.owner == nil {
 		return next{}, nil
@@ -41,11 +41,11 @@ func (r *Reconciler) evict(ctx context.Context, p diagnosis.FailedPull, l *look,
 			return next{}, nil
 		}
 		l.owner = owner
-		if wait := r.evictions.lane.wait(&l.evict, p.Namespace, now); wait > 0 {
+		if wait := r.evictions.pacer.wait(&l.evict, p.Namespace, now); wait > 0 {
 			return next{after: wait}, nil
 		}
 	}
-	if wait := r.evictions.hold(now); wait > 0 {
+	if wait := r.evictions.wait(now); wait > 0 {
 		l.evict.all = now.Add(wait)
 		return next{after: wait}, nil
 	}

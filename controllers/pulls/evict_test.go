@@ -160,7 +160,7 @@ func TestANewLeaderKnowsTheEvictionsOfTheLast(t *testing.T) {
 	p.fail(pod, unauthorized)
 	p.settle()
 	p.Live = p.admin
-	p.step(lookAgain)
+	p.step(closedFor)
 	p.fail(pod, unauthorized)
 	other := p.pod(ns, "c", imageIn("eu-west-1"), ownedBy("2"))
 	p.fail(other, unauthorized)
@@ -234,7 +234,7 @@ func TestPodDisruptionBudgetsHold(t *testing.T) {
 		t.Errorf("told: %s", told)
 	}
 	allow(1)
-	p.step(lookAgain)
+	p.step(closedFor)
 	p.fail(pod, unauthorized)
 	p.settle()
 	if p.there(pod) {

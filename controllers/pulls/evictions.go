@@ -17,9 +17,9 @@ const (
 	evictionDistance = 205 * time.Millisecond
 	// evictAgain is how long no other pod of an owner is evicted.
 	evictAgain = 10 * time.Minute
-	// claimedFor is longer than any eviction waits, and ownersRemembered bounds the owners whose pods were evicted or wait for it.
-	claimedFor       = time.Hour
-	ownersRemembered = 8192
+	// claimedFor is longer than any eviction waits, and maxOwners bounds the owners whose pods were evicted or wait for it.
+	claimedFor = time.Hour
+	maxOwners  = 8192
 	// futileFor is how long an owner whose pods came back without the link, and fail, is left alone.
 	futileFor = 24 * time.Hour
 )
@@ -32,7 +32,7 @@ type workload struct {
 
 // evictions remembers the owners of evicted pods.
 type evictions struct {
-	lane *lane
+	pacer *pacer
 	// at is when a pod of an owner was evicted last; the zero time while one waits for its turn.
 	at *expiring.Map[workload, time.Time]
 
@@ -48,10 +48,10 @@ type evictions struct {
 
 func newEvictions(c clock.PassiveClock) *evictions {
 	return &evictions{
-		lane:   newLane(c, evictionSpacing, 1),
-		at:     expiring.Shared(c, claimedFor, ownersRemembered, ownersRemembered/shares, ofWorkload[time.Time]),
-		known:  expiring.New[string, struct{}](c, evictAgain, failingRemembered),
-		futile: expiring.Shared(c, futileFor, failingRemembered, failingRemembered/shares, ofWorkload[struct{}]),
+		pacer:  newPacer(c, evictionSpacing, 1),
+		at:     expiring.Shared(c, claimedFor, maxOwners, maxOwners/shares, ofWorkload[time.Time]),
+		known:  expiring.New[string, struct{}](c, evictAgain, maxRemembered),
+		futile: expiring.Shared(c, futileFor, maxRemembered, maxRemembered/shares, ofWorkload[struct{}]),
 	}
 }
 
@@ -78,8 +78,8 @@ func (e *evictions) giveBack(owner workload) {
 	}
 }
 
-// hold is how much longer an eviction whose turn has come must wait; 0 lets it through, and none after it until it is settled.
-func (e *evictions) hold(now time.Time) time.Duration {
+// wait is how much longer an eviction whose turn has come must wait; 0 lets it through, and none after it until it is settled.
+func (e *evictions) wait(now time.Time) time.Duration {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.busy {

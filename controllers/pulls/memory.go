@@ -18,10 +18,10 @@ const (
 	// dropped, and the kubelet says it again.
 	failingAtOnce = 8192
 	failingInOne  = failingAtOnce / shares
-	// failingRemembered bounds what is remembered of failures that were looked into.
-	failingRemembered = 8192
-	// lookAgain is how long a failure of one pod and image is not looked into again. The kubelet backs off from 10 s to 5 min.
-	lookAgain = time.Minute
+	// maxRemembered bounds what is remembered of failures that were looked into.
+	maxRemembered = 8192
+	// closedFor is how long a failure of one pod and image is not looked into again. The kubelet backs off from 10 s to 5 min.
+	closedFor = time.Minute
 	// tellAgain is how long the same is not told again.
 	tellAgain = 10 * time.Minute
 	// namespacesAtOnce is how many namespaces tell a credential of the cluster of the same cause at once, and then one every tellEvery: each
@@ -36,10 +36,10 @@ const (
 
 // failing is the memory of pulls that fail. All of it is bounded, however many do.
 type failing struct {
-	pods *lane
+	pods *pacer
 
 	mu   sync.Mutex
-	open map[diagnosis.FailedPull]*look
+	open map[diagnosis.FailedPull]*investigation
 	// of counts those that are open, by namespace.
 	of map[string]int
 	// closed are failures that were looked into lately, and told what was told lately: sums of them, which take less.
@@ -61,9 +61,9 @@ func sumOf[T comparable](namespace string, of T) sum {
 	return sum{namespace, maphash.Comparable(seed, of)}
 }
 
-// look is a failure that is being looked into.
-type look struct {
-	// read is the place in the lane for reads of pods, and evict that in the lane for evictions, once there is an owner whose pod this is.
+// investigation is a failure that is being looked into.
+type investigation struct {
+	// read is the place among the reads of pods, and evict that among the evictions, once there is an owner whose pod this is.
 	read, evict ticket
 	owner       workload
 	pod         *puller
@@ -80,15 +80,15 @@ type teller struct {
 
 func newFailing(c clock.PassiveClock) *failing {
 	return &failing{
-		pods: newLane(c, time.Second/podsPerSecond, podBurst), open: map[diagnosis.FailedPull]*look{}, of: map[string]int{},
-		closed: newSums(c, lookAgain),
+		pods: newPacer(c, time.Second/podsPerSecond, podBurst), open: map[diagnosis.FailedPull]*investigation{}, of: map[string]int{},
+		closed: newSums(c, closedFor),
 		told:   newSums(c, tellAgain),
-		causes: expiring.New[teller, *rate.Limiter](c, tellAgain, failingRemembered),
+		causes: expiring.New[teller, *rate.Limiter](c, tellAgain, maxRemembered),
 	}
 }
 
 func newSums(c clock.PassiveClock, ttl time.Duration) *expiring.Map[sum, struct{}] {
-	return expiring.Shared(c, ttl, failingRemembered, failingRemembered/shares, func(s sum, _ struct{}) string { return s.namespace })
+	return expiring.Shared(c, ttl, maxRemembered, maxRemembered/shares, func(s sum, _ struct{}) string { return s.namespace })
 }
 
 // Open is how many failures are being looked into.
@@ -108,13 +108,13 @@ func (f *failing) admit(p diagnosis.FailedPull) bool {
 	if _, lately := f.closed.Get(sumOf(p.Namespace, p)); lately {
 		return false
 	}
-	f.open[p] = &look{}
+	f.open[p] = &investigation{}
 	f.of[p.Namespace]++
 	return true
 }
 
-// look returns what is known of an open failure; nil if it is not open.
-func (f *failing) look(p diagnosis.FailedPull) *look {
+// investigation returns what is known of an open failure; nil if it is not open.
+func (f *failing) investigation(p diagnosis.FailedPull) *investigation {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.open[p]

@@ -21,7 +21,7 @@ func TestTheFailuresOfOneNamespaceMakeNobodyElsesBeForgotten(t *testing.T) {
 	f.tell("victim", types.UID("app"), "cause")
 	e.claim(workload{"victim", "app"}, now.Now())
 	e.futile.Put(workload{"victim", "job"}, struct{}{})
-	for n := range 2 * failingRemembered {
+	for n := range 2 * maxRemembered {
 		mine := diagnosis.FailedPull{Namespace: "mallory", Pod: fmt.Sprint(n)}
 		f.admit(mine)
 		f.close(mine)

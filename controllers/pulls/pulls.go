@@ -29,8 +29,8 @@ type Trials interface {
 	Refuse(req providers.Request, login providers.Login, host string) bool
 	// Mend is what only somebody else can do about a refused login; empty if it is replaced.
 	Mend(req providers.Request) string
-	// RefusedUntil is when the token was issued that a registry has refused; the zero time if none was.
-	RefusedUntil(req providers.Request) time.Time
+	// RefusedIssuedAt is when the token was issued that a registry has refused; the zero time if none was.
+	RefusedIssuedAt(req providers.Request) time.Time
 }
 
 // Published is what targets have brought into a namespace. target.Reconciler implements it.
@@ -110,7 +110,7 @@ type next struct {
 
 // Reconcile looks into a failure once. Errors are not tried again: the kubelet says again what goes on.
 func (r *Reconciler) Reconcile(ctx context.Context, p diagnosis.FailedPull) (reconcile.Result, error) {
-	l := r.failing.look(p)
+	l := r.failing.investigation(p)
 	if l == nil {
 		return reconcile.Result{}, nil
 	}
@@ -129,7 +129,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, p diagnosis.FailedPull) (rec
 }
 
 // investigate is the straight line: observe, diagnose, try, tell, mend.
-func (r *Reconciler) investigate(ctx context.Context, p diagnosis.FailedPull, l *look) (next, error) {
+func (r *Reconciler) investigate(ctx context.Context, p diagnosis.FailedPull, l *investigation) (next, error) {
 	i, ok := diagnosis.ParseImage(p.Image)
 	if !ok {
 		return next{}, nil
@@ -155,7 +155,7 @@ func (r *Reconciler) investigate(ctx context.Context, p diagnosis.FailedPull, l 
 		// It may sleep: a clock has jumped, or the machine was off.
 		r.Published.WakeOne(e.about(f.About))
 		r.evictions.giveBack(l.owner)
-		*l = look{waits: l.waits + 1}
+		*l = investigation{waits: l.waits + 1}
 		return next{after: waitFor}, nil
 	}
 	if len(f.Try) > 0 {
@@ -176,14 +176,14 @@ func (r *Reconciler) investigate(ctx context.Context, p diagnosis.FailedPull, l 
 }
 
 // observe reads the pod when its turn has come. A pod that is gone, or no longer fails, is none.
-func (r *Reconciler) observe(ctx context.Context, p diagnosis.FailedPull, l *look) (next, error) {
+func (r *Reconciler) observe(ctx context.Context, p diagnosis.FailedPull, l *investigation) (next, error) {
 	if l.pod != nil && l.owner == (workload{}) {
 		return next{}, nil
 	}
 	l.pod = nil
 	wait := r.failing.pods.wait(&l.read, p.Namespace, r.Clock.Now())
 	if l.owner != (workload{}) {
-		wait = r.evictions.lane.wait(&l.evict, p.Namespace, r.Clock.Now())
+		wait = r.evictions.pacer.wait(&l.evict, p.Namespace, r.Clock.Now())
 	}
 	if wait > 0 {
 		return next{after: wait}, nil

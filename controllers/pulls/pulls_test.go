@@ -152,7 +152,7 @@ func TestEveryCauseIsToldOfThePodAndOfTheCredential(t *testing.T) {
 			}
 
 			// The next try of the kubelet says nothing new.
-			p.step(2 * lookAgain)
+			p.step(2 * closedFor)
 			p.fail(pod, unauthorized)
 			p.settle()
 			if told := p.told(); told != "" {
@@ -282,7 +282,7 @@ func TestAFailureThatCannotBeLookedIntoIsForgotten(t *testing.T) {
 		t.Errorf("%d failures are open", got)
 	}
 	p.Live = p.admin
-	p.step(lookAgain)
+	p.step(closedFor)
 	p.fail(pod, unauthorized)
 	p.settle()
 	if !slices.Contains(p.registry.tried, imageIn("eu-west-1")) {

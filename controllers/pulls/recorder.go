@@ -13,8 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
-	"github.com/regcred/regcred/controllers/pullsecret"
 )
 
 // recordTimeout bounds the creation of an event.
@@ -39,7 +39,7 @@ func (r podRecorder) Eventf(regarding, related runtime.Object, kind, reason, act
 	now := r.clock.Now()
 	e := &eventsv1.Event{
 		ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: fmt.Sprintf("%s.%x", ref.Name, now.UnixNano())},
-		EventTime:  metav1.NewMicroTime(now), ReportingController: pullsecret.FieldManager, ReportingInstance: pullsecret.FieldManager,
+		EventTime:  metav1.NewMicroTime(now), ReportingController: v1alpha1.FieldManager, ReportingInstance: v1alpha1.FieldManager,
 		Regarding: *ref, Type: kind, Reason: reason, Action: action, Note: credential.Truncate(fmt.Sprintf(note, args...)),
 	}
 	if related != nil {

@@ -222,11 +222,11 @@ func (s *storm) bounded() {
 		s.Errorf("%d failures of %d pods were open at once", s.most, stormOf)
 	}
 	f := s.failing
-	if len(f.open) != 0 || f.closed.Len() > failingRemembered || f.told.Len() > failingRemembered {
+	if len(f.open) != 0 || f.closed.Len() > maxRemembered || f.told.Len() > maxRemembered {
 		s.Errorf("open %d, closed %d, told %d", len(f.open), f.closed.Len(), f.told.Len())
 	}
-	if got := s.evictions.at.Len(); got > ownersRemembered {
-		s.Errorf("%d owners are remembered, want %d at most", got, ownersRemembered)
+	if got := s.evictions.at.Len(); got > maxOwners {
+		s.Errorf("%d owners are remembered, want %d at most", got, maxOwners)
 	}
 }
 

@@ -32,7 +32,7 @@ func (r *Reconciler) tryOne(ctx context.Context, p diagnosis.FailedPull, e evide
 	if err != nil {
 		return e.undecided(h, err), next{}
 	}
-	if until := r.Trials.RefusedUntil(req); !until.IsZero() && !record.IssuedAt.After(until) {
+	if until := r.Trials.RefusedIssuedAt(req); !until.IsZero() && !record.IssuedAt.After(until) {
 		// It was refused before, and the Secret waits for the next.
 		return e.Judge(h, providers.Verdict{Result: providers.LoginRefused, Answer: "as before; " + h.Why("a new one is being minted"), Cure: r.Trials.Mend(req)}, r.remedy(req)), next{}
 	}

@@ -115,11 +115,11 @@ type registry struct {
 	tried, tenants []string
 	// planted is whether the logins in Secrets are not those that were minted.
 	planted bool
-	// refusedUntil is when the token was issued that was refused, and mend what only somebody else can do about it.
-	refusedUntil time.Time
-	mend         string
-	refusals     int
-	clock        *clocktesting.FakePassiveClock
+	// refusedIssuedAt is when the token was issued that was refused, and mend what only somebody else can do about it.
+	refusedIssuedAt time.Time
+	mend            string
+	refusals        int
+	clock           *clocktesting.FakePassiveClock
 }
 
 func (g *registry) Try(req providers.Request, login providers.Login, pull providers.Pull, w providers.Waiter) (providers.Verdict, error) {
@@ -139,15 +139,15 @@ func (g *registry) Try(req providers.Request, login providers.Login, pull provid
 }
 
 func (g *registry) Refuse(_ providers.Request, login providers.Login, host string) bool {
-	if g.planted || !slices.Contains(login.Hosts, host) || !g.refusedUntil.IsZero() {
+	if g.planted || !slices.Contains(login.Hosts, host) || !g.refusedIssuedAt.IsZero() {
 		return false
 	}
 	g.refusals++
-	g.refusedUntil = g.clock.Now()
+	g.refusedIssuedAt = g.clock.Now()
 	return true
 }
 
-func (g *registry) RefusedUntil(providers.Request) time.Time { return g.refusedUntil }
+func (g *registry) RefusedIssuedAt(providers.Request) time.Time { return g.refusedIssuedAt }
 
 func (g *registry) Mend(providers.Request) string { return g.mend }
 

@@ -57,8 +57,8 @@ func Key(host string) string {
 // ErrUnreadable is of a content that nobody here has written.
 var ErrUnreadable = providers.Errorf(v1alpha1.ReasonInternal, "the content of the Secret is not what was written")
 
-// Content reads the content of a Secret.
-func Content(secret *corev1.Secret) (*Config, error) {
+// ParseConfig reads the docker config in a Secret.
+func ParseConfig(secret *corev1.Secret) (*Config, error) {
 	content := &Config{}
 	if json.Unmarshal(secret.Data[corev1.DockerConfigJsonKey], content) != nil {
 		return nil, ErrUnreadable
@@ -101,14 +101,14 @@ func (c *Config) Fits(records map[string]Record) bool {
 	return len(hosts) == len(c.Auths)
 }
 
-// Entry is the part of a Secret that one registry entry brings.
-type Entry struct {
+// Part is what one registry entry brings into a Secret.
+type Part struct {
 	Record Record
 	Auths  Auths
 }
 
 // Compose makes the Secret, in place of an existing one if there is any.
-func Compose(name types.NamespacedName, owner Owner, existing *metav1.PartialObjectMetadata, entries []Entry) (*corev1.Secret, error) {
+func Compose(name types.NamespacedName, owner Owner, existing *metav1.PartialObjectMetadata, entries []Part) (*corev1.Secret, error) {
 	config := Config{Auths: Auths{}}
 	var records []Record
 	for _, e := range entries {
@@ -139,7 +139,7 @@ func Compose(name types.NamespacedName, owner Owner, existing *metav1.PartialObj
 	delete(secret.Annotations, v1alpha1.AnnotationKeptBy)
 	delete(secret.Annotations, v1alpha1.AnnotationRetain)
 	delete(secret.Annotations, annotationCut)
-	if owner.keeps(object(existing)) {
+	if owner.keepsUnowned(object(existing)) {
 		metav1.SetMetaDataAnnotation(&secret.ObjectMeta, v1alpha1.AnnotationKeptBy, owner.ref())
 	} else {
 		secret.OwnerReferences = append(secret.OwnerReferences, owner.reference())

@@ -11,9 +11,6 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 )
 
-// FieldManager is the name under which Regcred writes.
-const FieldManager = "regcred"
-
 // Owner is the credential that keeps a Secret.
 type Owner struct {
 	Kind, Name string
@@ -31,9 +28,9 @@ func (o Owner) reference() metav1.OwnerReference {
 	return metav1.OwnerReference{APIVersion: v1alpha1.GroupVersion.String(), Kind: o.Kind, Name: o.Name, UID: o.UID, Controller: new(true)}
 }
 
-// keeps says whether the Secret is kept without an owner reference: garbage collection acts on those while nobody watches, and what was
+// keepsUnowned says whether the Secret is kept without an owner reference: garbage collection acts on those while nobody watches, and what was
 // lent, or is to be retained, is not ours to delete. What was kept so once stays so.
-func (o Owner) keeps(secret metav1.Object) bool {
+func (o Owner) keepsUnowned(secret metav1.Object) bool {
 	if o.Retain {
 		return true
 	}
@@ -44,10 +41,10 @@ func (o Owner) keeps(secret metav1.Object) bool {
 	return annotations[v1alpha1.AnnotationAdopt] == "true" || annotations[v1alpha1.AnnotationKeptBy] != "" && annotations[v1alpha1.AnnotationRetain] != "true"
 }
 
-// Held says whether the Secret is held by its owner as it is to be.
-func Held(o Owner, secret *metav1.PartialObjectMetadata) bool {
+// OwnedAs says whether the Secret says of its owner, and of how it is kept, what it is to say.
+func OwnedAs(o Owner, secret *metav1.PartialObjectMetadata) bool {
 	owner := metav1.GetControllerOf(secret)
-	if !o.keeps(secret) {
+	if !o.keepsUnowned(secret) {
 		return owner != nil && owner.UID == o.UID && secret.Annotations[v1alpha1.AnnotationKeptBy] == ""
 	}
 	return owner == nil && secret.Annotations[v1alpha1.AnnotationKeptBy] == o.ref() && (secret.Annotations[v1alpha1.AnnotationRetain] == "true") == o.Retain
@@ -119,7 +116,7 @@ func intact(all []manager) bool {
 				return false
 			}
 		}
-		if m.name == FieldManager {
+		if m.name == v1alpha1.FieldManager {
 			_, holdsContent := m.Data[fieldContent]
 			_, holdsRecords := m.Metadata.Annotations[fieldRecords]
 			content, records = content || holdsContent, records || holdsRecords
@@ -149,7 +146,7 @@ type ownership struct {
 type fieldSet map[string]struct{}
 
 // intactFields are the managedFields of every Secret in memory that is as we wrote it. They are shared.
-var intactFields = []metav1.ManagedFieldsEntry{{Manager: FieldManager,
+var intactFields = []metav1.ManagedFieldsEntry{{Manager: v1alpha1.FieldManager,
 	FieldsV1: metav1.NewFieldsV1(`{"f:data":{"` + fieldContent + `":{}},"f:metadata":{"f:annotations":{"` + fieldRecords + `":{}}}}`)}}
 
 const (
@@ -159,8 +156,8 @@ const (
 	maxFields = 64 << 10
 )
 
-// Ownership is the part of a Secret's managedFields that Intact looks at, as small as it can be held. Of which nothing is said is not intact.
-func Ownership(secret *metav1.PartialObjectMetadata) []metav1.ManagedFieldsEntry {
+// ownershipOf is the part of a Secret's managedFields that Intact looks at, as small as it can be held. A Secret without managers counts as not intact.
+func ownershipOf(secret *metav1.PartialObjectMetadata) []metav1.ManagedFieldsEntry {
 	all, ok := managers(secret)
 	switch {
 	case !ok:

@@ -49,7 +49,7 @@ func TestTamperingShowsInManagedFieldsBeforeAndAfterTheyAreHeld(t *testing.T) {
 		if got := Intact(m); got != c.want {
 			t.Errorf("%s: intact is %t, want %t", name, got, c.want)
 		}
-		m.ManagedFields = Ownership(m)
+		m.ManagedFields = ownershipOf(m)
 		if got := Intact(m); got != c.want {
 			t.Errorf("%s: intact is %t when it is held, want %t", name, got, c.want)
 		}
@@ -96,7 +96,7 @@ func TestOnlyWhatWasMadeForACredentialIsItsOwn(t *testing.T) {
 func TestOfTheFieldsOfOthersOneStandsForAll(t *testing.T) {
 	m := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{
 		managed("a", `{"f:data":{"f:x":{},"f:y":{},"f:.dockerconfigjson":{}},"f:metadata":{"f:annotations":{"f:a":{},"f:b":{}}}}`)}}}
-	held := Ownership(m)
+	held := ownershipOf(m)
 	if got := string(held[0].FieldsV1.GetRawBytes()); len(held) != 1 || got != `{"f:data":{"f:":{},"f:.dockerconfigjson":{}}}` {
 		t.Errorf("held: %s", got)
 	}
@@ -109,14 +109,14 @@ func TestAMegabyteOfFieldsIsNotRead(t *testing.T) {
 	}
 	m := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{
 		managed("regcred", written), managed("kubectl", `{"f:data":{`+fields.String()+`"f:x":{}}}`)}}}
-	if allocated := testing.AllocsPerRun(10, func() { _ = Ownership(m) }); allocated > 100 {
+	if allocated := testing.AllocsPerRun(10, func() { _ = ownershipOf(m) }); allocated > 100 {
 		t.Errorf("%v allocations", allocated)
 	}
 }
 
 func TestWhatIsHeldAsIntactIsNotReadAgain(t *testing.T) {
 	m := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{managed("regcred", written)}}}
-	m.ManagedFields = Ownership(m)
+	m.ManagedFields = ownershipOf(m)
 	m = m.DeepCopy() // as whoever reads a cache gets it
 	if allocated := testing.AllocsPerRun(100, func() { _ = Intact(m) }); allocated > 0 {
 		t.Errorf("%v allocations", allocated)
@@ -127,10 +127,10 @@ func BenchmarkASecretAsItIsHeld(b *testing.B) {
 	m := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{managed("regcred", written)}}}
 	b.Run("taken into the cache", func(b *testing.B) {
 		for b.Loop() {
-			_ = Ownership(m)
+			_ = ownershipOf(m)
 		}
 	})
-	m.ManagedFields = Ownership(m)
+	m.ManagedFields = ownershipOf(m)
 	b.Run("looked at", func(b *testing.B) {
 		for b.Loop() {
 			_ = Intact(m)

@@ -36,8 +36,8 @@ var (
 	printable = regexp.MustCompile(`^[^\x00-\x20"'<>\x7f-\x{10FFFF}]*$`)
 )
 
-// Contents is what a Secret says of itself, as far as it can be believed.
-type Contents struct {
+// Saved is what a Secret says of itself, as far as it can be believed.
+type Saved struct {
 	// Records are by entry.
 	Records map[string]Record
 	// Labels and Annotations are the keys that a template has put there.
@@ -46,21 +46,21 @@ type Contents struct {
 
 // Read reads what a Secret says of itself. Whether it is ours must be asked before. An annotation of which anything is not as we write
 // it, or whose times make no sense now, says nothing.
-func Read(secret metav1.Object, now time.Time) Contents {
+func Read(secret metav1.Object, now time.Time) Saved {
 	text := secret.GetAnnotations()[AnnotationRegistries]
-	contents, ok := parsed.of(text)
+	saved, ok := parsed.of(text)
 	if !ok {
-		return Contents{}
+		return Saved{}
 	}
-	for _, r := range contents.Records {
+	for _, r := range saved.Records {
 		if r.IssuedAt.After(now.Add(maxSkew)) {
-			return Contents{}
+			return Saved{}
 		}
 		if r.Earlier() {
-			return Contents{Records: dated(contents.Records, now)}
+			return Saved{Records: dated(saved.Records, now)}
 		}
 	}
-	return contents
+	return saved
 }
 
 // dated gives records of an earlier version a time at which their tokens may have been minted.
@@ -68,7 +68,7 @@ func dated(records map[string]Record, now time.Time) map[string]Record {
 	all := make(map[string]Record, len(records))
 	for name, r := range records {
 		r.IssuedAt = now.UTC().Truncate(time.Second)
-		for _, before := range []time.Time{r.DueAt.Add(-r.ExpiresAt.Sub(r.DueAt)), r.ExpiresAt.Add(-time.Second)} {
+		for _, before := range []time.Time{r.EarlierDueAt.Add(-r.ExpiresAt.Sub(r.EarlierDueAt)), r.ExpiresAt.Add(-time.Second)} {
 			if before.Before(r.IssuedAt) {
 				r.IssuedAt = before.UTC().Truncate(time.Second)
 			}
@@ -79,22 +79,22 @@ func dated(records map[string]Record, now time.Time) map[string]Record {
 }
 
 // parse reads an annotation; it takes all of it or nothing.
-func parse(text string) (Contents, bool) {
+func parse(text string) (Saved, bool) {
 	if len(text) > maxAnnotation {
-		return Contents{}, false
+		return Saved{}, false
 	}
 	if strings.HasPrefix(text, "[") {
 		return parseEarlier(text)
 	}
 	var d document
-	if !decode(text, &d) || d.Version != version || len(d.Entries) > maxEntries || !keys(d.Labels) || !keys(d.Annotations) {
-		return Contents{}, false
+	if !decode(text, &d) || d.Version != version || len(d.Entries) > maxEntries || !validKeys(d.Labels) || !validKeys(d.Annotations) {
+		return Saved{}, false
 	}
 	return collect(d.Entries, d.Labels, d.Annotations)
 }
 
 // parseEarlier reads the annotation of the versions that wrote a list, with the time of the refresh instead of that of the mint.
-func parseEarlier(text string) (Contents, bool) {
+func parseEarlier(text string) (Saved, bool) {
 	var list []struct {
 		Name      string                 `json:"name"`
 		Source    string                 `json:"source"`
@@ -107,16 +107,16 @@ func parseEarlier(text string) (Contents, bool) {
 		Verified  metav1.ConditionStatus `json:"verified"`
 	}
 	if !decode(text, &list) || len(list) > maxEntries {
-		return Contents{}, false
+		return Saved{}, false
 	}
 	records := make([]Record, len(list))
 	for i, e := range list {
 		if e.RefreshAt.IsZero() || e.RefreshAt.After(e.ExpiresAt) {
-			return Contents{}, false
+			return Saved{}, false
 		}
 		records[i] = Record{
-			Name: e.Name, Source: e.Source, Hosts: e.Hosts, ExpiresAt: e.ExpiresAt, Refresh: Stamp(e.Refresh),
-			ID: e.ID, Verified: e.Verified, DueAt: e.RefreshAt,
+			Name: e.Name, Source: e.Source, Hosts: e.Hosts, ExpiresAt: e.ExpiresAt, RefreshStamp: Stamp(e.Refresh),
+			ID: e.ID, Verified: e.Verified, EarlierDueAt: e.RefreshAt,
 		}
 	}
 	return collect(records, nil, nil)
@@ -133,25 +133,25 @@ func decode(text string, into any) bool {
 }
 
 // collect takes records of which no two have a name or a host in common, as is written here.
-func collect(records []Record, labels, annotations []string) (Contents, bool) {
-	contents := Contents{Records: make(map[string]Record, len(records)), Labels: labels, Annotations: annotations}
+func collect(records []Record, labels, annotations []string) (Saved, bool) {
+	saved := Saved{Records: make(map[string]Record, len(records)), Labels: labels, Annotations: annotations}
 	holders := map[string]string{}
 	for _, r := range records {
-		if _, twice := contents.Records[r.Name]; twice || !r.valid() {
-			return Contents{}, false
+		if _, twice := saved.Records[r.Name]; twice || !r.valid() {
+			return Saved{}, false
 		}
-		contents.Records[r.Name] = r
+		saved.Records[r.Name] = r
 		for _, host := range r.Hosts {
 			if holder, taken := holders[Key(host)]; taken && holder != r.Name {
-				return Contents{}, false
+				return Saved{}, false
 			}
 			holders[Key(host)] = r.Name
 		}
 	}
-	return contents, true
+	return saved, true
 }
 
-func keys(keys []string) bool {
+func validKeys(keys []string) bool {
 	if len(keys) > maxKeys {
 		return false
 	}
@@ -165,7 +165,7 @@ func keys(keys []string) bool {
 
 func (r Record) valid() bool {
 	switch {
-	case !namePattern.MatchString(r.Name), !sourcePattern.MatchString(r.Source), !stampPattern.MatchString(r.Refresh),
+	case !namePattern.MatchString(r.Name), !sourcePattern.MatchString(r.Source), !stampPattern.MatchString(r.RefreshStamp),
 		len(r.ID) > maxID, !printable.MatchString(r.ID):
 		return false
 	case r.Verified != "" && r.Verified != metav1.ConditionTrue && r.Verified != metav1.ConditionUnknown:
@@ -209,13 +209,13 @@ const maxRemembered = 2 << 10
 type memo struct{ texts *lru.Cache }
 
 // of parses a text, or knows what it says. The result is shared and read-only.
-func (m *memo) of(text string) (Contents, bool) {
+func (m *memo) of(text string) (Saved, bool) {
 	if known, ok := m.texts.Get(text); ok {
-		return known.(Contents), true
+		return known.(Saved), true
 	}
-	contents, ok := parse(text)
+	saved, ok := parse(text)
 	if ok && len(text) <= maxRemembered {
-		m.texts.Add(text, contents)
+		m.texts.Add(text, saved)
 	}
-	return contents, ok
+	return saved, ok
 }

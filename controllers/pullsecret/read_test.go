@@ -27,12 +27,12 @@ func TestARecordIsReadAsItWasWritten(t *testing.T) {
 		IssuedAt: noon, RenewableAt: noon.Add(time.Hour), ExpiresAt: noon.Add(12 * time.Hour), ID: "t-1", Verified: metav1.ConditionTrue,
 	}
 	record := NewRecord("prod", "0a1b", token)
-	record.Refresh = Stamp(strings.Repeat("x", 1000))
+	record.RefreshStamp = Stamp(strings.Repeat("x", 1000))
 	text, err := document{Entries: []Record{record}, Labels: []string{"example.com/app"}}.encode()
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Contents{Records: map[string]Record{"prod": record}, Labels: []string{"example.com/app"}}
+	want := Saved{Records: map[string]Record{"prod": record}, Labels: []string{"example.com/app"}}
 	if diff := cmp.Diff(want, Read(annotated(text), noon)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -88,8 +88,8 @@ func TestWhatIsNotAsWeWriteItSaysNothing(t *testing.T) {
 func TestARecordOfAnEarlierVersionCountsUntilItIsDue(t *testing.T) {
 	const earlier = `[{"name":"prod","source":"0a","refreshRequestedAt":"now","hosts":["a.example"],"expiresAt":"2026-11-24T20:00:00Z","refreshAt":"2026-11-24T14:00:00Z"}]`
 	got := Read(annotated(earlier), noon).Records["prod"]
-	want := Record{Name: "prod", Source: "0a", Hosts: []string{"a.example"}, Refresh: Stamp("now"), IssuedAt: noon.Add(-4 * time.Hour),
-		ExpiresAt: noon.Add(8 * time.Hour), DueAt: noon.Add(2 * time.Hour)}
+	want := Record{Name: "prod", Source: "0a", Hosts: []string{"a.example"}, RefreshStamp: Stamp("now"), IssuedAt: noon.Add(-4 * time.Hour),
+		ExpiresAt: noon.Add(8 * time.Hour), EarlierDueAt: noon.Add(2 * time.Hour)}
 	if diff := cmp.Diff(want, got); diff != "" || !got.Earlier() {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -127,9 +127,9 @@ func FuzzRead(f *testing.F) {
 	f.Add(`[{"name":"prod","source":"0a","hosts":["a.example"],"expiresAt":"2026-11-24T20:00:00Z","refreshAt":"2026-11-24T14:00:00Z"}]`)
 	f.Add(`{"version":1,"entries":[{}]}`)
 	f.Fuzz(func(t *testing.T, text string) {
-		contents := Read(annotated(text), noon)
+		saved := Read(annotated(text), noon)
 		var entries []Record
-		for name, r := range contents.Records {
+		for name, r := range saved.Records {
 			if len(name) > 63 || len(r.Hosts) > maxHosts || len(r.ID) > maxID || r.IssuedAt.After(noon.Add(maxSkew)) || !r.IssuedAt.Before(r.ExpiresAt) {
 				t.Fatalf("%s is believed: %+v", text, r)
 			}
@@ -138,7 +138,7 @@ func FuzzRead(f *testing.F) {
 		if len(entries) == 0 || len(text) > maxAnnotation/2 { // what is written may be longer
 			return
 		}
-		again, err := document{Entries: entries, Labels: contents.Labels, Annotations: contents.Annotations}.encode()
+		again, err := document{Entries: entries, Labels: saved.Labels, Annotations: saved.Annotations}.encode()
 		if err != nil {
 			t.Fatalf("what is read from %s cannot be written", text)
 		}

@@ -27,18 +27,18 @@ type Record struct {
 	IssuedAt    time.Time `json:"issuedAt"`
 	RenewableAt time.Time `json:"renewableAt,omitzero"`
 	ExpiresAt   time.Time `json:"expiresAt"`
-	// Refresh is the Stamp of the refresh request that the token answers.
-	Refresh string `json:"refresh,omitempty"`
+	// RefreshStamp is the Stamp of the refresh request that the token answers.
+	RefreshStamp string `json:"refresh,omitempty"`
 	// ID is the token's, if it can be revoked once no target holds it any more.
 	ID       string                 `json:"id,omitempty"`
 	Verified metav1.ConditionStatus `json:"verified,omitempty"`
 
-	// DueAt is when a record of an earlier version is due; it does not say when its token was minted, nor from which source of today.
-	DueAt time.Time `json:"-"`
+	// EarlierDueAt is when a record of an earlier version is due; it does not say when its token was minted, nor from which source of today.
+	EarlierDueAt time.Time `json:"-"`
 }
 
 // Earlier says whether the record was written by an earlier version.
-func (r Record) Earlier() bool { return !r.DueAt.IsZero() }
+func (r Record) Earlier() bool { return !r.EarlierDueAt.IsZero() }
 
 // Stamp stands for a value that others choose and that is only compared: 8 bytes of a hash, whatever the length of the value.
 func Stamp(value string) string {

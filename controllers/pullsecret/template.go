@@ -13,7 +13,7 @@ type Template struct {
 }
 
 // Followed says whether the Secret carries what the template wants, and nothing that an earlier one did alone.
-func (t Template) Followed(secret metav1.Object, written Contents) bool {
+func (t Template) Followed(secret metav1.Object, written Saved) bool {
 	return follows(secret.GetLabels(), t.Labels, written.Labels) && follows(secret.GetAnnotations(), t.Annotations, written.Annotations)
 }
 
@@ -27,7 +27,7 @@ func follows(have, want map[string]string, written []string) bool {
 }
 
 // apply puts what the template wants on the Secret, and takes off what an earlier one did. What others have added stays.
-func (t Template) apply(secret *metav1.ObjectMeta, written Contents) {
+func (t Template) apply(secret *metav1.ObjectMeta, written Saved) {
 	for _, key := range written.Labels {
 		delete(secret.Labels, key)
 	}

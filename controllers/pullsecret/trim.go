@@ -18,14 +18,15 @@ const (
 	maxOwner, maxValue = 1 << 10, 2 << 10
 )
 
-// Trim leaves of a Secret's metadata what is read here: who keeps it, the records, and what a template has put there. The rest is marked as
-// cut, however much of it a tenant adds.
+// Trim leaves of a Secret's metadata what is read here: who keeps it, the records, what a template has put there, and of managedFields who owns
+// the data. The rest is marked as cut, however much of it a tenant adds.
 func Trim(secret *metav1.PartialObjectMetadata) {
+	secret.ManagedFields = ownershipOf(secret)
 	record := secret.Annotations[AnnotationRegistries]
-	contents, readable := parsed.of(record)
+	saved, readable := parsed.of(record)
 	before := len(secret.Labels) + len(secret.Annotations) + len(secret.OwnerReferences)
 	maps.DeleteFunc(secret.Labels, func(key, _ string) bool {
-		return key != v1alpha1.LabelSecret && !slices.Contains(contents.Labels, key)
+		return key != v1alpha1.LabelSecret && !slices.Contains(saved.Labels, key)
 	})
 	maps.DeleteFunc(secret.Annotations, func(key, value string) bool {
 		switch key {
@@ -34,7 +35,7 @@ func Trim(secret *metav1.PartialObjectMetadata) {
 		case v1alpha1.AnnotationKeptBy, v1alpha1.AnnotationRetain, v1alpha1.AnnotationAdopt, annotationCut:
 			return len(value) > maxValue
 		}
-		return !slices.Contains(contents.Annotations, key) || len(value) > maxValue
+		return !slices.Contains(saved.Annotations, key) || len(value) > maxValue
 	})
 	secret.OwnerReferences = slices.DeleteFunc(slices.Clone(secret.OwnerReferences), func(o metav1.OwnerReference) bool {
 		return o.Controller == nil || !*o.Controller

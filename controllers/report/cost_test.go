@@ -45,7 +45,7 @@ func BenchmarkStatus(b *testing.B) {
 			e.Record.Hosts = []string{"registry.example.com"}
 			b.ReportAllocs()
 			for b.Loop() {
-				books.report("team-00000", target.Outcome{Entries: []*target.Entry{e}})
+				books.report("team-00000", target.Outcome{Entries: []*target.EntryState{e}})
 			}
 		})
 	}

@@ -62,7 +62,7 @@ func (b *book) tell(t credential.Target, out target.Outcome, before standing) {
 func (b *book) tellWrite(t credential.Target, out target.Outcome, before standing) {
 	n := news{action: "Restore" + string(out.Wrote), namespace: t.Namespace}
 	switch out.Wrote {
-	case target.CauseDeleted:
+	case target.CauseMissing:
 		n.reason, n.note = eventRepaired, "the Secret had been deleted and is restored"
 		if !before.served() {
 			n.reason, n.action, n.note = eventIssued, "Publish", "the Secret holds tokens for "+strings.Join(published(out), ", ")
@@ -107,7 +107,7 @@ func (b *book) tellIgnored(c *credential.Credential) {
 func (b *book) tellTokens(out target.Outcome, before standing, tell bool) {
 	for _, e := range out.Entries {
 		last, known := b.latest[e.Name]
-		this := mintage{source: e.Record.Source, issuedAt: e.Record.IssuedAt}
+		this := toldToken{source: e.Record.Source, issuedAt: e.Record.IssuedAt}
 		if !e.Fresh || known && last.source == this.source && !this.issuedAt.After(last.issuedAt) {
 			continue
 		}
@@ -136,12 +136,12 @@ func (b *book) legacy() []news {
 	return left
 }
 
-func (b *book) tellOverride(e *target.Entry) {
+func (b *book) tellOverride(e *target.EntryState) {
 	b.news = append(b.news, news{reason: eventOverridden, action: "Refresh " + e.Name, note: fmt.Sprintf(
 		"%s: a login by hand is published for %s instead of the provider's token until %s", e.Name, strings.Join(e.Record.Hosts, ", "), e.OverrideUntil.Format(time.RFC3339))})
 }
 
-func (b *book) tellToken(e *target.Entry, first bool) {
+func (b *book) tellToken(e *target.EntryState, first bool) {
 	why := map[target.Cause]string{
 		target.CauseNew:              "is new",
 		target.CauseSourceChanged:    "or its identity has changed",

@@ -45,7 +45,7 @@ type book struct {
 	evictions    int
 	// minted is the last token that targets got, and latest the last that was told of, by entry.
 	minted map[string]minted
-	latest map[string]mintage
+	latest map[string]toldToken
 	news   []news
 	// ignored is whether it was told of a refresh request that is too long.
 	ignored bool
@@ -54,15 +54,15 @@ type book struct {
 	writtenAs string
 }
 
-// mintage tells the tokens of an entry apart.
-type mintage struct {
+// toldToken tells the tokens of an entry apart.
+type toldToken struct {
 	source   string
 	issuedAt time.Time
 }
 
 // Report implements target.Outcomes.
 func (l *Ledger) Report(c *credential.Credential, t credential.Target, out target.Outcome) {
-	if out.Unseen {
+	if out.CacheBehind {
 		return
 	}
 	now := l.Clock.Now()
@@ -93,7 +93,7 @@ func (l *Ledger) Report(c *credential.Credential, t credential.Target, out targe
 func (l *Ledger) open(key credential.Key, now time.Time) *book {
 	b := &book{
 		opened: now, targets: map[string]standing{}, writes: map[target.Cause]int{}, pullFailures: map[string]int{},
-		minted: map[string]minted{}, latest: map[string]mintage{},
+		minted: map[string]minted{}, latest: map[string]toldToken{},
 	}
 	if l.books == nil {
 		l.books = map[credential.Key]*book{}
@@ -187,7 +187,7 @@ func (l *Ledger) drop(key credential.Key) (*credential.Credential, []news) {
 // forgetRemoved drops what is known of entries that the spec names no longer: one that is renamed again and again leaves nothing behind.
 func (b *book) forgetRemoved(c *credential.Credential) {
 	maps.DeleteFunc(b.minted, func(name string, _ minted) bool { return c.Entry(name) == nil })
-	maps.DeleteFunc(b.latest, func(name string, _ mintage) bool { return c.Entry(name) == nil })
+	maps.DeleteFunc(b.latest, func(name string, _ toldToken) bool { return c.Entry(name) == nil })
 }
 
 // takeNews hands over what has not been told yet.

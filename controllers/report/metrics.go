@@ -71,7 +71,7 @@ var (
 		"Pods that were evicted because they had been created before their link.", credentialLabels, nil)
 
 	rotationCauses = []target.Cause{target.CauseDue, target.CauseSourceChanged, target.CauseRefreshRequested, target.CauseRefused, target.CauseNew}
-	repairCauses   = []target.Cause{target.CauseDeleted, target.CauseEdited, target.CauseRelabelled, target.CauseOwnerChanged}
+	repairCauses   = []target.Cause{target.CauseMissing, target.CauseEdited, target.CauseRelabelled, target.CauseOwnerChanged}
 )
 
 // Describe implements prometheus.Collector.
@@ -233,7 +233,7 @@ func (v *row) addEntry(e entryStanding) {
 
 // count notes why a Secret was written, for the causes that are counted.
 func (b *book) count(out target.Outcome, before standing) {
-	if out.Wrote == "" || out.Wrote == target.CauseDeleted && !before.served() {
+	if out.Wrote == "" || out.Wrote == target.CauseMissing && !before.served() {
 		// A Secret that was never there is issued, and not repaired.
 		return
 	}

@@ -71,8 +71,8 @@ func newBookkeeper() *bookkeeper {
 }
 
 // entryHolding is an entry with a token that lives and is due after these times.
-func entryHolding(name string, life, due time.Duration) *target.Entry {
-	return &target.Entry{Name: name, Known: true, DueAt: metricsStart.Add(due), Record: pullsecret.Record{Name: name, ExpiresAt: metricsStart.Add(life)}}
+func entryHolding(name string, life, due time.Duration) *target.EntryState {
+	return &target.EntryState{Name: name, Known: true, DueAt: metricsStart.Add(due), Record: pullsecret.Record{Name: name, ExpiresAt: metricsStart.Add(life)}}
 }
 
 func (b *bookkeeper) report(namespace string, out target.Outcome) {
@@ -84,10 +84,10 @@ func TestMetricsShowTheFirstTimesThatCome(t *testing.T) {
 	later, earlier := entryHolding("prod", 12*time.Hour, 5*time.Hour), entryHolding("prod", 11*time.Hour, 6*time.Hour)
 	later.Record.IssuedAt, earlier.Record.IssuedAt = metricsStart.Add(-time.Minute), metricsStart.Add(-time.Hour)
 	later.Fresh = true
-	b.report("a", target.Outcome{Entries: []*target.Entry{later}})
+	b.report("a", target.Outcome{Entries: []*target.EntryState{later}})
 	static := entryHolding("hub", 0, 0)
 	static.Record.ExpiresAt, static.DueAt = providers.Never, providers.Never
-	b.report("b", target.Outcome{Entries: []*target.Entry{earlier, static}})
+	b.report("b", target.Outcome{Entries: []*target.EntryState{earlier, static}})
 	// A namespace without a token says nothing of the tokens of others.
 	b.report("conflict", target.Outcome{Failure: &credential.Failure{Reason: v1alpha1.ReasonSecretConflict}})
 	at := func(d time.Duration) float64 { return float64(metricsStart.Add(d).Unix()) }
@@ -110,7 +110,7 @@ func TestATokenThatDiesShowsWithoutAnybodySayingSo(t *testing.T) {
 	b := newBookkeeper()
 	failing := entryHolding("prod", time.Hour, 0)
 	failing.Failure = &credential.Failure{Reason: v1alpha1.ReasonUnavailable}
-	b.report("a", target.Outcome{Entries: []*target.Entry{failing}})
+	b.report("a", target.Outcome{Entries: []*target.EntryState{failing}})
 	const ready, current = "regcred_credential_ready{c,,ClusterRegistryCredential}", "regcred_targets_current{c,,ClusterRegistryCredential}"
 	before := scraped(t, b)
 	if before[ready] != 1 || before[current] != 1 {
@@ -127,7 +127,7 @@ func TestATokenThatDiesShowsWithoutAnybodySayingSo(t *testing.T) {
 
 func TestATargetThatCannotBeWorkedOnIsMissed(t *testing.T) {
 	b := newBookkeeper()
-	b.report("a", target.Outcome{Entries: []*target.Entry{entryHolding("prod", time.Hour, time.Hour)}})
+	b.report("a", target.Outcome{Entries: []*target.EntryState{entryHolding("prod", time.Hour, time.Hour)}})
 	b.Ledger.sum(b.c, []string{"a", "unheard"}, b.clock.Now())
 	const selected, ready = "regcred_targets_selected{c,,ClusterRegistryCredential}", "regcred_credential_ready{c,,ClusterRegistryCredential}"
 	if got := scraped(t, b); got[selected] != 2 || got[ready] != 0 {
@@ -143,7 +143,7 @@ func TestATargetThatCannotBeWorkedOnIsMissed(t *testing.T) {
 	if got := scraped(t, b); got[selected] != 1 || got[ready] != 1 {
 		t.Errorf("a namespace that is gone is still missed: %v", got)
 	}
-	b.report("a", target.Outcome{Unlinked: true, Failure: &credential.Failure{Reason: v1alpha1.ReasonLinkFailed}, Entries: []*target.Entry{entryHolding("prod", time.Hour, time.Hour)}})
+	b.report("a", target.Outcome{Unlinked: true, Failure: &credential.Failure{Reason: v1alpha1.ReasonLinkFailed}, Entries: []*target.EntryState{entryHolding("prod", time.Hour, time.Hour)}})
 	if got := scraped(t, b); got[ready] != 0 {
 		t.Error("pods of an unlinked ServiceAccount pass for able to pull")
 	}
@@ -151,9 +151,9 @@ func TestATargetThatCannotBeWorkedOnIsMissed(t *testing.T) {
 
 func TestRotationsAndRepairsAreCountedByCause(t *testing.T) {
 	b := newBookkeeper()
-	for _, wrote := range []target.Cause{target.CauseDeleted, target.CauseDue, "", target.CauseDue, target.CauseDeleted, target.CauseEdited, target.CauseNew,
+	for _, wrote := range []target.Cause{target.CauseMissing, target.CauseDue, "", target.CauseDue, target.CauseMissing, target.CauseEdited, target.CauseNew,
 		target.CauseRefused, target.CauseAdopted} {
-		b.report("a", target.Outcome{Wrote: wrote, Entries: []*target.Entry{entryHolding("prod", time.Hour, time.Hour)}})
+		b.report("a", target.Outcome{Wrote: wrote, Entries: []*target.EntryState{entryHolding("prod", time.Hour, time.Hour)}})
 	}
 	got := scraped(t, b)
 	for series, want := range map[string]float64{
@@ -208,7 +208,7 @@ func TestLabelsAreNoScrapesOwn(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
 	b := newBookkeeper()
 	b.Version = "v1.2.3"
-	b.report("a", target.Outcome{Failure: &credential.Failure{Reason: v1alpha1.ReasonSecretConflict}, Entries: []*target.Entry{entryHolding("prod", time.Hour, time.Hour)}})
+	b.report("a", target.Outcome{Failure: &credential.Failure{Reason: v1alpha1.ReasonSecretConflict}, Entries: []*target.EntryState{entryHolding("prod", time.Hour, time.Hour)}})
 	registry.MustRegister(b)
 	families, err := registry.Gather()
 	if err != nil || len(families) < 10 {
@@ -231,7 +231,7 @@ func TestNoSeriesOutlivesItsCredential(t *testing.T) {
 	elected := make(chan struct{})
 	close(elected)
 	b.Elected = elected
-	b.report("a", target.Outcome{Wrote: target.CauseEdited, Entries: []*target.Entry{entryHolding("prod", time.Hour, time.Hour)}})
+	b.report("a", target.Outcome{Wrote: target.CauseEdited, Entries: []*target.EntryState{entryHolding("prod", time.Hour, time.Hour)}})
 	if got := scraped(t, b); len(got) < 5 {
 		t.Fatalf("only %v", got)
 	}
@@ -246,7 +246,7 @@ func TestSeriesDoNotGrowWithTargets(t *testing.T) {
 	for i := range 10_000 {
 		for _, b := range []*bookkeeper{few, many} {
 			if b == many || i < 10 {
-				b.report(fmt.Sprintf("n%d", i), target.Outcome{Entries: []*target.Entry{entryHolding("prod", time.Hour, time.Hour)}})
+				b.report(fmt.Sprintf("n%d", i), target.Outcome{Entries: []*target.EntryState{entryHolding("prod", time.Hour, time.Hour)}})
 			}
 		}
 	}

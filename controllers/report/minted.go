@@ -19,7 +19,7 @@ type minted struct {
 // hosts are those of a token, of which all targets hold one copy.
 type hosts = unique.Handle[string]
 
-func hostsOf(e *target.Entry) hosts { return unique.Make(strings.Join(e.Record.Hosts, ",")) }
+func hostsOf(e *target.EntryState) hosts { return unique.Make(strings.Join(e.Record.Hosts, ",")) }
 
 // hostsOf are the hosts of an entry's token: those that it was minted for, or else, as after a restart, those that more than half of the records
 // name.

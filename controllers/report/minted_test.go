@@ -14,7 +14,7 @@ const issueSeries = "regcred_token_issue_timestamp_seconds{c,,ClusterRegistryCre
 func (b *bookkeeper) holds(namespace string, fresh bool, issuedAt time.Time, hosts ...string) {
 	e := entryHolding("prod", 12*time.Hour, 5*time.Hour)
 	e.Fresh, e.Record.IssuedAt, e.Record.Hosts = fresh, issuedAt, hosts
-	b.report(namespace, target.Outcome{Entries: []*target.Entry{e}})
+	b.report(namespace, target.Outcome{Entries: []*target.EntryState{e}})
 }
 
 // says checks what is said of the credential.

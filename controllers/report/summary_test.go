@@ -344,7 +344,7 @@ func TestAnEntryThatIsRenamedAgainAndAgainLeavesNothingBehind(t *testing.T) {
 		b.c.Spec.Registries = []v1alpha1.Registry{{Name: name}}
 		e := entryHolding(name, time.Hour, time.Hour)
 		e.Fresh, e.Record.Hosts = true, []string{"registry.example.com"}
-		b.report("a", target.Outcome{Wrote: target.CauseNew, Entries: []*target.Entry{e}})
+		b.report("a", target.Outcome{Wrote: target.CauseNew, Entries: []*target.EntryState{e}})
 		b.Ledger.sum(b.c, []string{"a"}, metricsStart)
 	}
 	if book := b.Ledger.books[b.c.Key]; len(book.minted) != 1 || len(book.latest) != 1 {

@@ -19,27 +19,27 @@ type world struct {
 	*Reconciler
 	time *clocktesting.FakePassiveClock
 	// holders are how many Secrets hold a token.
-	holders map[ID]int
+	holders map[providers.TokenName]int
 	looks   int
-	revoked []string
+	revoked []providers.TokenName
 	fails   error
 	// woken are the tokens that are brought back, and after how long.
-	woken map[ID]time.Duration
+	woken map[providers.TokenName]time.Duration
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	now := clocktesting.NewFakePassiveClock(time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC))
-	w := &world{T: t, Reconciler: New(now), time: now, holders: map[ID]int{}, woken: map[ID]time.Duration{}}
-	w.Held = func(id ID) bool {
+	w := &world{T: t, Reconciler: &Reconciler{Clock: now, Retired: NewRetired(now)}, time: now, holders: map[providers.TokenName]int{}, woken: map[providers.TokenName]time.Duration{}}
+	w.InUse = func(name providers.TokenName) bool {
 		w.looks++
-		return w.holders[id] > 0
+		return w.holders[name] > 0
 	}
-	w.Revoke = func(id string, done func(error)) {
-		w.revoked = append(w.revoked, id)
+	w.Revoke = func(name providers.TokenName, done func(error)) {
+		w.revoked = append(w.revoked, name)
 		done(w.fails)
 	}
-	w.Wake = func(id ID, after time.Duration) { w.woken[id] = after }
+	w.Retired.wake = func(name providers.TokenName, after time.Duration) { w.woken[name] = after }
 	return w
 }
 
@@ -55,7 +55,7 @@ func (w *world) run() time.Duration {
 
 func (w *world) step(d time.Duration) { w.time.SetTime(w.time.Now().Add(d)) }
 
-func (w *world) ended(want ...string) {
+func (w *world) ended(want ...providers.TokenName) {
 	w.Helper()
 	if !slices.Equal(w.revoked, want) {
 		w.Errorf("revoked %v, want %v", w.revoked, want)
@@ -65,7 +65,7 @@ func (w *world) ended(want ...string) {
 func TestATokenIsRevokedWhenNoSecretHasHeldItForAWhile(t *testing.T) {
 	w := newWorld(t)
 	w.holders["a"] = 1
-	w.Retired("", "a")
+	w.Retired.Retire("", "a")
 	if _, woken := w.woken["a"]; !woken {
 		t.Error("nobody looks at it")
 	}
@@ -73,8 +73,8 @@ func TestATokenIsRevokedWhenNoSecretHasHeldItForAWhile(t *testing.T) {
 		t.Errorf("looked at again after %s though the last Secret says when", after)
 	}
 	w.holders["a"] = 0
-	w.Released("a")
-	w.Released("never retired")
+	w.Retired.Release("a")
+	w.Retired.Release("never retired")
 	if _, woken := w.woken["a"]; !woken || len(w.woken) != 1 {
 		t.Errorf("woken: %v", w.woken)
 	}
@@ -93,10 +93,10 @@ func TestATokenIsRevokedWhenNoSecretHasHeldItForAWhile(t *testing.T) {
 	w.run()
 	w.run()
 	w.ended("a")
-	w.Retired("", "a")
+	w.Retired.Retire("", "a")
 	w.run()
-	if w.retired.Len() != 1 {
-		t.Errorf("%d tokens", w.retired.Len())
+	if w.Retired.tokens.Len() != 1 {
+		t.Errorf("%d tokens", w.Retired.tokens.Len())
 	}
 }
 
@@ -122,7 +122,7 @@ func TestARevocationThatFailsIsTriedAgainAFewTimes(t *testing.T) {
 	} {
 		w := newWorld(t)
 		w.fails = c.err
-		w.Retired("", "a")
+		w.Retired.Retire("", "a")
 		w.run()
 		for range 2 * tries {
 			w.step(c.after + grace)
@@ -131,39 +131,39 @@ func TestARevocationThatFailsIsTriedAgainAFewTimes(t *testing.T) {
 				t.Errorf("%s: tried again after %s, want %s", name, after, c.after)
 			}
 		}
-		if len(w.revoked) != c.tries || w.retired.Len() != 0 {
-			t.Errorf("%s: tried %d times, want %d; %d are left", name, len(w.revoked), c.tries, w.retired.Len())
+		if len(w.revoked) != c.tries || w.Retired.tokens.Len() != 0 {
+			t.Errorf("%s: tried %d times, want %d; %d are left", name, len(w.revoked), c.tries, w.Retired.tokens.Len())
 		}
 	}
 }
 
 func TestWhatWaitsIsBounded(t *testing.T) {
 	w := newWorld(t)
-	for n := range 2 * retiredHeld {
-		w.Retired("", fmt.Sprint(n))
+	for n := range 2 * maxRetired {
+		w.Retired.Retire("", providers.TokenName(fmt.Sprint(n)))
 	}
-	if got := w.retired.Len(); got != retiredHeld {
+	if got := w.Retired.tokens.Len(); got != maxRetired {
 		t.Errorf("%d tokens", got)
 	}
 	w.step(retiredFor)
-	if got := w.retired.Len(); got != 0 {
+	if got := w.Retired.tokens.Len(); got != 0 {
 		t.Errorf("%d tokens, two days later", got)
 	}
 }
 
 func TestTheTokensOfOneTenantMakeNobodyElsesBeForgotten(t *testing.T) {
 	w := newWorld(t)
-	w.Retired("", "cluster")
-	w.Retired("neighbour", "theirs")
-	for n := range 2 * retiredHeld {
-		w.Retired("mallory", fmt.Sprint(n))
+	w.Retired.Retire("", "cluster")
+	w.Retired.Retire("neighbour", "theirs")
+	for n := range 2 * maxRetired {
+		w.Retired.Retire("mallory", providers.TokenName(fmt.Sprint(n)))
 	}
-	for _, id := range []ID{"cluster", "theirs"} {
-		if _, waits := w.retired.Get(id); !waits {
+	for _, id := range []providers.TokenName{"cluster", "theirs"} {
+		if _, waits := w.Retired.tokens.Get(id); !waits {
 			t.Errorf("%s is not revoked any more", id)
 		}
 	}
-	if got := w.retired.Len(); got != retiredOfTenant+2 {
+	if got := w.Retired.tokens.Len(); got != retiredOfTenant+2 {
 		t.Errorf("%d tokens wait", got)
 	}
 }

@@ -16,8 +16,8 @@ import (
 
 // refuseDuplicateHosts lets the first entry that claims a host have it. A claim that nothing but a record makes yields to all others: forged is
 // whether such a record says to be of what the entry is made from now.
-func (r *Reconciler) refuseDuplicateHosts(entries []*Entry) (refused, forged bool) {
-	claimed := map[string]*Entry{}
+func (r *Reconciler) refuseDuplicateHosts(entries []*EntryState) (refused, forged bool) {
+	claimed := map[string]*EntryState{}
 	for _, e := range entries {
 		for _, host := range e.Record.Hosts {
 			first := claimed[pullsecret.Key(host)]
@@ -46,30 +46,30 @@ func (r *Reconciler) refuseDuplicateHosts(entries []*Entry) (refused, forged boo
 }
 
 // proven says whether it is known from elsewhere than a record, which a tenant may have written, that the entry has a host.
-func (r *Reconciler) proven(e *Entry, host string) bool {
+func (r *Reconciler) proven(e *EntryState, host string) bool {
 	if e.Fresh || !e.madeFromNow() {
 		return e.Fresh
 	}
 	hosts := r.Tokens.Hosts(&e.req.Registry)
 	if len(hosts) == 0 {
-		token, _ := r.Tokens.Held(*e.req)
+		token, _ := r.Tokens.InMemory(*e.req)
 		hosts = token.Hosts()
 	}
 	return slices.ContainsFunc(hosts, func(known string) bool { return pullsecret.Key(known) == pullsecret.Key(host) })
 }
 
 // complete finds the bytes of the entries that need no new token, or cannot have one: in memory, or else in the Secret itself.
-func (r *Reconciler) complete(ctx context.Context, t credential.Target, o observed, entries []*Entry) error {
+func (r *Reconciler) complete(ctx context.Context, t credential.Target, o observed, entries []*EntryState) error {
 	var content *pullsecret.Config
 	for _, e := range entries {
 		if e.Fresh || !e.Known {
 			continue
 		}
 		if e.req != nil && e.Record.Source == e.req.Source() {
-			if token, ok := r.Tokens.Held(*e.req); ok && !token.IssuedAt.Before(e.Record.IssuedAt) {
-				refresh := e.Record.Refresh
+			if token, ok := r.Tokens.InMemory(*e.req); ok && !token.IssuedAt.Before(e.Record.IssuedAt) {
+				refresh := e.Record.RefreshStamp
 				e.take(token)
-				e.Record.Refresh = refresh
+				e.Record.RefreshStamp = refresh
 				continue
 			}
 		}
@@ -87,7 +87,7 @@ func (r *Reconciler) complete(ctx context.Context, t credential.Target, o observ
 // readBack reads the content of a Secret that is ours, as it was observed. What somebody else has written under our name, and is yet to be
 // compared, goes nowhere.
 func (r *Reconciler) readBack(ctx context.Context, t credential.Target, o observed) (*pullsecret.Config, error) {
-	live, release, err := r.whole(ctx, t.Secret())
+	live, release, err := r.readWhole(ctx, t.Secret())
 	if err != nil {
 		return nil, err
 	}
@@ -95,12 +95,12 @@ func (r *Reconciler) readBack(ctx context.Context, t credential.Target, o observ
 	if live.ResourceVersion != o.secret.ResourceVersion {
 		return nil, apierrors.NewConflict(corev1.Resource("secrets"), t.Name, errChanged)
 	}
-	if sealed, known := r.seals.get(t); known && r.seals.broken(sealed, live, o.Contents) {
+	if sealed, known := r.seals.get(t); known && r.seals.broken(sealed, live, o.Saved) {
 		sealed.version, sealed.broken = versionOf(live), true
 		r.seals.put(t, sealed)
 		return nil, errChanged // it is repaired when the queue comes back to it
 	}
-	return pullsecret.Content(live)
+	return pullsecret.ParseConfig(live)
 }
 
 func ownerOf(c *credential.Credential) pullsecret.Owner {
@@ -119,11 +119,11 @@ func texts[V ~string](m map[string]V) map[string]string {
 	return plain
 }
 
-func compose(t credential.Target, owner pullsecret.Owner, existing *metav1.PartialObjectMetadata, entries []*Entry) (*corev1.Secret, error) {
-	var parts []pullsecret.Entry
+func compose(t credential.Target, owner pullsecret.Owner, existing *metav1.PartialObjectMetadata, entries []*EntryState) (*corev1.Secret, error) {
+	var parts []pullsecret.Part
 	for _, e := range entries {
 		if len(e.auths) > 0 {
-			parts = append(parts, pullsecret.Entry{Record: e.Record, Auths: e.auths})
+			parts = append(parts, pullsecret.Part{Record: e.Record, Auths: e.auths})
 		}
 	}
 	return pullsecret.Compose(t.Secret(), owner, existing, parts)

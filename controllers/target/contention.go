@@ -6,20 +6,19 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
-	"github.com/regcred/regcred/controllers/pullsecret"
 )
 
-// targetsAtOnce bounds the targets of which something is remembered.
-const targetsAtOnce = 1 << 16
+// maxTargets bounds the targets of which something is remembered.
+const maxTargets = 1 << 16
 
 // repairs are the causes that somebody else brings about.
 func (c Cause) repairs() bool {
-	return c == CauseDeleted || c == CauseEdited || c == CauseRelabelled || c == CauseOwnerChanged || c == CauseTemplate
+	return c == CauseMissing || c == CauseEdited || c == CauseRelabelled || c == CauseOwnerChanged || c == CauseTemplate
 }
 
 // contended says why a repair has to wait; nil if it has not.
 func (r *Reconciler) contended(t credential.Target, why Cause) *credential.Failure {
-	wait, rival := r.fights.Truce(t)
+	wait, rival := r.repairs.Wait(t)
 	if !why.repairs() || wait <= 0 {
 		return nil
 	}
@@ -34,7 +33,7 @@ func rivalOf(o observed) string {
 		return "somebody who deletes it"
 	}
 	for _, entry := range o.secret.ManagedFields {
-		if name := entry.Manager; name != pullsecret.FieldManager && name != "" {
+		if name := entry.Manager; name != v1alpha1.FieldManager && name != "" {
 			return "the field manager " + strconv.QuoteToASCII(name[:min(len(name), 64)])
 		}
 	}

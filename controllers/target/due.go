@@ -22,7 +22,7 @@ func dueAt(c *credential.Credential, namespace string, entry v1alpha1.Registry, 
 	case r.ExpiresAt.Equal(providers.Never):
 		return providers.Never
 	case r.Earlier():
-		return r.DueAt
+		return r.EarlierDueAt
 	}
 	name, life := string(c.Object.GetUID())+"/"+namespace, r.ExpiresAt.Sub(r.IssuedAt)
 	due := r.ExpiresAt.Add(-life / 100 * time.Duration(entry.RenewBefore()))

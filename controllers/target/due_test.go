@@ -62,7 +62,7 @@ func TestWhatIsNotRenewedByTimeAloneIsDueOtherwise(t *testing.T) {
 		"what does not expire":                   {pullsecret.Record{IssuedAt: dueStart, ExpiresAt: providers.Never}, providers.Never, providers.Never},
 		"what the cloud repeats for longer":      {pullsecret.Record{IssuedAt: dueStart, ExpiresAt: expires, RenewableAt: expires.Add(-time.Hour)}, expires.Add(-time.Hour), expires.Add(-54 * time.Minute)},
 		"what the cloud repeats until just then": {pullsecret.Record{IssuedAt: dueStart, ExpiresAt: expires, RenewableAt: expires.Add(-5*time.Hour - time.Second)}, expires.Add(-5*time.Hour - time.Second), expires.Add(-5 * time.Hour)},
-		"a record of an earlier version":         {pullsecret.Record{ExpiresAt: expires, DueAt: dueStart.Add(time.Minute)}, dueStart.Add(time.Minute), dueStart.Add(time.Minute)},
+		"a record of an earlier version":         {pullsecret.Record{ExpiresAt: expires, EarlierDueAt: dueStart.Add(time.Minute)}, dueStart.Add(time.Minute), dueStart.Add(time.Minute)},
 	} {
 		for i := range 100 {
 			if at := dueAt(dueCredential, fmt.Sprint(i), v1alpha1.Registry{}, c.record); at.Before(c.earliest) || at.After(c.latest) {

@@ -10,8 +10,8 @@ import (
 	"github.com/regcred/regcred/providers"
 )
 
-// Entry is one registry entry of a target in the making.
-type Entry struct {
+// EntryState is one registry entry of a target in the making.
+type EntryState struct {
 	Name string
 	// Cause is why it needs a new token; "" when it does not.
 	Cause Cause
@@ -52,8 +52,8 @@ type Entry struct {
 	recheckIn time.Duration
 }
 
-func newEntry(c *credential.Credential, t credential.Target, spec v1alpha1.Registry) *Entry {
-	e := &Entry{Name: spec.Name, optional: optional(spec), due: func(record pullsecret.Record) time.Time { return dueAt(c, t.Namespace, spec, record) }}
+func newEntry(c *credential.Credential, t credential.Target, spec v1alpha1.Registry) *EntryState {
+	e := &EntryState{Name: spec.Name, optional: optional(spec), due: func(record pullsecret.Record) time.Time { return dueAt(c, t.Namespace, spec, record) }}
 	if spec.Override != nil {
 		e.until = spec.Override.Until.UTC().Truncate(time.Second)
 	}
@@ -61,22 +61,22 @@ func newEntry(c *credential.Credential, t credential.Target, spec v1alpha1.Regis
 }
 
 // take puts a token into the entry.
-func (e *Entry) take(token providers.Token) {
+func (e *EntryState) take(token providers.Token) {
 	e.auths, e.Unproven = pullsecret.AuthsOf(token), token.Unproven
 	record := pullsecret.NewRecord(e.Name, e.req.Source(), token)
-	record.Refresh = e.req.Refresh
+	record.RefreshStamp = e.req.RefreshStamp
 	e.set(record)
 }
 
-func (e *Entry) set(record pullsecret.Record) {
+func (e *EntryState) set(record pullsecret.Record) {
 	e.Record, e.Known, e.DueAt, e.OverrideUntil = record, true, e.due(record), time.Time{}
 	if !e.until.IsZero() && record.ExpiresAt.Equal(e.until) && record.Source != e.providerSource {
 		e.DueAt, e.OverrideUntil = e.until, e.until
 	}
 }
 
-// hold goes by what the Secret says of the entry.
-func (e *Entry) hold(o observed) {
+// reset goes by what the Secret says of the entry.
+func (e *EntryState) reset(o observed) {
 	e.Unproven = ""
 	record, known := o.Records[e.Name]
 	if known {
@@ -87,7 +87,7 @@ func (e *Entry) hold(o observed) {
 	e.Record, e.Known, e.DueAt, e.OverrideUntil = record, false, time.Time{}, time.Time{}
 }
 
-func (e *Entry) fail(err error) {
+func (e *EntryState) fail(err error) {
 	if pending, ok := errors.AsType[*providers.PendingError](err); ok {
 		e.pendingSince, e.againIn = pending.Since, pending.RetryAfter
 		return
@@ -96,30 +96,30 @@ func (e *Entry) fail(err error) {
 }
 
 // Pending says whether a call is under way for it.
-func (e *Entry) Pending() bool { return !e.pendingSince.IsZero() && e.againIn == 0 }
+func (e *EntryState) Pending() bool { return !e.pendingSince.IsZero() && e.againIn == 0 }
 
 // Deferred says whether it will be refreshed as somebody has asked for, a while after the last such request was answered.
-func (e *Entry) Deferred() bool {
+func (e *EntryState) Deferred() bool {
 	return e.Cause == CauseRefreshRequested && e.againIn > 0 && e.Failure == nil
 }
 
 // withdraw undoes what was taken into the entries and not written.
-func withdraw(o observed, entries []*Entry) {
+func withdraw(o observed, entries []*EntryState) {
 	for _, e := range entries {
 		if e.Fresh {
-			e.hold(o)
+			e.reset(o)
 			e.Fresh, e.Withheld = false, true
 		}
 	}
 }
 
 // drop leaves the entry out of the Secret.
-func (e *Entry) drop() { e.auths, e.Fresh, e.Known = nil, false, false }
+func (e *EntryState) drop() { e.auths, e.Fresh, e.Known = nil, false, false }
 
 // madeFromNow says whether the record is of what a token of the entry is made from now.
-func (e *Entry) madeFromNow() bool { return e.req != nil && e.Record.Source == e.req.Source() }
+func (e *EntryState) madeFromNow() bool { return e.req != nil && e.Record.Source == e.req.Source() }
 
-func anyAuth(entries []*Entry) bool {
+func anyAuth(entries []*EntryState) bool {
 	for _, e := range entries {
 		if len(e.auths) > 0 {
 			return true
@@ -128,7 +128,7 @@ func anyAuth(entries []*Entry) bool {
 	return false
 }
 
-func firstFresh(entries []*Entry) Cause {
+func firstFresh(entries []*EntryState) Cause {
 	for _, e := range entries {
 		if e.Fresh {
 			return e.Cause
@@ -138,7 +138,7 @@ func firstFresh(entries []*Entry) Cause {
 }
 
 // next is when the entry has something to do; 0 for never.
-func (e *Entry) next(now time.Time) time.Duration {
+func (e *EntryState) next(now time.Time) time.Duration {
 	switch {
 	case e.Failure != nil:
 		return e.Failure.RetryAfter
@@ -160,4 +160,4 @@ func (e *Entry) next(now time.Time) time.Duration {
 }
 
 // Published says whether the Secret holds a token of the entry, or would if it were written.
-func (e *Entry) Published() bool { return len(e.auths) > 0 }
+func (e *EntryState) Published() bool { return len(e.auths) > 0 }

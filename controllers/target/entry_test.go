@@ -22,7 +22,7 @@ func TestALoginByHandIsKnownByItsSource(t *testing.T) {
 	for source, byHand := range map[string]bool{"hand": true, "provider": false} {
 		e := newEntry(c, credential.Target{Namespace: "team"}, spec)
 		e.providerSource = "provider"
-		e.hold(observed{Contents: pullsecret.Contents{Records: map[string]pullsecret.Record{
+		e.reset(observed{Saved: pullsecret.Saved{Records: map[string]pullsecret.Record{
 			"prod": {Name: "prod", Source: source, IssuedAt: until.Add(-time.Hour), ExpiresAt: until},
 		}}})
 		if e.WasOverridden != byHand || e.DueAt.Equal(until) != byHand {

@@ -14,12 +14,12 @@ import (
 const (
 	// absentFor is how long a Secret that was not there is taken for absent: until the token for it is minted.
 	absentFor = 10 * time.Second
-	// lastConflict is the longest time after which a Secret in conflict is looked at again.
-	lastConflict = 30 * time.Minute
+	// maxConflictWait is the longest time after which a Secret in conflict is looked at again.
+	maxConflictWait = 30 * time.Minute
 )
 
-// standoff is a conflict that was found.
-type standoff struct {
+// knownConflict is a conflict that was found.
+type knownConflict struct {
 	failure *credential.Failure
 	// version is that of the credential: one that has changed looks again at once.
 	version string
@@ -43,15 +43,14 @@ func (r *Reconciler) unwatched(ctx context.Context, t credential.Target) (*metav
 func (r *Reconciler) readLive(ctx context.Context, t credential.Target) (*metav1.PartialObjectMetadata, error) {
 	secret, err := view.Secret(ctx, r.Live, t)
 	if secret != nil {
-		secret.ManagedFields = pullsecret.Ownership(secret)
 		pullsecret.Trim(secret)
 	}
 	return secret, err
 }
 
-// standing is a conflict that need not be looked at yet; nil if there is none.
-func (r *Reconciler) standing(t credential.Target, c *credential.Credential) *credential.Failure {
-	s, ok := r.standoffs.Get(t)
+// conflictOf is a conflict that need not be looked at yet; nil if there is none.
+func (r *Reconciler) conflictOf(t credential.Target, c *credential.Credential) *credential.Failure {
+	s, ok := r.conflicts.Get(t)
 	left := s.next.Sub(r.Clock.Now())
 	if !ok || s.version != c.Object.GetResourceVersion() || left <= 0 {
 		return nil
@@ -61,15 +60,15 @@ func (r *Reconciler) standing(t credential.Target, c *credential.Credential) *cr
 	return &f
 }
 
-// stand takes note of a conflict, which is looked at ever more rarely.
-func (r *Reconciler) stand(t credential.Target, c *credential.Credential, f *credential.Failure) *credential.Failure {
-	r.standoffs.Update(t, func(s standoff, _ bool) standoff {
-		wait := min(credential.RetryAfter<<min(s.looks, 10), lastConflict)
+// noteConflict takes note of a conflict, which is looked at ever more rarely.
+func (r *Reconciler) noteConflict(t credential.Target, c *credential.Credential, f *credential.Failure) *credential.Failure {
+	r.conflicts.Update(t, func(s knownConflict, _ bool) knownConflict {
+		wait := min(credential.RetryAfter<<min(s.looks, 10), maxConflictWait)
 		if s.looks > 0 {
 			wait -= spread(string(c.Object.GetUID())+"/"+t.Namespace, wait/jitterShare)
 		}
 		f.RetryAfter = wait
-		return standoff{failure: f, version: c.Object.GetResourceVersion(), looks: s.looks + 1, next: r.Clock.Now().Add(wait)}
+		return knownConflict{failure: f, version: c.Object.GetResourceVersion(), looks: s.looks + 1, next: r.Clock.Now().Add(wait)}
 	})
 	return f
 }

@@ -36,7 +36,7 @@ type wary struct {
 }
 
 func newWary(c client.Client, now clock.PassiveClock) *wary {
-	return &wary{Client: c, clock: now, known: expiring.New[string, struct{}](now, hangsFor, namespacesAtOnce), places: inflight.New(hangingAtOnce, 1)}
+	return &wary{Client: c, clock: now, known: expiring.New[string, struct{}](now, hangsFor, maxNamespaces), places: inflight.New(hangingAtOnce, 1)}
 }
 
 func (w *wary) Create(ctx context.Context, o client.Object, opts ...client.CreateOption) error {

@@ -16,19 +16,19 @@ import (
 type holders struct {
 	bound int
 	// released is told of a token that no Secret holds any more.
-	released func(token string)
+	released func(token providers.TokenName)
 
 	mu     sync.Mutex
-	tokens map[client.ObjectKey][]string
-	counts map[string]int
+	tokens map[client.ObjectKey][]providers.TokenName
+	counts map[providers.TokenName]int
 }
 
-func newHolders(bound int, released func(string)) *holders {
-	return &holders{bound: bound, released: released, tokens: map[client.ObjectKey][]string{}, counts: map[string]int{}}
+func newHolders(bound int, released func(providers.TokenName)) *holders {
+	return &holders{bound: bound, released: released, tokens: map[client.ObjectKey][]providers.TokenName{}, counts: map[providers.TokenName]int{}}
 }
 
 // put says what a Secret holds from now on. It fails if there is no room to know that.
-func (h *holders) put(secret client.ObjectKey, tokens []string) bool {
+func (h *holders) put(secret client.ObjectKey, tokens []providers.TokenName) bool {
 	h.mu.Lock()
 	before := h.tokens[secret]
 	room := len(tokens) == 0 || before != nil || len(h.tokens) < h.bound
@@ -38,7 +38,7 @@ func (h *holders) put(secret client.ObjectKey, tokens []string) bool {
 	for _, token := range tokens {
 		h.counts[token]++
 	}
-	var free []string
+	var free []providers.TokenName
 	for _, token := range before {
 		if h.counts[token]--; h.counts[token] == 0 {
 			delete(h.counts, token)
@@ -56,27 +56,27 @@ func (h *holders) put(secret client.ObjectKey, tokens []string) bool {
 }
 
 // of are the tokens that a Secret holds.
-func (h *holders) of(secret client.ObjectKey) []string {
+func (h *holders) of(secret client.ObjectKey) []providers.TokenName {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.tokens[secret]
 }
 
-func (h *holders) holds(token string) bool {
+func (h *holders) holds(token providers.TokenName) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.counts[token] > 0
 }
 
 // Holds says whether a Secret holds the token of this name, as far as it was written here.
-func (r *Reconciler) Holds(token string) bool { return r.holders.holds(token) }
+func (r *Reconciler) Holds(token providers.TokenName) bool { return r.holders.holds(token) }
 
-// hold takes note of what was written into the target's Secret. A token that it cannot take note of lives to its end.
-func (r *Reconciler) hold(t credential.Target, entries []*Entry) {
+// noteTokens takes note of what was written into the target's Secret. A token that it cannot take note of lives to its end.
+func (r *Reconciler) noteTokens(t credential.Target, entries []*EntryState) {
 	before := r.holders.of(t.Secret())
-	tokens := sets.Set[string]{}
+	tokens := sets.Set[providers.TokenName]{}
 	for _, e := range entries {
-		name := providers.TokenName(e.Record.Source, e.Record.ID)
+		name := providers.NewTokenName(e.Record.Source, e.Record.ID)
 		if name == "" || len(e.auths) == 0 || e.readBack && !slices.Contains(before, name) {
 			continue
 		}
@@ -87,7 +87,7 @@ func (r *Reconciler) hold(t credential.Target, entries []*Entry) {
 	}
 }
 
-func (r *Reconciler) spare(t credential.Target, tokens []string) {
+func (r *Reconciler) spare(t credential.Target, tokens []providers.TokenName) {
 	for _, token := range tokens {
 		r.Tokens.Spare(t.Credential.Namespace, token)
 	}

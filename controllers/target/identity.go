@@ -23,8 +23,8 @@ import (
 const (
 	// missingSecret is how long a Secret without the label of an identity is not looked at again; with it, the watch tells at once.
 	missingSecret = 30 * time.Second
-	// contentsFor is how long what stands for the content of a version is remembered.
-	contentsFor = 7 * 24 * time.Hour
+	// identityHashFor is how long what stands for the content of a version is remembered.
+	identityHashFor = 7 * 24 * time.Hour
 )
 
 // noIdentity is why a Secret that is not watched is none, and when that was found.
@@ -36,7 +36,7 @@ type noIdentity struct {
 // request resolves the identity of an entry: what it is, for the hash, and how to use it, for the provider.
 func (r *Reconciler) request(ctx context.Context, c *credential.Credential, entry v1alpha1.Registry) (providers.Request, error) {
 	refresh, _ := c.RefreshRequest()
-	req := providers.Request{Registry: entry, Credential: c.String(), Tenant: c.Namespace, Refresh: pullsecret.Stamp(refresh)}
+	req := providers.Request{Registry: entry, Credential: c.String(), Tenant: c.Namespace, RefreshStamp: pullsecret.Stamp(refresh)}
 	namespace := r.identityNamespace(c)
 	var err error
 	switch ref := entry.Identity; {
@@ -67,7 +67,7 @@ var errAmbient = providers.Errorf("", "the entry names no identity, and this con
 func (r *Reconciler) serviceAccount(ctx context.Context, key client.ObjectKey, read []string) (*providers.ServiceAccount, error) {
 	sa := &corev1.ServiceAccount{}
 	if err := r.Cache.Get(ctx, key, sa); err != nil {
-		return nil, notFound(err, "ServiceAccount", key)
+		return nil, identityError(err, "ServiceAccount", key)
 	}
 	annotations := maps.Clone(sa.Annotations)
 	maps.DeleteFunc(annotations, func(name, _ string) bool { return !slices.Contains(read, name) })
@@ -94,7 +94,7 @@ func (r *Reconciler) requestToken(ctx context.Context, sa *corev1.ServiceAccount
 			"and the audiences and namespaces that the admission policy regcred-tokens allows (policies.tokenAudiences in the chart)", sa.Namespace, sa.Name, audience)
 	}
 	if err != nil {
-		return "", notFound(err, "ServiceAccount", client.ObjectKeyFromObject(sa))
+		return "", identityError(err, "ServiceAccount", client.ObjectKeyFromObject(sa))
 	}
 	return req.Status.Token, nil
 }
@@ -106,12 +106,12 @@ func (r *Reconciler) identitySecret(ctx context.Context, key client.ObjectKey, m
 		return nil, known
 	}
 	if err != nil {
-		return nil, notFound(err, "Secret", key)
+		return nil, identityError(err, "Secret", key)
 	}
 	version.Data = func(ctx context.Context) (map[string][]byte, error) {
-		secret, release, err := r.whole(ctx, key)
+		secret, release, err := r.readWhole(ctx, key)
 		if err != nil {
-			return nil, notFound(err, "Secret", key)
+			return nil, identityError(err, "Secret", key)
 		}
 		if most > maxIdentity {
 			context.AfterFunc(ctx, release) // the call that it is read for holds it
@@ -143,8 +143,8 @@ func lendable(secret *corev1.Secret) error {
 	return nil
 }
 
-// content stands for a Secret's content, as it was in one version: by a hash, or by why it is no identity.
-type content struct {
+// identityHash stands for a Secret's content, as it was in one version: by a hash, or by why it is no identity.
+type identityHash struct {
 	version string
 	hash    string
 	err     error
@@ -159,7 +159,7 @@ func (r *Reconciler) secretVersion(ctx context.Context, key client.ObjectKey) (p
 		if err != nil {
 			return providers.Secret{}, err
 		}
-		known, ok := r.contents.Get(key)
+		known, ok := r.identityHashes.Get(key)
 		if !ok || known.version != versionName(m) {
 			known = r.readIdentity(ctx, key, m.ResourceVersion)
 		}
@@ -177,24 +177,24 @@ func (r *Reconciler) secretVersion(ctx context.Context, key client.ObjectKey) (p
 
 // readIdentity reads a Secret for what stands for its content, which is remembered. Its metadata may change as they like. All who ask at the
 // same time, and have seen the same version, share the request.
-func (r *Reconciler) readIdentity(ctx context.Context, key client.ObjectKey, seen string) content {
+func (r *Reconciler) readIdentity(ctx context.Context, key client.ObjectKey, seen string) identityHash {
 	found, err, _ := r.reading.Do(key.String()+" "+seen, func() (any, error) {
-		secret, release, err := r.whole(ctx, key)
+		secret, release, err := r.readWhole(ctx, key)
 		if err != nil {
 			return nil, err
 		}
 		defer release()
-		c := content{version: versionName(secret), err: lendable(secret)}
+		c := identityHash{version: versionName(secret), err: lendable(secret)}
 		if c.err == nil {
 			c.hash = providers.HashData(secret.Data)
 		}
-		r.contents.Put(key, c)
+		r.identityHashes.Put(key, c)
 		return c, nil
 	})
 	if err != nil {
-		return content{err: err}
+		return identityHash{err: err}
 	}
-	return found.(content)
+	return found.(identityHash)
 }
 
 // versionName names one version of a Secret.
@@ -214,7 +214,7 @@ func (r *Reconciler) recheckIn(c *credential.Credential, entry v1alpha1.Registry
 	return max(missingSecret-r.Clock.Since(last.at), soon)
 }
 
-func notFound(err error, kind string, key client.ObjectKey) error {
+func identityError(err error, kind string, key client.ObjectKey) error {
 	switch {
 	case apierrors.IsNotFound(err):
 		return providers.Errorf(v1alpha1.ReasonIdentityNotFound, "%s %s does not exist: create it, or correct identity", kind, key)

@@ -30,7 +30,7 @@ func TestAPIErrorsOfIdentitiesAreExplained(t *testing.T) {
 		v1alpha1.ReasonInternal:         apierrors.NewForbidden(resource, "b", errors.New("canary")),
 		v1alpha1.ReasonUnavailable:      apierrors.NewInternalError(errors.New("canary")),
 	} {
-		known, ok := errors.AsType[*providers.Error](notFound(err, "Secret", key))
+		known, ok := errors.AsType[*providers.Error](identityError(err, "Secret", key))
 		if !ok || known.Reason != want || known.Terminal {
 			t.Errorf("%v: %v", err, known)
 		}
@@ -100,7 +100,7 @@ func TestManyVersionsOfAnIdentityLeaveOthersKnown(t *testing.T) {
 		}
 	}
 	look("quiet", 1)
-	for version := range 2 * identitiesAtOnce {
+	for version := range 2 * maxIdentities {
 		look("restless", version)
 	}
 	before := from.reads.Load()

@@ -20,8 +20,8 @@ const (
 	fewBytes = 64 << 10
 )
 
-// whole reads a Secret with its content, when there is room for one of the largest size. Unless it fails, release gives the room back.
-func (r *Reconciler) whole(ctx context.Context, key client.ObjectKey) (secret *corev1.Secret, release func(), err error) {
+// readWhole reads a Secret with its content, when there is room for one of the largest size. Unless it fails, release gives the room back.
+func (r *Reconciler) readWhole(ctx context.Context, key client.ObjectKey) (secret *corev1.Secret, release func(), err error) {
 	release, err = r.reads.Take(ctx, key.Namespace, corev1.MaxSecretSize)
 	if err != nil {
 		return nil, nil, err
@@ -34,8 +34,8 @@ func (r *Reconciler) whole(ctx context.Context, key client.ObjectKey) (secret *c
 	return secret, release, nil
 }
 
-// room says whether what is to be written may be. Nobody waits for that here, as a webhook may hold what others write for long.
-func (r *Reconciler) room(t credential.Target, entries []*Entry) (release func(), ok bool) {
+// roomToWrite says whether what is to be written may be. Nobody waits for that here, as a webhook may hold what others write for long.
+func (r *Reconciler) roomToWrite(t credential.Target, entries []*EntryState) (release func(), ok bool) {
 	bytes := 0
 	for _, e := range entries {
 		for host, auth := range e.auths {

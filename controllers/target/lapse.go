@@ -11,15 +11,15 @@ import (
 func optional(spec v1alpha1.Registry) bool { return spec.ECRPublic != nil }
 
 // canLapse says whether an expired login of the entry does harm. A login by hand does not end with its override: it stays until there is a token.
-func (e *Entry) canLapse() bool { return e.optional && e.Known && e.OverrideUntil.IsZero() }
+func (e *EntryState) canLapse() bool { return e.optional && e.Known && e.OverrideUntil.IsZero() }
 
 // lapsed says whether the Secret is better off without what it holds of the entry. It is the exception to the last good bytes that stay.
-func (e *Entry) lapsed(now time.Time) bool {
+func (e *EntryState) lapsed(now time.Time) bool {
 	return e.canLapse() && !e.Fresh && !e.Record.ExpiresAt.After(now)
 }
 
 // lapsesIn is when it will be; 0 for never.
-func (e *Entry) lapsesIn(now time.Time) time.Duration {
+func (e *EntryState) lapsesIn(now time.Time) time.Duration {
 	if !e.canLapse() {
 		return 0
 	}
@@ -27,7 +27,7 @@ func (e *Entry) lapsesIn(now time.Time) time.Duration {
 }
 
 // lapse takes out of the entries what the Secret is better off without, and says whether there was any.
-func lapse(entries []*Entry, now time.Time) (lapsed bool) {
+func lapse(entries []*EntryState, now time.Time) (lapsed bool) {
 	for _, e := range entries {
 		if e.lapsed(now) {
 			e.auths, e.Known, lapsed = nil, false, true

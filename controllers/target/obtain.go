@@ -13,7 +13,7 @@ import (
 
 // obtain decides for each entry whether it is stale, and asks for a token if so. Where a record alone claims a host that another entry has, the
 // Secret is not believed: that is no fault of the credential.
-func (r *Reconciler) obtain(ctx context.Context, t credential.Target, c *credential.Credential, o observed) (observed, []*Entry) {
+func (r *Reconciler) obtain(ctx context.Context, t credential.Target, c *credential.Credential, o observed) (observed, []*EntryState) {
 	entries := r.askAll(ctx, t, c, o)
 	if _, forged := r.refuseDuplicateHosts(entries); !forged {
 		return o, entries
@@ -26,8 +26,8 @@ func (r *Reconciler) obtain(ctx context.Context, t credential.Target, c *credent
 }
 
 // askAll looks at each entry without regard to the others.
-func (r *Reconciler) askAll(ctx context.Context, t credential.Target, c *credential.Credential, o observed) []*Entry {
-	entries := make([]*Entry, len(c.Spec.Registries))
+func (r *Reconciler) askAll(ctx context.Context, t credential.Target, c *credential.Credential, o observed) []*EntryState {
+	entries := make([]*EntryState, len(c.Spec.Registries))
 	var sources []string
 	known := true
 	for i, spec := range c.Spec.Registries {
@@ -37,20 +37,20 @@ func (r *Reconciler) askAll(ctx context.Context, t credential.Target, c *credent
 	}
 	// What is not known, since an identity is missing, stays as it is: the same is kept for all targets, whatever stands on the Secret of one.
 	if known {
-		r.Tokens.Keep(t.Credential.String(), sources)
+		r.Tokens.SetSources(t.Credential.String(), sources)
 	}
 	return entries
 }
 
 // askOne returns the sources that the entry names by itself: its provider's, and that of a login by hand, unless its hosts are what the Secret
 // says. known is whether these are all.
-func (r *Reconciler) askOne(ctx context.Context, t credential.Target, c *credential.Credential, spec v1alpha1.Registry, o observed, e *Entry) (sources []string, known bool) {
+func (r *Reconciler) askOne(ctx context.Context, t credential.Target, c *credential.Credential, spec v1alpha1.Registry, o observed, e *EntryState) (sources []string, known bool) {
 	req, err := r.request(ctx, c, spec)
 	if known = err == nil; known {
 		e.providerSource = req.Source()
 		sources = []string{e.providerSource}
 	}
-	e.hold(o)
+	e.reset(o)
 	e.recheckIn = r.recheckIn(c, spec)
 	hand, invalid := r.byHand(ctx, c, spec, e)
 	if f, ok := errors.AsType[*providers.Error](invalid); ok && f.Scope == providers.ScopeKubernetes {
@@ -88,13 +88,13 @@ func (r *Reconciler) askOne(ctx context.Context, t credential.Target, c *credent
 }
 
 // ask asks for a token of the entry from this source if it is stale.
-func (r *Reconciler) ask(t credential.Target, e *Entry, req providers.Request) {
+func (r *Reconciler) ask(t credential.Target, e *EntryState, req providers.Request) {
 	e.req = &req
 	now := r.Clock.Now()
-	if e.Cause = staleEntry(e, wanted{req, r.refusedUntil(t, req), now}); e.Cause != "" {
+	if e.Cause = staleEntry(e, wanted{req, r.refusedIssuedAt(t, req), now}); e.Cause != "" {
 		r.refresh(t, e, now)
 	} else if e.Record.Verified == metav1.ConditionUnknown {
-		if held, ok := r.Tokens.Held(req); ok {
+		if held, ok := r.Tokens.InMemory(req); ok {
 			e.Unproven = held.Unproven
 		}
 	}

@@ -13,7 +13,7 @@ import (
 
 // Outcome is how a target stands after a reconcile.
 type Outcome struct {
-	Entries []*Entry
+	Entries []*EntryState
 	// Failure is of the target itself, and concerns all entries.
 	Failure *credential.Failure
 	// Unlinked means that pods are created without the Secret, whatever is in it.
@@ -24,8 +24,8 @@ type Outcome struct {
 	Retained bool
 	// Suspended means that nothing was done, nor will be by time.
 	Suspended bool
-	// Unseen means that the cache does not show our own last write yet, so that nothing can be said.
-	Unseen bool
+	// CacheBehind means that the cache does not show our own last write yet, so that nothing can be said.
+	CacheBehind bool
 	// Uncompared means that somebody else has changed the Secret since it was looked at: what it says of itself counts for nothing.
 	Uncompared bool
 	// rejected means that nothing can be done about the entries before Failure is mended.
@@ -48,7 +48,7 @@ type Outcomes interface {
 
 // result is when the target must be looked at again, if no event comes before.
 func (o Outcome) result(now time.Time) reconcile.Result {
-	if o.Unseen {
+	if o.CacheBehind {
 		return reconcile.Result{RequeueAfter: credential.ExpectFor}
 	}
 	if o.Suspended {

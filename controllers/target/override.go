@@ -26,7 +26,7 @@ var (
 
 // byHand is what the login by hand of an entry is made from, while its override lasts; nil when there is none. An error is why one that
 // should take effect cannot.
-func (r *Reconciler) byHand(ctx context.Context, c *credential.Credential, spec v1alpha1.Registry, e *Entry) (*providers.Request, error) {
+func (r *Reconciler) byHand(ctx context.Context, c *credential.Credential, spec v1alpha1.Registry, e *EntryState) (*providers.Request, error) {
 	override, now := spec.Override, r.Clock.Now()
 	if override == nil || !now.Before(override.Until.Time) {
 		return nil, nil //nolint:nilnil // there is none
@@ -61,19 +61,19 @@ func overrideInvalid(err error) error {
 
 // publishByHand has the login by hand take the place of the provider's token. If it cannot be had, the entry is as it was, and the failure
 // is why.
-func (r *Reconciler) publishByHand(t credential.Target, e *Entry, hand providers.Request, o observed) *credential.Failure {
+func (r *Reconciler) publishByHand(t credential.Target, e *EntryState, hand providers.Request, o observed) *credential.Failure {
 	r.ask(t, e, hand)
 	if e.Failure == nil || e.Known && e.Record.Source == hand.Source() {
 		return nil
 	}
 	failure := overrideFailure(e.Failure)
 	e.Failure, e.Cause, e.req = nil, "", nil
-	e.hold(o)
+	e.reset(o)
 	return failure
 }
 
 // askAhead asks the provider shortly before the override ends: its token takes the place of the login at once then.
-func (r *Reconciler) askAhead(e *Entry, req providers.Request) {
+func (r *Reconciler) askAhead(e *EntryState, req providers.Request) {
 	if left := req.Registry.Override.Until.Sub(r.Clock.Now()); left > changeover {
 		e.recheckIn = sooner(e.recheckIn, left-changeover)
 		return

@@ -56,8 +56,8 @@ const (
 const pendingGrace = 2 * time.Second
 
 // plan decides what is to be done about a Secret, and why, from why it is stale itself and from what was obtained for its entries.
-func plan(stale Cause, entries []*Entry, now time.Time) (step, Cause) {
-	lapsed := slices.ContainsFunc(entries, func(e *Entry) bool { return e.lapsed(now) })
+func plan(stale Cause, entries []*EntryState, now time.Time) (step, Cause) {
+	lapsed := slices.ContainsFunc(entries, func(e *EntryState) bool { return e.lapsed(now) })
 	switch {
 	case stale == "" && !lapsed && !anyFresh(entries):
 		return stepLeave, ""
@@ -69,7 +69,7 @@ func plan(stale Cause, entries []*Entry, now time.Time) (step, Cause) {
 	return stepPublish, stale
 }
 
-func anyFresh(entries []*Entry) bool {
+func anyFresh(entries []*EntryState) bool {
 	for _, e := range entries {
 		if e.Fresh {
 			return true
@@ -79,7 +79,7 @@ func anyFresh(entries []*Entry) bool {
 }
 
 // waiting says whether all entries that are still pending deserve to be waited for.
-func waiting(entries []*Entry, now time.Time) bool {
+func waiting(entries []*EntryState, now time.Time) bool {
 	waiting := false
 	for _, e := range entries {
 		if !e.Pending() {

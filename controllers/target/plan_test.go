@@ -58,32 +58,32 @@ func TestTaskFor(t *testing.T) {
 
 func TestPlan(t *testing.T) {
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
-	held := &Entry{Known: true, Record: pullsecret.Record{ExpiresAt: now.Add(-time.Hour)}}
-	fresh := &Entry{Fresh: true, Cause: CauseDue}
-	pending := &Entry{pendingSince: now.Add(time.Second - pendingGrace)}
-	late := &Entry{pendingSince: now.Add(-pendingGrace)}
-	lapsed := &Entry{optional: true, Known: true, Record: pullsecret.Record{ExpiresAt: now}}
-	live := &Entry{optional: true, Known: true, Record: pullsecret.Record{ExpiresAt: now.Add(time.Second)}}
-	byHand := &Entry{optional: true, Known: true, OverrideUntil: now, Record: pullsecret.Record{ExpiresAt: now}}
+	held := &EntryState{Known: true, Record: pullsecret.Record{ExpiresAt: now.Add(-time.Hour)}}
+	fresh := &EntryState{Fresh: true, Cause: CauseDue}
+	pending := &EntryState{pendingSince: now.Add(time.Second - pendingGrace)}
+	late := &EntryState{pendingSince: now.Add(-pendingGrace)}
+	lapsed := &EntryState{optional: true, Known: true, Record: pullsecret.Record{ExpiresAt: now}}
+	live := &EntryState{optional: true, Known: true, Record: pullsecret.Record{ExpiresAt: now.Add(time.Second)}}
+	byHand := &EntryState{optional: true, Known: true, OverrideUntil: now, Record: pullsecret.Record{ExpiresAt: now}}
 	for name, c := range map[string]struct {
 		stale   Cause
-		entries []*Entry
+		entries []*EntryState
 		step    step
 		why     Cause
 	}{
-		"nothing to do":                           {"", []*Entry{held}, stepLeave, ""},
+		"nothing to do":                           {"", []*EntryState{held}, stepLeave, ""},
 		"no entry":                                {"", nil, stepLeave, ""},
-		"a new token":                             {"", []*Entry{held, fresh}, stepPublish, ""},
-		"an edited Secret":                        {CauseEdited, []*Entry{held}, stepPublish, CauseEdited},
-		"only tokens under way":                   {"", []*Entry{held, pending}, stepLeave, ""},
-		"a token, and one under way":              {"", []*Entry{fresh, pending}, stepWait, ""},
-		"an edited Secret, and a token under way": {CauseEdited, []*Entry{pending}, stepWait, CauseEdited},
-		"a token, and one under way for long":     {"", []*Entry{fresh, late}, stepPublish, ""},
-		"one under way for long does not wait":    {"", []*Entry{fresh, pending, late}, stepPublish, ""},
-		"a login that does harm":                  {"", []*Entry{lapsed, held}, stepPublish, CauseLapsed},
-		"the same in an edited Secret":            {CauseEdited, []*Entry{lapsed}, stepPublish, CauseEdited},
-		"a login that is optional and live":       {"", []*Entry{live}, stepLeave, ""},
-		"an optional login by hand past its time": {"", []*Entry{byHand}, stepLeave, ""},
+		"a new token":                             {"", []*EntryState{held, fresh}, stepPublish, ""},
+		"an edited Secret":                        {CauseEdited, []*EntryState{held}, stepPublish, CauseEdited},
+		"only tokens under way":                   {"", []*EntryState{held, pending}, stepLeave, ""},
+		"a token, and one under way":              {"", []*EntryState{fresh, pending}, stepWait, ""},
+		"an edited Secret, and a token under way": {CauseEdited, []*EntryState{pending}, stepWait, CauseEdited},
+		"a token, and one under way for long":     {"", []*EntryState{fresh, late}, stepPublish, ""},
+		"one under way for long does not wait":    {"", []*EntryState{fresh, pending, late}, stepPublish, ""},
+		"a login that does harm":                  {"", []*EntryState{lapsed, held}, stepPublish, CauseLapsed},
+		"the same in an edited Secret":            {CauseEdited, []*EntryState{lapsed}, stepPublish, CauseEdited},
+		"a login that is optional and live":       {"", []*EntryState{live}, stepLeave, ""},
+		"an optional login by hand past its time": {"", []*EntryState{byHand}, stepLeave, ""},
 	} {
 		if step, why := plan(c.stale, c.entries, now); step != c.step || why != c.why {
 			t.Errorf("%s: %v %q, want %v %q", name, step, why, c.step, c.why)

@@ -14,8 +14,8 @@ import (
 	"github.com/regcred/regcred/providers"
 )
 
-// namespacesAtOnce bounds the namespaces whose credentials are remembered for a second.
-const namespacesAtOnce = 4096
+// maxNamespaces bounds the namespaces whose credentials are remembered for a second.
+const maxNamespaces = 4096
 
 // Publication is what a credential has brought into a namespace, or is to bring.
 type Publication struct {
@@ -72,7 +72,7 @@ func (r *Reconciler) Request(ctx context.Context, c *credential.Credential, entr
 // Secret's content.
 func (r *Reconciler) Login(ctx context.Context, p Publication, req providers.Request, key string, covers func(host string) bool) (providers.Login, error) {
 	record := p.Records[req.Registry.Name]
-	token, ok := r.Tokens.Held(req)
+	token, ok := r.Tokens.InMemory(req)
 	if ok && record.Source == req.Source() && token.IssuedAt.Equal(record.IssuedAt) {
 		for _, l := range token.Logins {
 			if slices.ContainsFunc(l.Hosts, covers) {
@@ -108,9 +108,9 @@ func (r *Reconciler) WakeAll(ctx context.Context, c *credential.Credential) {
 }
 
 const (
-	// condemnedFor and condemnedAtOnce bound the refused tokens of single Secrets that are remembered: by then each has another, or failed.
-	condemnedFor    = time.Hour
-	condemnedAtOnce = 4096
+	// condemnedFor and maxCondemned bound the refused tokens of single Secrets that are remembered: by then each has another, or failed.
+	condemnedFor = time.Hour
+	maxCondemned = 4096
 )
 
 // condemned is the part of one entry in one Secret.
@@ -125,9 +125,9 @@ func (r *Reconciler) Condemn(p Publication, entry string) {
 	r.Wake(p.Target, 0)
 }
 
-// refusedUntil is when the token was issued that a registry has refused, to everybody or in this Secret.
-func (r *Reconciler) refusedUntil(t credential.Target, req providers.Request) time.Time {
-	of := r.Tokens.RefusedUntil(req)
+// refusedIssuedAt is when the token was issued that a registry has refused, to everybody or in this Secret.
+func (r *Reconciler) refusedIssuedAt(t credential.Target, req providers.Request) time.Time {
+	of := r.Tokens.RefusedIssuedAt(req)
 	if here, ok := r.condemned.Get(condemned{t, req.Registry.Name}); ok && here.After(of) {
 		return here
 	}

@@ -14,9 +14,9 @@ import (
 	"github.com/regcred/regcred/controllers/credential"
 	"github.com/regcred/regcred/controllers/link"
 	"github.com/regcred/regcred/controllers/view"
+	"github.com/regcred/regcred/internal/contention"
 	"github.com/regcred/regcred/internal/expiring"
 	"github.com/regcred/regcred/internal/inflight"
-	"github.com/regcred/regcred/internal/truce"
 	"github.com/regcred/regcred/providers"
 )
 
@@ -25,18 +25,18 @@ type Tokens interface {
 	// Token returns a live token that was minted later than newerThan and after the refresh request of req, or a *providers.PendingError,
 	// and wakes w once when there is news.
 	Token(req providers.Request, newerThan time.Time, w providers.Waiter) (providers.Token, error)
-	// Held returns the live token from the source of req that is in memory.
-	Held(req providers.Request) (providers.Token, bool)
-	// RefusedUntil is when the token was issued that a registry has refused; the zero time if none was.
-	RefusedUntil(req providers.Request) time.Time
-	// Keep says which sources a credential names from now on.
-	Keep(owner string, sources []string)
+	// InMemory returns the live token from the source of req that is in memory.
+	InMemory(req providers.Request) (providers.Token, bool)
+	// RefusedIssuedAt is when the token was issued that a registry has refused; the zero time if none was.
+	RefusedIssuedAt(req providers.Request) time.Time
+	// SetSources says which sources a credential names from now on.
+	SetSources(owner string, sources []string)
 	// Annotations are the keys of a ServiceAccount's annotations that a token of the entry may depend on.
 	Annotations(entry *v1alpha1.Registry) []string
 	// Hosts are those that a token of the entry is for, as far as that is known without one.
 	Hosts(entry *v1alpha1.Registry) []string
 	// Spare lets a token that was minted for the tenant, a namespace or "" for the cluster, live to its end.
-	Spare(tenant, name string)
+	Spare(tenant string, name providers.TokenName)
 }
 
 // Config is what a Reconciler works with.
@@ -64,7 +64,7 @@ type Config struct {
 	// Outcomes takes the outcome of every reconcile.
 	Outcomes Outcomes
 	// Released is told of a token that no Secret holds any more; nil for nobody.
-	Released func(token string)
+	Released func(token providers.TokenName)
 }
 
 // Reconciler brings one Secret in one namespace to what its credential says.
@@ -75,24 +75,24 @@ type Reconciler struct {
 	identities *expiring.Map[client.ObjectKey, noIdentity]
 	// written are the resource versions of our own last writes, until the cache shows them.
 	written *expiring.Map[credential.Target, string]
-	// seals are what the Secrets were when we wrote them, and compared how often they were read since to see whether they still are.
-	seals    *seals
-	compared *truce.Fights[credential.Target]
-	// contents stand for those of Secrets with our label, as they were read last, and reading are the requests for them.
-	contents *expiring.Map[client.ObjectKey, content]
-	reading  singleflight.Group
+	// seals are what the Secrets were when we wrote them, and comparisons limits the reads that find out whether they still are.
+	seals       *seals
+	comparisons *contention.Budget[credential.Target]
+	// identityHashes stand for the data of Secrets with our label, as it was read last, and reading are the requests for it.
+	identityHashes *expiring.Map[client.ObjectKey, identityHash]
+	reading        singleflight.Group
 	// condemned are the tokens that a registry has refused in one Secret.
 	condemned *expiring.Map[condemned, time.Time]
 	// selected are the credentials of namespaces, as they were lately.
 	selected *expiring.Map[string, []*credential.Credential]
-	// absent are Secrets that were not there when the API server was asked, standoffs those that are not ours, and fights those that somebody
+	// absent are Secrets that were not there when the API server was asked, conflicts those that are not ours, and repairs those that somebody
 	// else changes again and again.
 	absent    *expiring.Map[credential.Target, struct{}]
-	standoffs *expiring.Map[credential.Target, standoff]
-	fights    *truce.Fights[credential.Target]
+	conflicts *expiring.Map[credential.Target, knownConflict]
+	repairs   *contention.Budget[credential.Target]
 	links     *link.Linker
-	// ended says of credentials whether they are no more though the cache shows them.
-	ended *expiring.Map[incarnation, bool]
+	// goneCredentials says of credentials whether they are no more though the cache shows them.
+	goneCredentials *expiring.Map[incarnation, bool]
 	// holders are the Secrets that hold tokens which can be revoked.
 	holders *holders
 	// reads and writes bound the content of Secrets that is on its way.
@@ -102,14 +102,14 @@ type Reconciler struct {
 }
 
 const (
-	// writtenAtOnce bounds our own writes that the cache may not show yet.
-	writtenAtOnce = 1 << 16
-	// endedFor is how long it is believed that a credential is there, or is no more.
-	endedFor = 10 * time.Second
+	// maxWritten bounds our own writes that the cache may not show yet.
+	maxWritten = 1 << 16
+	// goneFor is how long it is believed that a credential is there, or is no more.
+	goneFor = 10 * time.Second
 	// inspectedFor is how long a Secret may be there before it is noticed that a suspended credential would meet it.
 	inspectedFor = 30 * time.Minute
-	// identitiesAtOnce bounds the identities that are remembered.
-	identitiesAtOnce = 4096
+	// maxIdentities bounds the identities that are remembered.
+	maxIdentities = 4096
 )
 
 // shares is how many namespaces it takes to fill what all of them share.
@@ -119,34 +119,34 @@ func ofTarget[V any](t credential.Target, _ V) (namespace string) { return t.Nam
 
 func ofSecret[V any](key client.ObjectKey, _ V) (namespace string) { return key.Namespace }
 
-func fightsOver(c clock.PassiveClock) *truce.Fights[credential.Target] {
-	return truce.New(c, targetsAtOnce, targetsAtOnce/shares, func(t credential.Target) string { return t.Namespace })
+func newBudget(c clock.PassiveClock) *contention.Budget[credential.Target] {
+	return contention.New(c, maxTargets, maxTargets/shares, func(t credential.Target) string { return t.Namespace })
 }
 
 // New returns a Reconciler that remembers nothing yet.
 func New(c Config) *Reconciler {
 	if c.Released == nil {
-		c.Released = func(string) {}
+		c.Released = func(providers.TokenName) {}
 	}
 	c.Client = newWary(c.Client, c.Clock)
 	return &Reconciler{
-		Config:     c,
-		identities: expiring.Shared(c.Clock, missingSecret, identitiesAtOnce, identitiesAtOnce/shares, ofSecret[noIdentity]),
-		written:    expiring.Shared(c.Clock, credential.ExpectFor, writtenAtOnce, writtenAtOnce/shares, ofTarget[string]),
-		inspected:  expiring.Shared(c.Clock, inspectedFor, writtenAtOnce, writtenAtOnce/shares, ofTarget[inspection]),
-		contents:   expiring.Shared(c.Clock, contentsFor, identitiesAtOnce, identitiesAtOnce/shares, ofSecret[content]),
-		condemned:  expiring.Shared(c.Clock, condemnedFor, condemnedAtOnce, condemnedAtOnce/shares, func(at condemned, _ time.Time) string { return at.target.Namespace }),
-		selected:   expiring.New[string, []*credential.Credential](c.Clock, time.Second, namespacesAtOnce),
-		absent:     expiring.Shared(c.Clock, absentFor, targetsAtOnce, targetsAtOnce/shares, ofTarget[struct{}]),
-		standoffs:  expiring.Shared(c.Clock, 2*lastConflict, targetsAtOnce, targetsAtOnce/shares, ofTarget[standoff]),
-		fights:     fightsOver(c.Clock),
-		links:      link.New(c.Clock),
-		holders:    newHolders(targetsAtOnce, c.Released),
-		reads:      inflight.New(bytesAtOnce, bytesOfTenant),
-		writes:     inflight.New(bytesAtOnce, bytesOfTenant),
-		ended:      expiring.Shared(c.Clock, endedFor, identitiesAtOnce, identitiesAtOnce/shares, func(i incarnation, _ bool) string { return i.Namespace }),
-		seals:      newSeals(targetsAtOnce),
-		compared:   fightsOver(c.Clock),
+		Config:          c,
+		identities:      expiring.Shared(c.Clock, missingSecret, maxIdentities, maxIdentities/shares, ofSecret[noIdentity]),
+		written:         expiring.Shared(c.Clock, credential.ExpectFor, maxWritten, maxWritten/shares, ofTarget[string]),
+		inspected:       expiring.Shared(c.Clock, inspectedFor, maxWritten, maxWritten/shares, ofTarget[inspection]),
+		identityHashes:  expiring.Shared(c.Clock, identityHashFor, maxIdentities, maxIdentities/shares, ofSecret[identityHash]),
+		condemned:       expiring.Shared(c.Clock, condemnedFor, maxCondemned, maxCondemned/shares, func(at condemned, _ time.Time) string { return at.target.Namespace }),
+		selected:        expiring.New[string, []*credential.Credential](c.Clock, time.Second, maxNamespaces),
+		absent:          expiring.Shared(c.Clock, absentFor, maxTargets, maxTargets/shares, ofTarget[struct{}]),
+		conflicts:       expiring.Shared(c.Clock, 2*maxConflictWait, maxTargets, maxTargets/shares, ofTarget[knownConflict]),
+		repairs:         newBudget(c.Clock),
+		links:           link.New(c.Clock),
+		holders:         newHolders(maxTargets, c.Released),
+		reads:           inflight.New(bytesAtOnce, bytesOfTenant),
+		writes:          inflight.New(bytesAtOnce, bytesOfTenant),
+		goneCredentials: expiring.Shared(c.Clock, goneFor, maxIdentities, maxIdentities/shares, func(i incarnation, _ bool) string { return i.Namespace }),
+		seals:           newSeals(maxTargets),
+		comparisons:     newBudget(c.Clock),
 	}
 }
 
@@ -160,7 +160,7 @@ func (r *Reconciler) forget(t credential.Target) {
 	r.written.Delete(t)
 	r.seals.delete(t)
 	r.absent.Delete(t)
-	r.standoffs.Delete(t)
+	r.conflicts.Delete(t)
 	r.inspected.Delete(t)
 }
 

@@ -89,7 +89,7 @@ func (r *Reconciler) dead(ctx context.Context, namespace string) func(credential
 	})
 	return func(t credential.Target) bool {
 		names, err := wanted()
-		if err != nil || names.Has(t.Name) || !r.Scope.Keeps(t) {
+		if err != nil || names.Has(t.Name) || !r.Scope.MayWrite(t) {
 			return false
 		}
 		c, err := credential.Get(ctx, r.Cache, t.Credential)

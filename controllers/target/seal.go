@@ -21,8 +21,8 @@ import (
 // trace than a later version.
 type seal struct {
 	version uint64
-	// record stands for what the Secret said of itself, and content for that and for its data; 0 if the data was not seen.
-	record, content uint64
+	// record stands for what the Secret said of itself, and data for that and for its data; 0 if that was not seen.
+	record, data uint64
 	// broken is whether this version was found to be somebody else's work.
 	broken bool
 	// gone is whether that Secret was deleted: another in its place is not ours before it is known to be the same.
@@ -91,27 +91,27 @@ func (s *seals) seen(secret client.Object) seal {
 // of is the seal of a Secret as it is.
 func (s *seals) of(secret *corev1.Secret) seal {
 	made := s.seen(secret)
-	made.content = maphash.Comparable(s.seed, [2]uint64{made.record, maphash.Bytes(s.seed, secret.Data[corev1.DockerConfigJsonKey])})
+	made.data = maphash.Comparable(s.seed, [2]uint64{made.record, maphash.Bytes(s.seed, secret.Data[corev1.DockerConfigJsonKey])})
 	return made
 }
 
 // replaced says whether another record stands in the place of the sealed one, or a Secret in the place of one that was only seen: nobody has
 // to look at its data.
 func (s *seals) replaced(sealed seal, secret client.Object) bool {
-	return sealed.gone && sealed.content == 0 || s.seen(secret).record != sealed.record
+	return sealed.gone && sealed.data == 0 || s.seen(secret).record != sealed.record
 }
 
 // broken says whether what is sealed is not what the Secret holds. Of what was only seen, nothing is known but that its content must fit its
 // records.
-func (s *seals) broken(sealed seal, secret *corev1.Secret, contents pullsecret.Contents) bool {
+func (s *seals) broken(sealed seal, secret *corev1.Secret, saved pullsecret.Saved) bool {
 	if s.replaced(sealed, secret) {
 		return true
 	}
-	if sealed.content != 0 {
-		return s.of(secret).content != sealed.content
+	if sealed.data != 0 {
+		return s.of(secret).data != sealed.data
 	}
-	content, err := pullsecret.Content(secret)
-	return err != nil || !content.Fits(contents.Records)
+	config, err := pullsecret.ParseConfig(secret)
+	return err != nil || !config.Fits(saved.Records)
 }
 
 // versionOf is the resource version of an object; 0 if it is none that can be compared.
@@ -142,11 +142,11 @@ func (r *Reconciler) compare(ctx context.Context, t credential.Target, o observe
 		r.seals.put(t, sealed.brokenBy(o.secret))
 		return o.asForged(), 0, nil
 	}
-	if wait, _ := r.compared.Truce(t); wait > 0 {
+	if wait, _ := r.comparisons.Wait(t); wait > 0 {
 		return o, wait, nil
 	}
-	r.compared.Repaired(t, "")
-	live, release, err := r.whole(ctx, t.Secret())
+	r.comparisons.Spend(t, "")
+	live, release, err := r.readWhole(ctx, t.Secret())
 	if err != nil {
 		return o, 0, err
 	}
@@ -154,7 +154,7 @@ func (r *Reconciler) compare(ctx context.Context, t credential.Target, o observe
 	if live.UID != o.secret.UID {
 		return o, 0, apierrors.NewConflict(corev1.Resource("secrets"), t.Name, errChanged)
 	}
-	if r.seals.broken(sealed, live, o.Contents) {
+	if r.seals.broken(sealed, live, o.Saved) {
 		r.seals.put(t, sealed.brokenBy(live))
 		return o.asForged(), 0, nil
 	}

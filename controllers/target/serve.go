@@ -20,7 +20,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, t credential.Target) (reconc
 		return reconcile.Result{}, err
 	}
 	if c == nil {
-		r.Tokens.Keep(t.Credential.String(), nil)
+		r.Tokens.SetSources(t.Credential.String(), nil)
 	}
 	ns, err := view.Namespace(ctx, r.Cache, t.Namespace)
 	if err != nil {
@@ -39,7 +39,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, t credential.Target) (reconc
 	}
 	out, err := r.serve(ctx, t, c)
 	switch {
-	case credential.IsGone(err):
+	case credential.IsTerminating(err):
 		r.Forget(t)
 		return reconcile.Result{}, nil
 	case ctx.Err() != nil:
@@ -71,13 +71,13 @@ func (r *Reconciler) serve(ctx context.Context, t credential.Target, c *credenti
 		return Outcome{}, err
 	}
 	if r.ahead(t, secret) {
-		return Outcome{Unseen: true}, nil
+		return Outcome{CacheBehind: true}, nil
 	}
 	if secret == nil {
 		if f, err := r.yield(ctx, t, c); f != nil || err != nil {
 			return Outcome{Failure: f}, err
 		}
-		if f := r.standing(t, c); f != nil {
+		if f := r.conflictOf(t, c); f != nil {
 			return Outcome{Failure: f}, nil
 		}
 		if secret, err = r.unwatched(ctx, t); err != nil {
@@ -86,9 +86,9 @@ func (r *Reconciler) serve(ctx context.Context, t credential.Target, c *credenti
 	}
 	o := r.observe(c, secret)
 	if f := conflict(o); f != nil {
-		return Outcome{Failure: r.stand(t, c, f)}, nil
+		return Outcome{Failure: r.noteConflict(t, c, f)}, nil
 	}
-	r.standoffs.Delete(t)
+	r.conflicts.Delete(t)
 	return r.update(ctx, t, c, o)
 }
 
@@ -96,21 +96,21 @@ func (r *Reconciler) serve(ctx context.Context, t credential.Target, c *credenti
 func (r *Reconciler) update(ctx context.Context, t credential.Target, c *credential.Credential, o observed) (Outcome, error) {
 	o, again, err := r.compare(ctx, t, o)
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
-		return Outcome{Unseen: true}, nil
+		return Outcome{CacheBehind: true}, nil
 	}
 	if err != nil {
 		return Outcome{}, err
 	}
-	links, lost := r.links.Reconcile(ctx, r.api(), t, r.wishes(ctx, t, c))
+	links, lost := r.links.Sync(ctx, r.api(), t, r.wishes(ctx, t, c))
 	r.Outcomes.Linked(t.Credential, links.Done)
-	if credential.IsGone(lost) || ctx.Err() != nil {
+	if credential.IsTerminating(lost) || ctx.Err() != nil {
 		return Outcome{}, lost
 	}
-	out, err := r.keep(ctx, t, c, o)
+	out, err := r.converge(ctx, t, c, o)
 	if apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err) {
 		// The Secret has changed since it was observed; the event of that change brings us back, too.
 		r.absent.Delete(t)
-		return Outcome{Unseen: true}, nil
+		return Outcome{CacheBehind: true}, nil
 	}
 	if again > 0 && out.Wrote == "" && !anyFresh(out.Entries) {
 		out.Uncompared = true
@@ -163,10 +163,10 @@ func (r *Reconciler) giveUp(c *credential.Credential, t credential.Target) {
 	r.forget(t) // how a credential that is gone has stood is told of first
 }
 
-// keep brings one observed Secret up to date with at most one write.
-func (r *Reconciler) keep(ctx context.Context, t credential.Target, c *credential.Credential, o observed) (Outcome, error) {
-	if gone, err := r.gone(ctx, t, c, staleSecret(c, o)); gone || err != nil {
-		return Outcome{Failure: ended(c)}, err
+// converge brings one observed Secret up to date with at most one write.
+func (r *Reconciler) converge(ctx context.Context, t credential.Target, c *credential.Credential, o observed) (Outcome, error) {
+	if gone, err := r.credentialGone(ctx, t, c, staleSecret(c, o)); gone || err != nil {
+		return Outcome{Failure: goneFailure(c)}, err
 	}
 	o, entries := r.obtain(ctx, t, c, o)
 	out := Outcome{Entries: entries, Retained: retained(o.secret)}
@@ -193,7 +193,7 @@ func (r *Reconciler) publish(ctx context.Context, t credential.Target, o observe
 		withdraw(o, out.Entries)
 		return out, err
 	}
-	release, ok := r.room(t, out.Entries)
+	release, ok := r.roomToWrite(t, out.Entries)
 	if !ok {
 		withdraw(o, out.Entries)
 		out.again = pendingGrace
@@ -204,7 +204,7 @@ func (r *Reconciler) publish(ctx context.Context, t credential.Target, o observe
 		if lapsed {
 			why = CauseLapsed
 		}
-		return r.empty(ctx, why, o, out)
+		return r.deleteEmpty(ctx, why, o, out)
 	}
 	changed, rejection, err := r.write(ctx, t, o, out.Entries)
 	if err != nil || rejection != nil {
@@ -215,7 +215,7 @@ func (r *Reconciler) publish(ctx context.Context, t credential.Target, o observe
 		out.Retained = o.owner.Retain
 	}
 	if changed && why.repairs() {
-		r.fights.Repaired(t, rivalOf(o))
+		r.repairs.Spend(t, rivalOf(o))
 	}
 	switch {
 	case changed && why != "":
@@ -228,14 +228,14 @@ func (r *Reconciler) publish(ctx context.Context, t credential.Target, o observe
 
 // refresh asks for a token of a stale entry. A token in memory will do, unless it is due itself: then it only stands in for the next. What a
 // record says of the time of its token counts only where nothing is in memory.
-func (r *Reconciler) refresh(t credential.Target, e *Entry, now time.Time) {
+func (r *Reconciler) refresh(t credential.Target, e *EntryState, now time.Time) {
 	req, urgency := *e.req, priority(e.Record.ExpiresAt, now)
 	req.Urgency = urgency
-	if e.Known && e.Record.Refresh == req.Refresh {
-		req.Refresh = ""
+	if e.Known && e.Record.RefreshStamp == req.RefreshStamp {
+		req.RefreshStamp = ""
 	}
 	var newerThan time.Time
-	held, ok := r.Tokens.Held(req)
+	held, ok := r.Tokens.InMemory(req)
 	switch {
 	case ok && !now.Before(e.due(pullsecret.NewRecord(e.Name, "", held))):
 		newerThan = held.IssuedAt
@@ -264,12 +264,12 @@ func (w waiter) Wake() { w.Reconciler.Wake(w.target, w.urgency) }
 
 // standIn publishes what is in memory, if it is newer than what the Secret holds, when the token that was asked for is not to be
 // had: a Secret that was deleted or edited does not wait for a refresh request that fails. The request stays open.
-func (r *Reconciler) standIn(e *Entry) {
-	token, ok := r.Tokens.Held(*e.req)
+func (r *Reconciler) standIn(e *EntryState) {
+	token, ok := r.Tokens.InMemory(*e.req)
 	if !ok || e.Known && !token.IssuedAt.After(e.Record.IssuedAt) {
 		return
 	}
-	answered := e.Record.Refresh
+	answered := e.Record.RefreshStamp
 	e.take(token)
-	e.Record.Refresh, e.Fresh = answered, true
+	e.Record.RefreshStamp, e.Fresh = answered, true
 }

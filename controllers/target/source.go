@@ -30,14 +30,14 @@ func (r *Reconciler) ownSource(t credential.Target, c *credential.Credential) *c
 	return nil
 }
 
-// gone says whether the credential is no more though the cache shows it. The garbage collector then deletes a Secret as soon as it is made, so
+// credentialGone says whether the credential is no more though the cache shows it. The garbage collector then deletes a Secret as soon as it is made, so
 // that is asked where one was deleted that was written lately.
-func (r *Reconciler) gone(ctx context.Context, t credential.Target, c *credential.Credential, why Cause) (bool, error) {
-	if why != CauseDeleted || !r.fights.Fighting(t) {
+func (r *Reconciler) credentialGone(ctx context.Context, t credential.Target, c *credential.Credential, why Cause) (bool, error) {
+	if why != CauseMissing || !r.repairs.Recent(t) {
 		return false, nil
 	}
 	uid := c.Object.GetUID()
-	if gone, known := r.ended.Get(incarnation{c.Key, uid}); known {
+	if gone, known := r.goneCredentials.Get(incarnation{c.Key, uid}); known {
 		return gone, nil
 	}
 	live := &metav1.PartialObjectMetadataList{}
@@ -46,7 +46,7 @@ func (r *Reconciler) gone(ctx context.Context, t credential.Target, c *credentia
 		return false, err
 	}
 	gone := !slices.ContainsFunc(live.Items, func(m metav1.PartialObjectMetadata) bool { return m.UID == uid })
-	r.ended.Put(incarnation{c.Key, uid}, gone)
+	r.goneCredentials.Put(incarnation{c.Key, uid}, gone)
 	return gone, nil
 }
 
@@ -56,8 +56,8 @@ type incarnation struct {
 	uid types.UID
 }
 
-// ended is the failure of a target whose credential is gone, for as long as the cache shows it.
-func ended(c *credential.Credential) *credential.Failure {
+// goneFailure is the failure of a target whose credential is gone, for as long as the cache shows it.
+func goneFailure(c *credential.Credential) *credential.Failure {
 	return &credential.Failure{Reason: v1alpha1.ReasonUnavailable, RetryAfter: credential.RetryAfter,
 		Message: fmt.Sprintf("%s is no more, and the watch that says so is behind: its Secret is not written again", c)}
 }

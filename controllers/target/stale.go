@@ -16,7 +16,7 @@ type observed struct {
 	secret *metav1.PartialObjectMetadata
 	// owner is whose the Secret is to be.
 	owner pullsecret.Owner
-	pullsecret.Contents
+	pullsecret.Saved
 	// forged is whether somebody else has written it under our name.
 	forged bool
 }
@@ -25,14 +25,14 @@ type observed struct {
 func (r *Reconciler) observe(c *credential.Credential, secret *metav1.PartialObjectMetadata) observed {
 	o := observed{secret: secret, owner: ownerOf(c)}
 	if pullsecret.Trusted(o.owner, secret) {
-		o.Contents = pullsecret.Read(secret, r.Clock.Now())
+		o.Saved = pullsecret.Read(secret, r.Clock.Now())
 	}
 	return o
 }
 
 // asForged is the Secret of which nothing is believed.
 func (o observed) asForged() observed {
-	o.Contents, o.forged = pullsecret.Contents{}, true
+	o.Saved, o.forged = pullsecret.Saved{}, true
 	return o
 }
 
@@ -41,7 +41,7 @@ type Cause string
 
 // The causes, in the order in which they are asked for.
 const (
-	CauseDeleted          Cause = "Deleted"
+	CauseMissing          Cause = "Deleted"
 	CauseAdopted          Cause = "Adopted"
 	CauseEdited           Cause = "Edited"
 	CauseRelabelled       Cause = "Relabelled"
@@ -61,15 +61,15 @@ var secretChecks = []struct {
 	cause   Cause
 	applies func(*credential.Credential, observed) bool
 }{
-	{CauseDeleted, func(_ *credential.Credential, o observed) bool { return o.secret == nil }},
+	{CauseMissing, func(_ *credential.Credential, o observed) bool { return o.secret == nil }},
 	{CauseAdopted, func(_ *credential.Credential, o observed) bool { return !pullsecret.Ours(o.owner, o.secret) }},
 	{CauseEdited, func(_ *credential.Credential, o observed) bool { return o.forged || !pullsecret.Intact(o.secret) }},
 	{CauseRelabelled, func(_ *credential.Credential, o observed) bool {
 		return o.secret.Labels[v1alpha1.LabelSecret] != v1alpha1.LabelSecretTarget
 	}},
-	{CauseOwnerChanged, func(_ *credential.Credential, o observed) bool { return !pullsecret.Held(o.owner, o.secret) }},
+	{CauseOwnerChanged, func(_ *credential.Credential, o observed) bool { return !pullsecret.OwnedAs(o.owner, o.secret) }},
 	{CauseTemplate, func(_ *credential.Credential, o observed) bool {
-		return o.Records != nil && !o.owner.Template.Followed(o.secret, o.Contents)
+		return o.Records != nil && !o.owner.Template.Followed(o.secret, o.Saved)
 	}},
 	{CauseEntryRemoved, func(c *credential.Credential, o observed) bool {
 		for name := range o.Records {
@@ -84,23 +84,25 @@ var secretChecks = []struct {
 // entryChecks are the reasons to ask for a new token of an entry. The first that applies is given.
 var entryChecks = []struct {
 	cause   Cause
-	applies func(e *Entry, w wanted) bool
+	applies func(e *EntryState, w wanted) bool
 }{
-	{CauseNew, func(e *Entry, _ wanted) bool { return !e.Known }},
-	{CauseSourceChanged, func(e *Entry, w wanted) bool { return e.Record.Source != w.req.Source() }},
-	{CauseRefreshRequested, func(e *Entry, w wanted) bool { return w.req.Refresh != "" && e.Record.Refresh != w.req.Refresh }},
-	{CauseRefused, func(e *Entry, w wanted) bool {
-		return !w.refusedUntil.IsZero() && !e.Record.IssuedAt.After(w.refusedUntil)
+	{CauseNew, func(e *EntryState, _ wanted) bool { return !e.Known }},
+	{CauseSourceChanged, func(e *EntryState, w wanted) bool { return e.Record.Source != w.req.Source() }},
+	{CauseRefreshRequested, func(e *EntryState, w wanted) bool {
+		return w.req.RefreshStamp != "" && e.Record.RefreshStamp != w.req.RefreshStamp
 	}},
-	{CauseDue, func(e *Entry, w wanted) bool { return !w.now.Before(e.DueAt) }},
+	{CauseRefused, func(e *EntryState, w wanted) bool {
+		return !w.refusedIssuedAt.IsZero() && !e.Record.IssuedAt.After(w.refusedIssuedAt)
+	}},
+	{CauseDue, func(e *EntryState, w wanted) bool { return !w.now.Before(e.DueAt) }},
 }
 
 // wanted is what a record is held against.
 type wanted struct {
 	req providers.Request
-	// refusedUntil is when the token was issued that was refused; the zero time if none was.
-	refusedUntil time.Time
-	now          time.Time
+	// refusedIssuedAt is when the token was issued that was refused; the zero time if none was.
+	refusedIssuedAt time.Time
+	now             time.Time
 }
 
 func staleSecret(c *credential.Credential, o observed) Cause {
@@ -112,7 +114,7 @@ func staleSecret(c *credential.Credential, o observed) Cause {
 	return ""
 }
 
-func staleEntry(e *Entry, w wanted) Cause {
+func staleEntry(e *EntryState, w wanted) Cause {
 	for _, check := range entryChecks {
 		if check.applies(e, w) {
 			return check.cause

@@ -16,31 +16,31 @@ import (
 
 func TestStaleEntry(t *testing.T) {
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
-	req := providers.Request{Registry: v1alpha1.Registry{Name: "prod", ECR: &v1alpha1.ECR{Region: "eu-west-1"}}, Refresh: "r1"}
-	with := func(change func(*Entry)) *Entry {
-		e := &Entry{Name: "prod", Known: true, DueAt: now.Add(time.Second), Record: pullsecret.Record{
-			Name: "prod", Source: req.Source(), Refresh: "r1", IssuedAt: now.Add(-time.Hour), ExpiresAt: now.Add(time.Hour)}}
+	req := providers.Request{Registry: v1alpha1.Registry{Name: "prod", ECR: &v1alpha1.ECR{Region: "eu-west-1"}}, RefreshStamp: "r1"}
+	with := func(change func(*EntryState)) *EntryState {
+		e := &EntryState{Name: "prod", Known: true, DueAt: now.Add(time.Second), Record: pullsecret.Record{
+			Name: "prod", Source: req.Source(), RefreshStamp: "r1", IssuedAt: now.Add(-time.Hour), ExpiresAt: now.Add(time.Hour)}}
 		change(e)
 		return e
 	}
 	for name, c := range map[string]struct {
-		entry *Entry
+		entry *EntryState
 		want  Cause
 	}{
-		"fresh":             {with(func(*Entry) {}), ""},
-		"no record":         {&Entry{Name: "prod"}, CauseNew},
-		"another source":    {with(func(e *Entry) { e.Record.Source = "x" }), CauseSourceChanged},
-		"another refresh":   {with(func(e *Entry) { e.Record.Refresh = "r0" }), CauseRefreshRequested},
-		"due this moment":   {with(func(e *Entry) { e.DueAt = now }), CauseDue},
-		"due for long":      {with(func(e *Entry) { e.DueAt = now.Add(-time.Hour) }), CauseDue},
-		"source before due": {with(func(e *Entry) { e.Record.Source, e.DueAt = "x", now }), CauseSourceChanged},
+		"fresh":             {with(func(*EntryState) {}), ""},
+		"no record":         {&EntryState{Name: "prod"}, CauseNew},
+		"another source":    {with(func(e *EntryState) { e.Record.Source = "x" }), CauseSourceChanged},
+		"another refresh":   {with(func(e *EntryState) { e.Record.RefreshStamp = "r0" }), CauseRefreshRequested},
+		"due this moment":   {with(func(e *EntryState) { e.DueAt = now }), CauseDue},
+		"due for long":      {with(func(e *EntryState) { e.DueAt = now.Add(-time.Hour) }), CauseDue},
+		"source before due": {with(func(e *EntryState) { e.Record.Source, e.DueAt = "x", now }), CauseSourceChanged},
 	} {
 		if got := staleEntry(c.entry, wanted{req: req, now: now}); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
 	for refused, want := range map[time.Duration]Cause{-2 * time.Hour: "", -time.Hour: CauseRefused, -time.Minute: CauseRefused} {
-		if got := staleEntry(with(func(*Entry) {}), wanted{req, now.Add(refused), now}); got != want {
+		if got := staleEntry(with(func(*EntryState) {}), wanted{req, now.Add(refused), now}); got != want {
 			t.Errorf("refused until %s: %q, want %q", refused, got, want)
 		}
 	}

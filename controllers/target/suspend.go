@@ -33,10 +33,10 @@ func (r *Reconciler) inspect(ctx context.Context, t credential.Target, c *creden
 	if f := conflict(o); f != nil {
 		return Outcome{Failure: f, Suspended: true}, nil
 	}
-	out := Outcome{Entries: make([]*Entry, len(c.Spec.Registries)), Suspended: true, Retained: retained(o.secret)}
+	out := Outcome{Entries: make([]*EntryState, len(c.Spec.Registries)), Suspended: true, Retained: retained(o.secret)}
 	for i, spec := range c.Spec.Registries {
 		out.Entries[i] = newEntry(c, t, spec)
-		out.Entries[i].hold(o)
+		out.Entries[i].reset(o)
 	}
 	return out, nil
 }

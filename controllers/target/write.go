@@ -49,7 +49,7 @@ const writeTimeout = 12 * time.Second
 
 // write writes the Secret once: in place if it exists, for the kubelet remembers pulls by the Secret's UID. It says whether that has
 // changed anything: somebody may have put the right bytes back already.
-func (r *Reconciler) write(ctx context.Context, t credential.Target, o observed, entries []*Entry) (changed bool, rejection *credential.Failure, err error) {
+func (r *Reconciler) write(ctx context.Context, t credential.Target, o observed, entries []*EntryState) (changed bool, rejection *credential.Failure, err error) {
 	existing, patch, err := r.existing(ctx, t, o)
 	if err != nil {
 		return false, nil, err
@@ -74,7 +74,7 @@ func (r *Reconciler) write(ctx context.Context, t credential.Target, o observed,
 	switch {
 	case apierrors.IsNotFound(err): // deleted since it was observed
 		return false, nil, apierrors.NewConflict(corev1.Resource("secrets"), t.Name, err)
-	case credential.IsGone(err):
+	case credential.IsTerminating(err):
 		return false, nil, err
 	case apierrors.IsInvalid(err), apierrors.IsForbidden(err), apierrors.IsBadRequest(err),
 		apierrors.IsConflict(err) && credential.RefusedBy(err) != "": // a webhook may say what it likes
@@ -84,14 +84,14 @@ func (r *Reconciler) write(ctx context.Context, t credential.Target, o observed,
 	}
 	r.written.Put(t, secret.ResourceVersion)
 	r.seals.put(t, r.seals.of(secret))
-	r.hold(t, entries)
+	r.noteTokens(t, entries)
 	r.absent.Delete(t)
 	return o.secret == nil || o.secret.ResourceVersion != secret.ResourceVersion, nil, nil
 }
 
 // tooLarge is the credential's own failure only if the tokens alone are too many: what is read back is what somebody has written there.
-func tooLarge(t credential.Target, size int, entries []*Entry) *credential.Failure {
-	if slices.ContainsFunc(entries, func(e *Entry) bool { return e.readBack }) {
+func tooLarge(t credential.Target, size int, entries []*EntryState) *credential.Failure {
+	if slices.ContainsFunc(entries, func(e *EntryState) bool { return e.readBack }) {
 		return &credential.Failure{Reason: v1alpha1.ReasonSecretRejected, RetryAfter: credential.RetryAfter, Message: fmt.Sprintf(
 			"the tokens and what Secret %s holds of others take %d bytes, and a Secret holds %d: delete it, and it is made anew", t.Secret(), size, corev1.MaxSecretSize)}
 	}
@@ -105,7 +105,7 @@ func (r *Reconciler) existing(ctx context.Context, t credential.Target, o observ
 	switch {
 	case o.secret == nil || !pullsecret.Cut(o.secret):
 		return o.secret, false, nil
-	case pullsecret.Trusted(o.owner, o.secret) && pullsecret.Held(o.owner, o.secret):
+	case pullsecret.Trusted(o.owner, o.secret) && pullsecret.OwnedAs(o.owner, o.secret):
 		return o.secret, true, nil
 	}
 	existing, err = view.Secret(ctx, r.Live, t)
@@ -124,8 +124,8 @@ func (r *Reconciler) patch(ctx context.Context, existing *metav1.PartialObjectMe
 	return r.Client.Patch(ctx, secret, client.RawPatch(types.MergePatchType, patch))
 }
 
-// empty deletes a Secret of which nothing is left but what is to be withdrawn.
-func (r *Reconciler) empty(ctx context.Context, why Cause, o observed, out Outcome) (Outcome, error) {
+// deleteEmpty deletes a Secret of which nothing is left but what is to be withdrawn.
+func (r *Reconciler) deleteEmpty(ctx context.Context, why Cause, o observed, out Outcome) (Outcome, error) {
 	if why != CauseEntryRemoved && why != CauseLapsed || pullsecret.Kept(o.secret) {
 		return out, nil
 	}
@@ -170,12 +170,12 @@ func (r *Reconciler) release(ctx context.Context, t credential.Target, c *creden
 	if err != nil || c == nil && retainedFor(t, secret) {
 		return reconcile.Result{}, err
 	}
-	links, err := r.links.Reconcile(ctx, r.api(), t, r.wishes(ctx, t, nil))
+	links, err := r.links.Sync(ctx, r.api(), t, r.wishes(ctx, t, nil))
 	if c != nil {
 		r.Outcomes.Linked(t.Credential, links.Done)
 	}
 	if err != nil {
-		return reconcile.Result{}, credential.IgnoreGone(err) // of a conflict, too: the queue tries again
+		return reconcile.Result{}, credential.IgnoreTerminating(err) // of a conflict, too: the queue tries again
 	}
 	var result reconcile.Result
 	if f := links.Failure; f != nil {
@@ -188,7 +188,7 @@ func (r *Reconciler) release(ctx context.Context, t credential.Target, c *creden
 		result.RequeueAfter = sooner(result.RequeueAfter, credential.ExpectFor)
 		return result, nil
 	}
-	return result, credential.IgnoreGone(err)
+	return result, credential.IgnoreTerminating(err)
 }
 
 func (r *Reconciler) releaseSecret(ctx context.Context, t credential.Target, c *credential.Credential, secret *metav1.PartialObjectMetadata) (err error) {

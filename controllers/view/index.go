@@ -14,7 +14,7 @@ const IndexCredential = "credential"
 
 // Prepare asks for every informer before the manager starts, so that all of them are filled before the first reconcile.
 func (v *Caches) Prepare(ctx context.Context) error {
-	objects := append(v.Credentials(), &corev1.ServiceAccount{})
+	objects := append(v.Kinds(), &corev1.ServiceAccount{})
 	if !v.Confined() {
 		objects = append(objects, NamespaceMetadata())
 	}

@@ -63,8 +63,8 @@ func (s Scope) CacheOptions() cache.Options {
 func (s Scope) Confined() bool { return len(s.Namespaces) > 0 }
 func (s Scope) named() bool    { return len(s.SecretNames) > 0 }
 
-// Credentials are the kinds that are served.
-func (s Scope) Credentials() []client.Object {
+// Kinds are those of the credentials that are served.
+func (s Scope) Kinds() []client.Object {
 	if s.Confined() {
 		return []client.Object{&v1alpha1.RegistryCredential{}}
 	}
@@ -74,8 +74,10 @@ func (s Scope) Credentials() []client.Object {
 // Serves says whether the credential can be read at all: what another controller keeps must not be taken for left behind.
 func (s Scope) Serves(key credential.Key) bool { return !s.Confined() || key.Namespace != "" }
 
-// Keeps says whether the target's Secret and links are this controller's to change.
-func (s Scope) Keeps(t credential.Target) bool { return s.Serves(t.Credential) && s.Refuses(t) == nil }
+// MayWrite says whether the target's Secret and links are this controller's to change.
+func (s Scope) MayWrite(t credential.Target) bool {
+	return s.Serves(t.Credential) && s.Refuses(t) == nil
+}
 
 // EachNamespace are the namespaces to list or watch one by one: all at once, unless the scope is confined.
 func (s Scope) EachNamespace() []string {

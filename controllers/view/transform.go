@@ -21,12 +21,12 @@ import (
 
 // What is kept of objects that tenants write is bounded: the API server takes 256 KiB of annotations, and any number of labels.
 const (
-	maxLabels      = 16 << 10 // bytes in all: an object with more is selected by no label
-	maxAnnotation  = 2 << 10  // bytes of one value: an ARN or a client ID is far shorter
-	maxLinks       = 64       // records of links on one ServiceAccount
-	maxPullSecrets = 1000     // names on one ServiceAccount
-	maxShared      = 4 << 10  // bytes of what is shared
-	sharedAtOnce   = 8192
+	maxLabels       = 16 << 10 // bytes in all: an object with more is selected by no label
+	maxAnnotation   = 2 << 10  // bytes of one value: an ARN or a client ID is far shorter
+	maxLinks        = 64       // records of links on one ServiceAccount
+	maxPullSecrets  = 1000     // names on one ServiceAccount
+	maxShared       = 4 << 10  // bytes of what is shared
+	maxSharedValues = 8192
 )
 
 // transforms keep what is read of objects, and no more.
@@ -45,7 +45,7 @@ func (t *transforms) secret(o any) (any, error) {
 	if !ok {
 		return o, nil
 	}
-	m.TypeMeta, m.ManagedFields = secretType, pullsecret.Ownership(m)
+	m.TypeMeta = secretType
 	pullsecret.Trim(m)
 	m.OwnerReferences = t.owners.of(keyOfOwners(m.OwnerReferences), m.OwnerReferences)
 	t.share(&m.ObjectMeta)
@@ -150,8 +150,8 @@ func keyOfOwners(owners []metav1.OwnerReference) string {
 
 // shared are values of which equal ones are held once. It is bounded, and starts anew when it is full.
 type shared[V any] struct {
-	mu   sync.Mutex
-	held map[string]V
+	mu     sync.Mutex
+	values map[string]V
 }
 
 // of is the value that is held under the key, which says all of it.
@@ -161,13 +161,13 @@ func (s *shared[V]) of(key string, value V) V {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if same, ok := s.held[key]; ok {
+	if same, ok := s.values[key]; ok {
 		return same
 	}
-	if s.held == nil || len(s.held) >= sharedAtOnce {
-		s.held = map[string]V{}
+	if s.values == nil || len(s.values) >= maxSharedValues {
+		s.values = map[string]V{}
 	}
-	s.held[key] = value
+	s.values[key] = value
 	return value
 }
 

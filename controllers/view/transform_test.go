@@ -151,14 +151,14 @@ func TestWhatMetadataHaveInCommonIsHeldOnce(t *testing.T) {
 
 func TestWhatIsSharedIsBounded(t *testing.T) {
 	var s shared[int]
-	for i := range 3 * sharedAtOnce {
+	for i := range 3 * maxSharedValues {
 		s.of(fmt.Sprint(i), i)
 	}
 	s.of(strings.Repeat("x", maxShared+1), 1)
-	if len(s.held) > sharedAtOnce {
-		t.Errorf("%d values are held", len(s.held))
+	if len(s.values) > maxSharedValues {
+		t.Errorf("%d values are held", len(s.values))
 	}
-	for key := range s.held {
+	for key := range s.values {
 		if len(key) > maxShared {
 			t.Error("a large value is held")
 		}

@@ -53,8 +53,8 @@ type item[T comparable] struct {
 	place int
 }
 
-// patience bounds what a priority can do: it is worth at most that many items of the same tenant.
-const patience = 1000
+// maxOvertakes bounds what a priority can do: it is worth at most that many items of the same tenant.
+const maxOvertakes = 1000
 
 // crowd is from how many items on the maps are given back, which never shrink, when all is done.
 const crowd = 1000
@@ -200,7 +200,7 @@ func (q *turns[T]) begin(round int) {
 }
 
 func (q *turns[T]) rank(priority int) int {
-	return q.pushed - min(max(priority, -patience), patience)
+	return q.pushed - min(max(priority, -maxOvertakes), maxOvertakes)
 }
 
 // priority is that of an item that is worked on.

@@ -142,13 +142,13 @@ func TestNoItemOfATenantWaitsForEver(t *testing.T) {
 	o := newOrder(16)
 	old := work{"a", -1}
 	o.add(-1<<40, old)
-	for i := range patience {
+	for i := range maxOvertakes {
 		o.add(0, work{"a", 2 * i}, work{"a", 2*i + 1})
 		if slices.Contains(o.take(1), old) {
 			return
 		}
 	}
-	t.Errorf("the old item was overtaken by %d newer ones", patience)
+	t.Errorf("the old item was overtaken by %d newer ones", maxOvertakes)
 }
 
 func TestATenantTakesItsShareOfTheWorkers(t *testing.T) {

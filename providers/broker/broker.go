@@ -38,22 +38,22 @@ type Options struct {
 	// Bytes bounds the tokens in memory; 0 is DefaultBytes.
 	Bytes int
 	// Retired is told the names of tokens that are no longer handed out and can be revoked, and whose they are; nil for nobody. It may not block.
-	Retired func(tenant, name string)
+	Retired func(tenant string, name providers.TokenName)
 }
 
 // Broker holds live tokens in memory and mints new ones. It never blocks its callers, so a hung cloud delays only those who wait for that
 // cloud.
 type Broker struct {
 	Options
-	base  context.Context //nolint:containedctx // calls outlive the reconcile that starts them, and end with the process
-	turns *turns
+	base      context.Context //nolint:containedctx // calls outlive the reconcile that starts them, and end with the process
+	scheduler *scheduler
 
 	mu     sync.Mutex
 	slots  map[string]*slot
 	owners map[string][]string
 	bytes  *budget
 	// revocable are the live tokens that can be revoked, by their name.
-	revocable *expiring.Map[string, revocable]
+	revocable *expiring.Map[providers.TokenName, revocable]
 	// trials are under way, by what is tried, and trying counts them by tenant; verdicts are of those that have ended.
 	trials   map[trialKey]*trial
 	trying   map[string]int
@@ -67,10 +67,10 @@ func New(ctx context.Context, o Options) *Broker {
 		o.Bytes = DefaultBytes
 	}
 	if o.Retired == nil {
-		o.Retired = func(string, string) {}
+		o.Retired = func(string, providers.TokenName) {}
 	}
 	return &Broker{
-		Options: o, base: ctx, turns: newTurns(ctx, o.Clock, o.Providers),
+		Options: o, base: ctx, scheduler: newScheduler(ctx, o.Clock, o.Providers),
 		slots: map[string]*slot{}, owners: map[string][]string{}, bytes: newBudget(o.Bytes),
 		revocable: newRevocables(o.Clock),
 		trials:    map[trialKey]*trial{}, trying: map[string]int{},
@@ -113,7 +113,7 @@ func (b *Broker) Token(req providers.Request, newerThan time.Time, w providers.W
 		b.bytes.ask(s)
 		return s.token, nil
 	}
-	if failure := s.patience(stampOf(req), now); failure != nil {
+	if failure := s.backingOff(stampOf(req), now); failure != nil {
 		return providers.Token{}, failure
 	}
 	return providers.Token{}, b.await(s, provider, req, w, now)
@@ -123,14 +123,14 @@ func (b *Broker) Token(req providers.Request, newerThan time.Time, w providers.W
 func (b *Broker) await(s *slot, provider providers.Provider, req providers.Request, w providers.Waiter, now time.Time) error {
 	switch early := s.early(stampOf(req), now); {
 	case s.call != nil:
-		b.turns.join(s.call, asker{req.Tenant, req.Urgency})
+		b.scheduler.join(s.call, asker{req.Tenant, req.Urgency})
 	case early > 0:
 		return &providers.PendingError{Since: s.token.IssuedAt, RetryAfter: early}
 	default:
 		c, err := b.mint(s, provider, req, asker{req.Tenant, req.Urgency})
 		if err != nil {
 			s.fail(err, now)
-			return s.patience(stampOf(req), now)
+			return s.backingOff(stampOf(req), now)
 		}
 		s.begin(c, stampOf(req), now)
 	}
@@ -140,9 +140,9 @@ func (b *Broker) await(s *slot, provider providers.Provider, req providers.Reque
 	return &providers.PendingError{Since: s.since}
 }
 
-// Held returns the live token from the source of req that is in memory, without asking anybody for it. It may not answer the refresh request
+// InMemory returns the live token from the source of req that is in memory, without asking anybody for it. It may not answer the refresh request
 // of req.
-func (b *Broker) Held(req providers.Request) (providers.Token, bool) {
+func (b *Broker) InMemory(req providers.Request) (providers.Token, bool) {
 	source, now := req.Source(), b.Clock.Now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -155,14 +155,14 @@ func (b *Broker) Held(req providers.Request) (providers.Token, bool) {
 	return s.token, true
 }
 
-// RefusedUntil is when the token was issued that a registry has refused: tokens of the source from then and before are good for nothing. The
+// RefusedIssuedAt is when the token was issued that a registry has refused: tokens of the source from then and before are good for nothing. The
 // zero time is none.
-func (b *Broker) RefusedUntil(req providers.Request) time.Time {
+func (b *Broker) RefusedIssuedAt(req providers.Request) time.Time {
 	source := req.Source()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if s := b.slots[source]; s != nil {
-		return s.refusedUntil
+		return s.refusedIssuedAt
 	}
 	return time.Time{}
 }

@@ -164,7 +164,7 @@ func TestAHungCloudDelaysOnlyThoseWhoWaitForIt(t *testing.T) {
 // patient is a provider whose calls may take a minute.
 type patient struct{ *fake }
 
-func (patient) Patience() time.Duration { return time.Minute }
+func (patient) CallTimeout() time.Duration { return time.Minute }
 
 func TestAProviderMayAskForMorePatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -180,7 +180,7 @@ func TestTheNewerMintWinsHoweverShortItLives(t *testing.T) {
 		pass(12 * time.Hour)
 		p.life = time.Hour
 		second := must(t, b, request("eu-west-1"), first.IssuedAt)
-		held, ok := b.Held(request("eu-west-1"))
+		held, ok := b.InMemory(request("eu-west-1"))
 		if !ok || second.Logins[0].Password == first.Logins[0].Password || held.Logins[0].Password != second.Logins[0].Password {
 			t.Error("the token that was minted last is not the one that is handed out")
 		}
@@ -254,14 +254,14 @@ func TestATokenThatTheCloudRepeatsIsNotRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fake{life: time.Hour, change: func(token *providers.Token) { token.Logins[0].Password = "same" }}
 		b := newBroker(t, p)
-		b.Keep("a", []string{request("eu-west-1").Source()})
+		b.SetSources("a", []string{request("eu-west-1").Source()})
 		first := must(t, b, request("eu-west-1"), time.Time{})
 		pass(30 * time.Minute)
 		_, err := ask(b, request("eu-west-1"), first.IssuedAt)
 		if f := failure(t, err, v1alpha1.ReasonNotRenewed); f.RetryAfter < time.Second {
 			t.Errorf("no patience: %s", f.RetryAfter)
 		}
-		if held, ok := b.Held(request("eu-west-1")); !ok || !held.IssuedAt.Equal(first.IssuedAt) {
+		if held, ok := b.InMemory(request("eu-west-1")); !ok || !held.IssuedAt.Equal(first.IssuedAt) {
 			t.Error("the token in use was lost, or passes for a new one")
 		}
 		for start := time.Now(); time.Since(start) < 20*time.Minute; pass(time.Second) {

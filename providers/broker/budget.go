@@ -25,8 +25,8 @@ type share struct {
 
 func newBudget(most int) *budget { return &budget{most: most, shares: map[string]*share{}} }
 
-// hold counts the bytes of the slot's token to the tenant, and makes room for them.
-func (b *budget) hold(s *slot, tenant string) {
+// add counts the bytes of the slot's token to the tenant, and makes room for them.
+func (b *budget) add(s *slot, tenant string) {
 	b.drop(s)
 	s.tenant = tenant
 	of := b.shares[s.tenant]
@@ -34,7 +34,7 @@ func (b *budget) hold(s *slot, tenant string) {
 		of = &share{}
 		b.shares[s.tenant] = of
 	}
-	s.size, s.held = sizeOf(s.token), of.order.PushBack(s)
+	s.size, s.inBudget = sizeOf(s.token), of.order.PushBack(s)
 	of.used += s.size
 	b.used += s.size
 	// The token itself stays: somebody is about to be given it.
@@ -48,8 +48,8 @@ func (b *budget) hold(s *slot, tenant string) {
 
 // disown counts the slot's token to nobody in particular from now on.
 func (b *budget) disown(s *slot) {
-	if s.held != nil {
-		b.hold(s, "")
+	if s.inBudget != nil {
+		b.add(s, "")
 	}
 }
 
@@ -62,21 +62,21 @@ func (b *budget) evict(of *share) {
 
 // ask is told that the slot's token was asked for.
 func (b *budget) ask(s *slot) {
-	if s.held != nil {
-		b.shares[s.tenant].order.MoveToBack(s.held)
+	if s.inBudget != nil {
+		b.shares[s.tenant].order.MoveToBack(s.inBudget)
 	}
 }
 
 // drop no longer counts the slot's token.
 func (b *budget) drop(s *slot) {
-	if s.held == nil {
+	if s.inBudget == nil {
 		return
 	}
 	of := b.shares[s.tenant]
-	of.order.Remove(s.held)
+	of.order.Remove(s.inBudget)
 	of.used -= s.size
 	b.used -= s.size
-	s.held, s.size = nil, 0
+	s.inBudget, s.size = nil, 0
 	if of.order.Len() == 0 {
 		delete(b.shares, s.tenant)
 	}

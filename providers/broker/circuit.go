@@ -93,8 +93,8 @@ func newBreaker(name string, now time.Time) *breaker {
 	return &breaker{name: name, tenants: map[string]*circuit{}, failing: map[string]bool{}, served: sets.Set[string]{}, answeredAt: now}
 }
 
-// of is the circuit of the tenant; nil if it has none. The rest for all becomes its own when the tenant meets it.
-func (b *breaker) of(tenant string) *circuit {
+// circuitOf is the circuit of the tenant; nil if it has none. The rest for all becomes its own when the tenant meets it.
+func (b *breaker) circuitOf(tenant string) *circuit {
 	own := b.tenants[tenant]
 	if own != nil && (own.opened || own.restUntil.After(b.all.restUntil)) || tenant == "" || b.served.Has(tenant) || b.all.restUntil.IsZero() {
 		return own
@@ -119,7 +119,7 @@ func (b *breaker) admit(tenant string) *circuit {
 
 // resting is why a call of the tenant is not made now; nil if it may be.
 func (b *breaker) resting(tenant string, now time.Time) *restingError {
-	own := b.of(tenant)
+	own := b.circuitOf(tenant)
 	if own == nil || own.resting(now) <= 0 {
 		return nil
 	}
@@ -130,13 +130,13 @@ func (b *breaker) resting(tenant string, now time.Time) *restingError {
 
 // admits says whether a call of the tenant need not wait for one that finds out whether the endpoint is back.
 func (b *breaker) admits(tenant string) bool {
-	own := b.of(tenant)
+	own := b.circuitOf(tenant)
 	return own == nil || own.admits()
 }
 
 // let is told of a call that is made, and returns the circuit that it probes; nil if it probes none.
 func (b *breaker) let(tenant string) *circuit {
-	if own := b.of(tenant); own != nil && own.let() {
+	if own := b.circuitOf(tenant); own != nil && own.let() {
 		return own
 	}
 	return nil

@@ -41,7 +41,7 @@ func (b *Broker) Collect(metrics chan<- prometheus.Metric) {
 		metrics <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(value), labels...)
 	}
 	slots, tokens, bytes := b.sizes()
-	endpoints, waiting := b.turns.states()
+	endpoints, waiting := b.scheduler.states()
 	gauge(slotsMetric, slots)
 	gauge(tokensMetric, tokens)
 	gauge(bytesMetric, bytes)
@@ -68,7 +68,7 @@ func (b *Broker) sizes() (slots, tokens, bytes int) {
 }
 
 // states counts the endpoints by provider and state, and the calls that wait.
-func (t *turns) states() (endpoints map[[2]string]int, waiting int) {
+func (t *scheduler) states() (endpoints map[[2]string]int, waiting int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.clock.Now()

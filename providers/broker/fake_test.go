@@ -122,7 +122,7 @@ func entry(tenant, region string, n int) providers.Request {
 
 // refreshing is the request with a refresh request.
 func refreshing(req providers.Request, stamp string) providers.Request {
-	req.Refresh = stamp
+	req.RefreshStamp = stamp
 	return req
 }
 

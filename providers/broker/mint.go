@@ -24,7 +24,7 @@ func (b *Broker) mint(s *slot, provider providers.Provider, req providers.Reques
 		b.Metrics.called(req, b.Clock.Since(began), err)
 		return token, err
 	}
-	return b.turns.begin(endpointOf(provider, req), a, work, func(token providers.Token, err error) {
+	return b.scheduler.begin(endpointOf(provider, req), a, work, func(token providers.Token, err error) {
 		id := token.ID
 		if err == nil {
 			token, err = guarded(b.base, endpointOf(provider, req), func() (providers.Token, error) { return b.prove(req, token) })
@@ -38,15 +38,15 @@ func (b *Broker) mint(s *slot, provider providers.Provider, req providers.Reques
 }
 
 func (b *Broker) ask(provider providers.Provider, req providers.Request) (providers.Token, error) {
-	patience := callTimeout
-	if p, ok := provider.(providers.Patient); ok {
-		patience = p.Patience()
+	timeout := callTimeout
+	if p, ok := provider.(providers.Slow); ok {
+		timeout = p.CallTimeout()
 	}
-	ctx, cancel := context.WithTimeout(b.base, patience)
+	ctx, cancel := context.WithTimeout(b.base, timeout)
 	defer cancel()
 	token, err := provider.Token(logr.NewContext(ctx, loggerOf(ctx, req)), req)
 	if err != nil && ctx.Err() != nil {
-		failure := providers.Errorf(v1alpha1.ReasonUnavailable, "no answer within %s: check the endpoint, the proxy and the network policies of the controller", patience)
+		failure := providers.Errorf(v1alpha1.ReasonUnavailable, "no answer within %s: check the endpoint, the proxy and the network policies of the controller", timeout)
 		failure.Scope = providers.ScopeEndpoint
 		return providers.Token{}, failure
 	}
@@ -65,7 +65,7 @@ func (b *Broker) settle(s *slot, req providers.Request, token providers.Token, b
 	if s.clusters {
 		req.Tenant = "" // whoever's turn it was in
 	}
-	var retired string
+	var retired providers.TokenName
 	if err == nil {
 		retired, err = s.accept(req, token, began, now)
 	}
@@ -74,15 +74,15 @@ func (b *Broker) settle(s *slot, req providers.Request, token providers.Token, b
 	}
 	s.call = nil
 	if len(s.token.Logins) > 0 {
-		b.bytes.hold(s, req.Tenant)
+		b.bytes.add(s, req.Tenant)
 	}
 	if token.ID != "" {
 		b.remember(req, token.ID)
 	}
-	var gone string
+	var gone providers.TokenName
 	if s.dropped {
 		// Its last credential went while the call was under way.
-		gone = b.bury(s)
+		gone = b.forget(s)
 	}
 	waiting := s.waiting
 	s.waiting = nil

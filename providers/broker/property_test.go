@@ -97,26 +97,26 @@ func runSteps(t *testing.T, rt *rapid.T, steps [][4]int, latencies, lives, failu
 				rt.Fatal("a token that has expired was handed out")
 			case token.IssuedAt.Before(newest[source].IssuedAt):
 				rt.Fatal("an older mint was handed out after a newer one")
-			case !token.IssuedAt.After(b.RefusedUntil(req)):
+			case !token.IssuedAt.After(b.RefusedIssuedAt(req)):
 				rt.Fatal("a refused token was handed out")
 			}
 			newest[source] = token
 		}
 		switch step[0] {
 		case 0:
-			b.Keep(fmt.Sprint("owner", step[3]), []string{source})
+			b.SetSources(fmt.Sprint("owner", step[3]), []string{source})
 		case 1:
-			b.Keep(fmt.Sprint("owner", step[3]), nil)
+			b.SetSources(fmt.Sprint("owner", step[3]), nil)
 		case 2:
 			if held, ok := newest[source]; ok {
 				b.Refuse(req, held.Logins[0], "registry.example")
 			}
 		case 3:
-			if token, ok := b.Held(req); ok {
+			if token, ok := b.InMemory(req); ok {
 				check(token)
 			}
 		case 4:
-			req.Refresh = fmt.Sprint(n)
+			req.RefreshStamp = fmt.Sprint(n)
 			fallthrough
 		default:
 			if token, err := b.Token(req, newest[source].IssuedAt, nil); err == nil {

@@ -15,13 +15,13 @@ func TestARefusedTokenIsMintedAnew(t *testing.T) {
 		b := newBroker(t, p)
 		req := request("eu-west-1")
 		first := must(t, b, req, time.Time{})
-		if !b.RefusedUntil(req).IsZero() {
+		if !b.RefusedIssuedAt(req).IsZero() {
 			t.Error("refused before anybody said so")
 		}
 		if !b.Refuse(req, first.Logins[0], "registry.example") {
 			t.Fatal("the refusal does not count")
 		}
-		if _, ok := b.Held(req); ok || !b.RefusedUntil(req).Equal(first.IssuedAt) {
+		if _, ok := b.InMemory(req); ok || !b.RefusedIssuedAt(req).Equal(first.IssuedAt) {
 			t.Error("the refused token is still handed out")
 		}
 		if b.Refuse(req, first.Logins[0], "registry.example") {
@@ -30,7 +30,7 @@ func TestARefusedTokenIsMintedAnew(t *testing.T) {
 		_, err := ask(b, req, time.Time{})
 		pass(early(t, err))
 		second := must(t, b, req, first.IssuedAt)
-		if second.Logins[0].Password == first.Logins[0].Password || !second.IssuedAt.After(b.RefusedUntil(req)) {
+		if second.Logins[0].Password == first.Logins[0].Password || !second.IssuedAt.After(b.RefusedIssuedAt(req)) {
 			t.Error("the refused token came back")
 		}
 		if b.Refuse(req, first.Logins[0], "registry.example") {
@@ -96,7 +96,7 @@ func TestARefusalAtAHostThatTheTokenIsNotForChangesNothingForOthers(t *testing.T
 			t.Errorf("%d calls in an hour, to mend: %q", p.calls.Load(), b.Mend(req))
 		}
 		for _, host := range []string{"registry.example:5000", "docker.io", "registry.example"} {
-			token := must(t, b, req, b.RefusedUntil(req))
+			token := must(t, b, req, b.RefusedIssuedAt(req))
 			if !b.Refuse(req, token.Logins[0], host) {
 				t.Errorf("the refusal at %s, which the token is for, does not count", host)
 			}
@@ -113,7 +113,7 @@ func TestARefusedPasswordIsAwaitedFromWhoKeepsIt(t *testing.T) {
 		b := newBroker(t, p)
 		req := request("hub")
 		req.Identity.Secret = &providers.Secret{Namespace: "regcred-system", Name: "hub-pat", DataHash: "1"}
-		b.Keep("hub", []string{req.Source()})
+		b.SetSources("hub", []string{req.Source()})
 		token := must(t, b, req, time.Time{})
 		if !b.Refuse(req, token.Logins[0], "registry.example") {
 			t.Fatal("the refusal does not count")
@@ -127,7 +127,7 @@ func TestARefusedPasswordIsAwaitedFromWhoKeepsIt(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if _, ok := b.Held(req); ok || p.calls.Load() != 1 {
+		if _, ok := b.InMemory(req); ok || p.calls.Load() != 1 {
 			t.Errorf("%d reads; held: %t", p.calls.Load(), ok)
 		}
 		// An hour later it is looked at again, and is still the same; the other registry of another tenant never noticed.
@@ -155,7 +155,7 @@ func TestARefusedTokenThatTheCloudRepeatsStaysRefused(t *testing.T) {
 		pass(time.Minute)
 		_, err := ask(b, req, token.IssuedAt)
 		_ = failure(t, err, v1alpha1.ReasonTokenRefused)
-		if _, ok := b.Held(req); ok {
+		if _, ok := b.InMemory(req); ok {
 			t.Error("the refused token is handed out")
 		}
 		p.change = nil

@@ -11,10 +11,10 @@ import (
 )
 
 const (
-	// revocableFor bounds for how long it is known how a token is revoked, revocableHeld of how many, and revocableOfTenant of how many of one
+	// revocableFor bounds for how long it is known how a token is revoked, maxRevocable of how many, and revocableOfTenant of how many of one
 	// namespace, each of which holds a request: what is older, or beyond, dies of its age.
 	revocableFor      = 48 * time.Hour
-	revocableHeld     = 1 << 14
+	maxRevocable      = 1 << 14
 	revocableOfTenant = 1 << 8
 )
 
@@ -24,19 +24,19 @@ type revocable struct {
 	req providers.Request
 }
 
-func newRevocables(c clock.PassiveClock) *expiring.Map[string, revocable] {
-	return expiring.Shared(c, revocableFor, revocableHeld, revocableOfTenant, func(_ string, token revocable) string { return token.req.Tenant })
+func newRevocables(c clock.PassiveClock) *expiring.Map[providers.TokenName, revocable] {
+	return expiring.Shared(c, revocableFor, maxRevocable, revocableOfTenant, func(_ providers.TokenName, token revocable) string { return token.req.Tenant })
 }
 
 // remember notes with which identity a token can be revoked, and returns the token's name.
-func (b *Broker) remember(req providers.Request, id string) string {
-	name := providers.TokenName(req.Source(), id)
+func (b *Broker) remember(req providers.Request, id string) providers.TokenName {
+	name := providers.NewTokenName(req.Source(), id)
 	b.revocable.Put(name, revocable{id, req})
 	return name
 }
 
 // retire tells of tokens that are no longer handed out, if they can be revoked.
-func (b *Broker) retire(names ...string) {
+func (b *Broker) retire(names ...providers.TokenName) {
 	for _, name := range names {
 		if token, known := b.revocable.Get(name); known {
 			b.Retired(token.req.Tenant, name)
@@ -46,7 +46,7 @@ func (b *Broker) retire(names ...string) {
 
 // Spare lets a token of the tenant live to its end: it is in a Secret that is given back to its owner. Which tokens those are stands where others
 // write, too, so the tokens of another tenant are not spared.
-func (b *Broker) Spare(tenant, name string) {
+func (b *Broker) Spare(tenant string, name providers.TokenName) {
 	if token, known := b.revocable.Get(name); known && token.req.Tenant == tenant {
 		b.revocable.Delete(name)
 	}
@@ -54,7 +54,7 @@ func (b *Broker) Spare(tenant, name string) {
 
 // Revoke ends the token of that name that was minted here, as the identity that it was minted with, and calls done when that has ended. What is
 // not known here is left alone, and so is the token that is handed out at present: a name comes from where others may write, too.
-func (b *Broker) Revoke(name string, done func(error)) {
+func (b *Broker) Revoke(name providers.TokenName, done func(error)) {
 	token, known := b.revocable.Get(name)
 	if !known || b.current(token) {
 		done(nil)
@@ -67,7 +67,7 @@ func (b *Broker) Revoke(name string, done func(error)) {
 		defer cancel()
 		return providers.Token{}, providers.Revoke(ctx, provider, token.req, token.id)
 	}
-	_, err := b.turns.begin(endpointOf(provider, token.req), asker{token.req.Tenant, leastUrgent}, work, func(_ providers.Token, err error) {
+	_, err := b.scheduler.begin(endpointOf(provider, token.req), asker{token.req.Tenant, leastUrgent}, work, func(_ providers.Token, err error) {
 		if err == nil {
 			b.revocable.Delete(name)
 		}

@@ -13,30 +13,30 @@ import (
 )
 
 // revocable is a provider of tokens with IDs, and a Broker over it that notes which were retired.
-func revocable(t *testing.T, o broker.Options) (*fake, *broker.Broker, func() []string) {
+func revocable(t *testing.T, o broker.Options) (*fake, *broker.Broker, func() []providers.TokenName) {
 	t.Helper()
 	p := &fake{life: 12 * time.Hour}
 	p.change = func(token *providers.Token) { token.ID = fmt.Sprintf("id-%d", p.calls.Load()) }
-	retired := make(chan string, 100)
-	o.Retired = func(_, id string) { retired <- id }
-	return p, with(t, p, o), func() []string {
+	retired := make(chan providers.TokenName, 100)
+	o.Retired = func(_ string, name providers.TokenName) { retired <- name }
+	return p, with(t, p, o), func() []providers.TokenName {
 		synctest.Wait()
-		var ids []string
+		var names []providers.TokenName
 		for len(retired) > 0 {
-			ids = append(ids, <-retired)
+			names = append(names, <-retired)
 		}
-		return ids
+		return names
 	}
 }
 
-func revoke(b *broker.Broker, id string) error {
+func revoke(b *broker.Broker, name providers.TokenName) error {
 	ended := make(chan error, 1)
-	b.Revoke(id, func(err error) { ended <- err })
+	b.Revoke(name, func(err error) { ended <- err })
 	return <-ended
 }
 
-func name(req providers.Request, token providers.Token) string {
-	return providers.TokenName(req.Source(), token.ID)
+func name(req providers.Request, token providers.Token) providers.TokenName {
+	return providers.NewTokenName(req.Source(), token.ID)
 }
 
 // clumsy is a provider that panics over an ID.
@@ -55,9 +55,9 @@ func TestAPanicOfARevocationHarmsNobody(t *testing.T) {
 		b := with(t, clumsy{p}, broker.Options{})
 		for _, tenant := range []string{"attacker", "victim"} {
 			req := entry(tenant, "eu-west-1", 0)
-			b.Keep(tenant, []string{req.Source()})
+			b.SetSources(tenant, []string{req.Source()})
 			token := must(t, b, req, time.Time{})
-			b.Keep(tenant, nil)
+			b.SetSources(tenant, nil)
 			err := revoke(b, name(req, token))
 			if (err != nil) != (tenant == "attacker") || quotes(err, "canary") {
 				t.Errorf("%s: %v", tenant, err)
@@ -75,12 +75,12 @@ func TestATokenIsRevokedAsTheIdentityThatItIsOfWhoeverHasOneOfItsID(t *testing.T
 		p, b, retired := revocable(t, broker.Options{})
 		p.change = func(token *providers.Token) { token.ID = "shared" }
 		shared, own := entry("", "eu-west-1", 0), entry("attacker", "eu-west-1", 1)
-		b.Keep("shared", []string{shared.Source()})
-		b.Keep("attacker", []string{own.Source()})
+		b.SetSources("shared", []string{shared.Source()})
+		b.SetSources("attacker", []string{own.Source()})
 		token := must(t, b, shared, time.Time{})
 		must(t, b, own, time.Time{})
-		b.Keep("shared", nil)
-		if got := retired(); !slices.Equal(got, []string{name(shared, token)}) {
+		b.SetSources("shared", nil)
+		if got := retired(); !slices.Equal(got, []providers.TokenName{name(shared, token)}) {
 			t.Fatalf("retired %v", got)
 		}
 		if err := revoke(b, name(shared, token)); err != nil || !slices.Equal(p.ended(), []string{"shared"}) || p.endedFor != "-0" {
@@ -93,16 +93,16 @@ func TestWhatIsNoLongerHandedOutIsToldAndCanBeRevoked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, b, retired := revocable(t, broker.Options{})
 		req := request("eu-west-1").Sealed()
-		b.Keep("a", []string{req.Source()})
+		b.SetSources("a", []string{req.Source()})
 		first := must(t, b, req, time.Time{})
-		for _, id := range []string{name(req, first), "somebody else's"} {
+		for _, id := range []providers.TokenName{name(req, first), "somebody else's"} {
 			if err := revoke(b, id); err != nil || len(p.ended()) != 0 {
 				t.Errorf("%s: %v, revoked %v: it is in use, or not known", id, err, p.ended())
 			}
 		}
 		pass(time.Minute)
 		second := must(t, b, req, first.IssuedAt)
-		if got := retired(); !slices.Equal(got, []string{name(req, first)}) {
+		if got := retired(); !slices.Equal(got, []providers.TokenName{name(req, first)}) {
 			t.Errorf("retired %v, want the one that was replaced", got)
 		}
 		for range 2 { // what is ended is not ended again
@@ -110,8 +110,8 @@ func TestWhatIsNoLongerHandedOutIsToldAndCanBeRevoked(t *testing.T) {
 				t.Errorf("revoked %v, %v", p.ended(), err)
 			}
 		}
-		b.Keep("a", nil)
-		if got := retired(); !slices.Equal(got, []string{name(req, second)}) {
+		b.SetSources("a", nil)
+		if got := retired(); !slices.Equal(got, []providers.TokenName{name(req, second)}) {
 			t.Errorf("retired %v, want that of the source that nobody names any more", got)
 		}
 		p.err = down()
@@ -126,9 +126,9 @@ func TestWhatIsMintedForNobodyIsRetired(t *testing.T) {
 		p, b, retired := revocable(t, broker.Options{})
 		p.latency = time.Second
 		req := request("eu-west-1").Sealed()
-		b.Keep("a", []string{req.Source()})
+		b.SetSources("a", []string{req.Source()})
 		_, _ = b.Token(req, time.Time{}, nil)
-		b.Keep("a", nil)
+		b.SetSources("a", nil)
 		pass(2 * time.Second)
 		if got := retired(); len(got) != 1 {
 			t.Errorf("retired %v, want what was minted after the credential had gone", got)
@@ -147,10 +147,10 @@ func TestATenantSparesItsOwnTokensOnly(t *testing.T) {
 			p, b, retired := revocable(t, broker.Options{})
 			req := request("eu-west-1").Sealed()
 			req.Tenant = "team"
-			b.Keep("a", []string{req.Source()})
+			b.SetSources("a", []string{req.Source()})
 			token := must(t, b, req, time.Time{})
 			b.Spare(tenant, name(req, token))
-			b.Keep("a", nil)
+			b.SetSources("a", nil)
 			for _, id := range retired() {
 				if err := revoke(b, id); err != nil {
 					t.Error(err)

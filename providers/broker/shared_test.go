@@ -22,7 +22,7 @@ func TestATenantThatSharesASourceMakesNobodysRefreshRequestBeForgotten(t *testin
 	synctest.Test(t, func(t *testing.T) {
 		p := &fake{life: 12 * time.Hour}
 		b := newBroker(t, p)
-		b.Keep("ClusterRegistryCredential platform", []string{ambient("").Source()})
+		b.SetSources("ClusterRegistryCredential platform", []string{ambient("").Source()})
 		must(t, b, ambient(""), time.Time{})
 		pass(time.Hour)
 		answered := refreshing(ambient(""), "the cluster's")
@@ -43,7 +43,7 @@ func TestTheClustersRefreshRequestDoesNotWaitForThoseOfATenant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fake{life: 12 * time.Hour}
 		b := newBroker(t, p)
-		b.Keep("ClusterRegistryCredential platform", []string{ambient("").Source()})
+		b.SetSources("ClusterRegistryCredential platform", []string{ambient("").Source()})
 		must(t, b, ambient(""), time.Time{})
 		pass(time.Hour)
 		must(t, b, refreshing(ambient("mallory"), "a"), time.Time{})
@@ -73,7 +73,7 @@ func TestATokenThatTheClusterSharesIsNoTenants(t *testing.T) {
 					token.Logins[0].Password += providers.Sensitive(strings.Repeat("x", 1000))
 				}
 				b := with(t, p, broker.Options{Bytes: 100_000})
-				b.Keep("ClusterRegistryCredential platform", []string{ambient("").Source()})
+				b.SetSources("ClusterRegistryCredential platform", []string{ambient("").Source()})
 				must(t, b, ambient(first), time.Time{})
 				must(t, b, ambient(""), time.Time{})
 				pass(time.Hour)
@@ -81,7 +81,7 @@ func TestATokenThatTheClusterSharesIsNoTenants(t *testing.T) {
 				for n := range 50 {
 					must(t, b, entry("mallory", "eu-west-1", n), time.Time{})
 				}
-				if _, held := b.Held(ambient("")); !held {
+				if _, held := b.InMemory(ambient("")); !held {
 					t.Error("a tenant's tokens have made the cluster's be forgotten")
 				}
 				// Nor can a tenant let it live on.
@@ -96,7 +96,7 @@ func TestATokenThatTheClusterSharesIsNoTenants(t *testing.T) {
 	}
 }
 
-func nameOfAmbient(token providers.Token) string { return name(ambient(""), token) }
+func nameOfAmbient(token providers.Token) providers.TokenName { return name(ambient(""), token) }
 
 func TestTheTokensOfOneTenantMakeNobodyElsesBeForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -104,9 +104,9 @@ func TestTheTokensOfOneTenantMakeNobodyElsesBeForgotten(t *testing.T) {
 		p.change = func(token *providers.Token) { token.ID = fmt.Sprintf("id-%d", p.calls.Load()) }
 		b := newBroker(t, p)
 		neighbours := []providers.Request{entry("", "eu-west-1", 0), entry("neighbour", "eu-west-1", 0)}
-		var names []string
+		var names []providers.TokenName
 		for _, req := range neighbours {
-			b.Keep(req.Tenant, []string{req.Source()})
+			b.SetSources(req.Tenant, []string{req.Source()})
 			names = append(names, name(req, must(t, b, req, time.Time{})))
 		}
 		for n := range 20_000 {
@@ -115,7 +115,7 @@ func TestTheTokensOfOneTenantMakeNobodyElsesBeForgotten(t *testing.T) {
 		}
 		pass(time.Hour)
 		for _, req := range neighbours {
-			b.Keep(req.Tenant, nil)
+			b.SetSources(req.Tenant, nil)
 		}
 		for _, token := range names {
 			if err := revoke(b, token); err != nil {

@@ -26,8 +26,8 @@ type slot struct {
 	tenant string
 	// clusters is whether a credential of the cluster has asked for it: then it is no tenant's, whoever else may ask.
 	clusters bool
-	// keepers is how many credentials name the source; askedAt is when somebody asked last.
-	keepers int
+	// owners is how many credentials name the source; askedAt is when somebody asked last.
+	owners  int
 	askedAt time.Time
 	// dropped is whether the slot goes when its call has ended, as no credential names it any more.
 	dropped bool
@@ -39,12 +39,12 @@ type slot struct {
 	// prints are of the token's logins, so that they are known again, and shown are of each login at each host that it
 	// was minted for. Who serves a host under a glob is not known.
 	prints, shown []fingerprint
-	// refusedUntil is when the token was issued that a registry has refused: neither it nor one from before is good.
-	refusedUntil time.Time
-	refreshes    stamps
-	// size and held are for the budget.
-	size int
-	held *list.Element
+	// refusedIssuedAt is when the token was issued that a registry has refused: neither it nor one from before is good.
+	refusedIssuedAt time.Time
+	refreshes       stamps
+	// size and inBudget are for the budget.
+	size     int
+	inBudget *list.Element
 
 	// call is the one under way, since when, and who waits for its end.
 	call    *call
@@ -105,7 +105,7 @@ func (s *slot) present(now time.Time) bool {
 
 // refused says whether a registry has refused the token that was minted last.
 func (s *slot) refused() bool {
-	return !s.refusedUntil.IsZero() && !s.token.IssuedAt.After(s.refusedUntil)
+	return !s.refusedIssuedAt.IsZero() && !s.token.IssuedAt.After(s.refusedIssuedAt)
 }
 
 // serves says whether the token is what is asked for: newer than the one that the asker has, and minted after its refresh request.
@@ -160,9 +160,9 @@ func (s *slot) early(refresh stamp, now time.Time) time.Duration {
 
 // accept takes a minted token. Its predecessor is replaced, whatever the two say of their ends: the newer mint is what the cloud wants us to
 // use. It returns the name of a token that is no longer handed out.
-func (s *slot) accept(req providers.Request, token providers.Token, began, now time.Time) (retired string, err error) {
+func (s *slot) accept(req providers.Request, token providers.Token, began, now time.Time) (retired providers.TokenName, err error) {
 	if !usable(token, now) {
-		return providers.TokenName(s.source, token.ID), providers.Errorf(v1alpha1.ReasonInvalidResponse, "the cloud's answer holds no usable token: "+
+		return providers.NewTokenName(s.source, token.ID), providers.Errorf(v1alpha1.ReasonInvalidResponse, "the cloud's answer holds no usable token: "+
 			"check the clock of the controller's node and any proxy in between")
 	}
 	// Whole seconds, as they are written down: a token must not seem newer than its own record.
@@ -174,7 +174,7 @@ func (s *slot) accept(req providers.Request, token providers.Token, began, now t
 		return "", s.repeat(req, token, began)
 	}
 	if s.token.ID != token.ID {
-		retired = providers.TokenName(s.source, s.token.ID)
+		retired = providers.NewTokenName(s.source, s.token.ID)
 	}
 	s.token, s.prints, s.shown, s.began = token, prints, shown, began
 	s.failure, s.failures = nil, 0
@@ -225,7 +225,7 @@ func (s *slot) refuse(req providers.Request, login providers.Login, host string,
 	if s.refused() || !s.token.ExpiresAt.After(now) || !slices.Contains(s.shown, printAt(login, host)) {
 		return false
 	}
-	s.refusedUntil = s.token.IssuedAt
+	s.refusedIssuedAt = s.token.IssuedAt
 	if s.token.Copied {
 		s.failure = mend(req)
 		s.retryAt = now.Add(terminalRetry)

@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// stampsHeld bounds the refresh requests that a slot knows, and stampsOfTenant those of one namespace. When there are more, the one that was
+	// maxStamps bounds the refresh requests that a slot knows, and stampsOfTenant those of one namespace. When there are more, the one that was
 	// seen first is forgotten: if it is asked for again it counts as new, which the floor between mints makes cheap.
-	stampsHeld, stampsOfTenant = 1024, 128
+	maxStamps, stampsOfTenant = 1024, 128
 	// stampFor is as good as for ever: they end with their slot.
 	stampFor = 365 * 24 * time.Hour
 )
@@ -25,7 +25,7 @@ type stamps struct {
 // stamp is a refresh request of a tenant: another's that says the same is another.
 type stamp struct{ tenant, refresh string }
 
-func stampOf(req providers.Request) stamp { return stamp{req.Tenant, req.Refresh} }
+func stampOf(req providers.Request) stamp { return stamp{req.Tenant, req.RefreshStamp} }
 
 // see takes note of a refresh request.
 func (s *stamps) see(c clock.PassiveClock, of stamp) {
@@ -33,7 +33,7 @@ func (s *stamps) see(c clock.PassiveClock, of stamp) {
 		return
 	}
 	if s.known == nil {
-		s.known = expiring.Shared(c, stampFor, stampsHeld, stampsOfTenant, func(of stamp, _ time.Time) string { return of.tenant })
+		s.known = expiring.Shared(c, stampFor, maxStamps, stampsOfTenant, func(of stamp, _ time.Time) string { return of.tenant })
 	}
 	s.known.Add(of, c.Now())
 }

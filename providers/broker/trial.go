@@ -17,19 +17,19 @@ import (
 const (
 	// verdictFor is how long a verdict holds: the same login is tried once in that time for the same repository.
 	verdictFor = time.Minute
-	// verdictsHeld bounds the verdicts, and verdictsOfTenant those of one namespace: a user who names thousands of repositories costs no more
+	// maxVerdicts bounds the verdicts, and verdictsOfTenant those of one namespace: a user who names thousands of repositories costs no more
 	// memory than these, and nobody else a trial.
-	verdictsHeld     = 2048
-	verdictsOfTenant = verdictsHeld / 4
+	maxVerdicts      = 2048
+	verdictsOfTenant = maxVerdicts / 4
 	// trialsOfTenant and trialsAtOnce bound the trials of published tokens that are under way.
 	trialsOfTenant = 8
 	trialsAtOnce   = 512
 	// trialCrowded is how long one that finds no room waits.
 	trialCrowded = 5 * time.Second
-	// proofsOfTenant bounds the trials of new tokens of one namespace, and proofPatience how long each of them is waited for, its turn
+	// proofsOfTenant bounds the trials of new tokens of one namespace, and proofTimeout how long each of them is waited for, its turn
 	// included: a registry's trouble must not become that of the pods.
 	proofsOfTenant = 32
-	proofPatience  = 30 * time.Second
+	proofTimeout   = 30 * time.Second
 )
 
 // Trials is who shows logins to registries.
@@ -56,7 +56,7 @@ type verdict struct {
 }
 
 func newVerdicts(c clock.PassiveClock) *expiring.Map[trialKey, verdict] {
-	return expiring.Shared(c, verdictFor, verdictsHeld, verdictsOfTenant, func(_ trialKey, v verdict) string { return v.tenant })
+	return expiring.Shared(c, verdictFor, maxVerdicts, verdictsOfTenant, func(_ trialKey, v verdict) string { return v.tenant })
 }
 
 // Try shows a login that was published for req to a registry, and says what that made of it. It makes at most one trial of a login for a
@@ -114,7 +114,7 @@ func (b *Broker) leaveTrial(tenant string) {
 // show makes a trial when its turn at the registry has come.
 func (b *Broker) show(ctx context.Context, req providers.Request, login providers.Login, pull providers.Pull) (found providers.Verdict, err error) {
 	result := make(chan providers.Verdict, 1) // the trial may outlast our patience
-	err = b.turns.do(ctx, "registry/"+pull.Host, asker{req.Tenant, req.Urgency}, func() error {
+	err = b.scheduler.do(ctx, "registry/"+pull.Host, asker{req.Tenant, req.Urgency}, func() error {
 		found, err := b.Trials.Try(ctx, login, pull)
 		result <- found
 		return err
@@ -178,7 +178,7 @@ func (b *Broker) proof(req providers.Request, login providers.Login, pull provid
 		defer b.mu.Unlock()
 		b.leaveTrial(req.Tenant)
 	}()
-	ctx, cancel := context.WithTimeout(b.base, proofPatience)
+	ctx, cancel := context.WithTimeout(b.base, proofTimeout)
 	defer cancel()
 	return b.show(ctx, req, login, pull)
 }

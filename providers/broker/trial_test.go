@@ -246,7 +246,7 @@ func TestOneTenantCannotHaveHundredsOfProofsUnderWay(t *testing.T) {
 		// What finds no room for a trial is published all the same.
 		undecided := 0
 		for n := range 500 {
-			if token, ok := b.Held(verified("attacker", fmt.Sprint("tarpit", n%200), n)); ok && token.Verified == metav1.ConditionUnknown {
+			if token, ok := b.InMemory(verified("attacker", fmt.Sprint("tarpit", n%200), n)); ok && token.Verified == metav1.ConditionUnknown {
 				undecided++
 			}
 		}

@@ -2,8 +2,8 @@ package broker
 
 import "github.com/regcred/regcred/providers"
 
-// waitersHeld bounds those who wait for one call, or for one trial.
-const waitersHeld = 1 << 16
+// maxWaiters bounds those who wait for one call, or for one trial.
+const maxWaiters = 1 << 16
 
 // waiters are those who wait for one thing.
 type waiters map[providers.Waiter]struct{}
@@ -16,7 +16,7 @@ func (ws *waiters) add(w providers.Waiter) bool {
 	if *ws == nil {
 		*ws = waiters{}
 	}
-	if _, known := (*ws)[w]; !known && len(*ws) >= waitersHeld {
+	if _, known := (*ws)[w]; !known && len(*ws) >= maxWaiters {
 		return false
 	}
 	(*ws)[w] = struct{}{}

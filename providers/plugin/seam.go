@@ -23,8 +23,8 @@ func (p *Provider) Annotations() []string {
 	return slices.Compact(keys)
 }
 
-// Patience is what the kubelet gives a plugin.
-func (*Provider) Patience() time.Duration { return time.Minute }
+// CallTimeout is what the kubelet gives a plugin.
+func (*Provider) CallTimeout() time.Duration { return time.Minute }
 
 // AtOnce is how many processes of a plugin may run: who waits for one waits in the Broker, where the tenants take turns.
 func (*Provider) AtOnce() int { return maxAtOnce }

@@ -84,12 +84,12 @@ type noTokens struct{}
 func (noTokens) Token(providers.Request, time.Time, providers.Waiter) (providers.Token, error) {
 	return providers.Token{}, providers.Errorf(v1alpha1.ReasonUnavailable, "no tokens here")
 }
-func (noTokens) Held(providers.Request) (providers.Token, bool) { return providers.Token{}, false }
-func (noTokens) RefusedUntil(providers.Request) time.Time       { return time.Time{} }
-func (noTokens) Spare(string, string)                           {}
-func (noTokens) Keep(string, []string)                          {}
-func (noTokens) Annotations(*v1alpha1.Registry) []string        { return nil }
-func (noTokens) Hosts(*v1alpha1.Registry) []string              { return nil }
+func (noTokens) InMemory(providers.Request) (providers.Token, bool) { return providers.Token{}, false }
+func (noTokens) RefusedIssuedAt(providers.Request) time.Time        { return time.Time{} }
+func (noTokens) Spare(string, providers.TokenName)                  {}
+func (noTokens) SetSources(string, []string)                        {}
+func (noTokens) Annotations(*v1alpha1.Registry) []string            { return nil }
+func (noTokens) Hosts(*v1alpha1.Registry) []string                  { return nil }
 
 // noOutcomes tells nobody.
 type noOutcomes struct{}

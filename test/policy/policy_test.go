@@ -24,7 +24,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
-	"github.com/regcred/regcred/controllers/pullsecret"
 	"github.com/regcred/regcred/test/controlplane"
 )
 
@@ -82,7 +81,7 @@ func newClient(cfg *rest.Config) (client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return client.WithFieldOwner(c, pullsecret.FieldManager), nil
+	return client.WithFieldOwner(c, v1alpha1.FieldManager), nil
 }
 
 // userClient is somebody with no rights but those that the test gives to the name.

@@ -125,11 +125,11 @@ func isTarget(s metav1.Object) bool {
 }
 
 func write(t *rapid.T, owner pullsecret.Owner, name *corev1.Secret, existing *metav1.PartialObjectMetadata) error {
-	entry := pullsecret.Entry{
+	entry := pullsecret.Part{
 		Record: pullsecret.Record{Name: "prod", Source: "0a", Hosts: []string{"a.example"}, IssuedAt: time.Unix(0, 0), ExpiresAt: time.Unix(3600, 0)},
 		Auths:  pullsecret.Auths{"a.example": {Auth: "YTpi"}},
 	}
-	secret, err := pullsecret.Compose(client.ObjectKeyFromObject(name), owner, existing, []pullsecret.Entry{entry})
+	secret, err := pullsecret.Compose(client.ObjectKeyFromObject(name), owner, existing, []pullsecret.Part{entry})
 	check(t, err)
 	if existing == nil {
 		return thief.Create(t.Context(), secret, client.DryRunAll)
@@ -184,7 +184,7 @@ func relink(t *rapid.T, target credential.Target, by *credential.Target) {
 		return by, nil
 	}
 	dead := func(t credential.Target) bool { return by == nil && t == target }
-	links, lost := link.New(clock.RealClock{}).Reconcile(t.Context(), link.API{Cache: admin, Live: admin, Client: thief}, target, link.Wishes{Wanted: wanted, Dead: dead})
+	links, lost := link.New(clock.RealClock{}).Sync(t.Context(), link.API{Cache: admin, Live: admin, Client: thief}, target, link.Wishes{Wanted: wanted, Dead: dead})
 	if links.Failure != nil {
 		t.Fatalf("the policy refuses a link: %s", links.Failure.Message)
 	}

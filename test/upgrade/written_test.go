@@ -52,7 +52,7 @@ func (w *world) recorded() []*unstructured.Unstructured {
 // writeAsRecorded writes that under the name of the controller.
 func (w *world) writeAsRecorded() {
 	w.Helper()
-	ours := client.FieldOwner(pullsecret.FieldManager)
+	ours := client.FieldOwner(v1alpha1.FieldManager)
 	for _, o := range w.recorded() {
 		if o.GetKind() == "Secret" {
 			w.must(w.Client.Create(w.Context(), o, ours))
@@ -91,7 +91,7 @@ func (w *world) wroteAsRecorded() {
 		if r := want.GetOwnerReferences(); len(got.OwnerReferences) != 1 || len(r) != 1 || owner.UID != r[0].UID || owner.Kind != r[0].Kind {
 			w.Errorf("%s: the owners are %v, and not %v", got.Name, got.OwnerReferences, r)
 		}
-		if manager := got.ManagedFields[0]; len(got.ManagedFields) != 1 || manager.Manager != pullsecret.FieldManager || manager.Operation != "Update" {
+		if manager := got.ManagedFields[0]; len(got.ManagedFields) != 1 || manager.Manager != v1alpha1.FieldManager || manager.Operation != "Update" {
 			w.Errorf("%s: the managers are %v", got.Name, got.ManagedFields)
 		}
 	}

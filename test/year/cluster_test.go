@@ -133,7 +133,7 @@ func (c *cluster) Update(_ context.Context, o client.Object, _ ...client.UpdateO
 
 var (
 	errChanged = fmt.Errorf("it has changed")
-	ours       = []metav1.ManagedFieldsEntry{{Manager: pullsecret.FieldManager, Operation: metav1.ManagedFieldsOperationUpdate,
+	ours       = []metav1.ManagedFieldsEntry{{Manager: v1alpha1.FieldManager, Operation: metav1.ManagedFieldsOperationUpdate,
 		FieldsV1: metav1.NewFieldsV1(`{"f:data":{".":{},"f:.dockerconfigjson":{}},"f:metadata":{"f:annotations":{".":{},"f:regcred.dev/registries":{}}}}`)}}
 )
 
@@ -147,7 +147,6 @@ func (c *cluster) put(before, secret *corev1.Secret) error {
 	secret.ResourceVersion, secret.ManagedFields = strconv.Itoa(c.version), ours
 	key, stored := client.ObjectKeyFromObject(secret), secret.DeepCopy()
 	m := &metav1.PartialObjectMetadata{ObjectMeta: *stored.ObjectMeta.DeepCopy()}
-	m.ManagedFields = pullsecret.Ownership(m)
 	pullsecret.Trim(m)
 	c.secrets[key], c.cached[key] = stored, m
 	c.wrote(before, stored)
@@ -162,7 +161,7 @@ func passwords(secret *corev1.Secret) map[string]string {
 	if secret == nil {
 		return nil
 	}
-	content, err := pullsecret.Content(secret)
+	content, err := pullsecret.ParseConfig(secret)
 	if err != nil {
 		return nil
 	}

@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/regcred/regcred/api/v1alpha1"
-	"github.com/regcred/regcred/controllers/pullsecret"
 	"github.com/regcred/regcred/test/cloud"
 	"github.com/regcred/regcred/test/controlplane"
 )
@@ -125,7 +124,7 @@ func (h History) touched() (broken []string) {
 }
 
 func writtenByUs(s *corev1.Secret) bool {
-	return slices.ContainsFunc(s.ManagedFields, func(e metav1.ManagedFieldsEntry) bool { return e.Manager == pullsecret.FieldManager })
+	return slices.ContainsFunc(s.ManagedFields, func(e metav1.ManagedFieldsEntry) bool { return e.Manager == v1alpha1.FieldManager })
 }
 
 func ours(s *corev1.Secret) bool {

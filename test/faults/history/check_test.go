@@ -11,7 +11,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/regcred/regcred/api/v1alpha1"
-	"github.com/regcred/regcred/controllers/pullsecret"
 	"github.com/regcred/regcred/test/cloud"
 	"github.com/regcred/regcred/test/controlplane"
 )
@@ -45,7 +44,7 @@ func owned(s *corev1.Secret) {
 func adopted(s *corev1.Secret) { s.Annotations = map[string]string{v1alpha1.AnnotationAdopt: "true"} }
 
 func written(s *corev1.Secret) {
-	s.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: pullsecret.FieldManager}}
+	s.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: v1alpha1.FieldManager}}
 }
 
 func call(from, to int) cloud.Call {

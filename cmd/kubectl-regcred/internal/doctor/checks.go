@@ -10,7 +10,6 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/check"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
 )
 
@@ -29,8 +28,8 @@ type doctor struct {
 	home   string
 }
 
-// looks are what is looked at, in this order.
-var looks = []func(*doctor, context.Context) error{
+// checks are what is looked at, in this order.
+var checks = []func(*doctor, context.Context) error{
 	(*doctor).clock, (*doctor).definitions, (*doctor).controller, (*doctor).lease, (*doctor).rules, (*doctor).policies, (*doctor).linkPolicies,
 	(*doctor).identity, (*doctor).credentials,
 }
@@ -56,10 +55,10 @@ func (d *doctor) clock(ctx context.Context) error {
 	if err := res.Body.Close(); err != nil {
 		return err
 	}
-	d.add("plugin", check.Note, "%s", d.version)
+	d.report.add("plugin", Note, "%s", d.version)
 	d.server, err = http.ParseTime(res.Header.Get("Date"))
 	if err != nil {
-		d.add("clock", check.Unknown, "the API server does not say what time it is")
+		d.report.add("clock", NotChecked, "the API server does not say what time it is")
 	}
 	return nil
 }
@@ -74,13 +73,13 @@ func (d *doctor) definitions(ctx context.Context) error {
 		case err != nil:
 			return err
 		case there == cluster.Unreadable:
-			d.unread("CRD "+name, "customresourcedefinitions", "get")
+			d.report.unread("CRD "+name, "customresourcedefinitions", "get")
 		case there == cluster.Absent:
-			d.add("CRD "+name, check.Bad, "it is not installed: helm install regcred-crds, or kubectl apply -f config/crd")
+			d.report.add("CRD "+name, Bad, "it is not installed: helm install regcred-crds, or kubectl apply -f config/crd")
 		case !knowsSuspend(crd):
-			d.add("CRD "+name, check.Bad, "it is older than this plugin and does not know spec.suspend: helm upgrade does not upgrade CRDs, so apply those of the new version")
+			d.report.add("CRD "+name, Bad, "it is older than this plugin and does not know spec.suspend: helm upgrade does not upgrade CRDs, so apply those of the new version")
 		default:
-			d.add("CRD "+name, check.Good, "installed")
+			d.report.add("CRD "+name, Good, "installed")
 		}
 	}
 	return nil

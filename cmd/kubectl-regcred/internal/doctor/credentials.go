@@ -10,7 +10,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/regcred/regcred/api/v1alpha1"
-	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/check"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/output"
 )
@@ -19,11 +18,11 @@ import (
 func (d *doctor) credentials(ctx context.Context) error {
 	all, err := d.k.Credentials(ctx, "")
 	if err != nil {
-		d.add("credentials", check.Bad, "%s", err)
+		d.report.add("credentials", Bad, "%s", err)
 		return nil
 	}
 	if d.k.Missed("registrycredentials") || d.k.Missed("clusterregistrycredentials") {
-		d.unread("credentials", "regcreds", "list")
+		d.report.unread("credentials", "regcreds", "list")
 	}
 	count := map[string]int{}
 	for _, c := range all {
@@ -38,16 +37,16 @@ func (d *doctor) credentials(ctx context.Context) error {
 			count[strings.ToLower(reason)]++
 		}
 	}
-	state, texts := check.Good, []string{output.Count(len(all), "credential")}
+	state, texts := Good, []string{output.Count(len(all), "credential")}
 	for _, what := range []string{"not reported on", "not ready", "secretconflict", "contended", "overridden", "suspended"} {
 		if n := count[what]; n > 0 {
 			texts = append(texts, fmt.Sprintf("%d %s", n, what))
 			if what != "overridden" && what != "suspended" {
-				state = check.Bad
+				state = Bad
 			}
 		}
 	}
-	d.add("credentials", state, "%s", strings.Join(texts, ", "))
+	d.report.add("credentials", state, "%s", strings.Join(texts, ", "))
 	return nil
 }
 

@@ -8,28 +8,33 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 
-	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/check"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
 )
 
 // rules are those of the controller's ClusterRole.
 func (d *doctor) rules(ctx context.Context) error {
 	found := false
-	read, err := each(ctx, d, "rules", &rbacv1.ClusterRoleList{}, "", func(r *rbacv1.ClusterRole) {
+	read, err := cluster.Each(ctx, d.k, &rbacv1.ClusterRoleList{}, "", func(r *rbacv1.ClusterRole) error {
 		if !writesSecrets(r.Rules) {
-			return // one of the roles for people, or for metrics
+			return nil // one of the roles for people, or for metrics
 		}
 		found = true
 		if missing := Lacking(r.Rules); len(missing) > 0 {
-			d.add("rules", check.Bad, "ClusterRole %s lacks %s: upgrade what Regcred is installed from", r.Name, strings.Join(missing, ", "))
+			d.report.add("rules", Bad, "ClusterRole %s lacks %s: upgrade what Regcred is installed from", r.Name, strings.Join(missing, ", "))
 		} else {
-			d.add("rules", check.Good, "ClusterRole %s", r.Name)
+			d.report.add("rules", Good, "ClusterRole %s", r.Name)
 		}
+		return nil
 	}, ours)
-	if read && !found {
-		d.add("rules", check.Note, "no ClusterRole of the controller: with watchNamespaces it has Roles, which are not checked")
+	switch {
+	case err != nil:
+		return err
+	case !read:
+		d.report.unread("rules", "clusterroles", "list")
+	case !found:
+		d.report.add("rules", Note, "no ClusterRole of the controller: with watchNamespaces it has Roles, which are not checked")
 	}
-	return err
+	return nil
 }
 
 func writesSecrets(rules []rbacv1.PolicyRule) bool {
@@ -39,29 +44,33 @@ func writesSecrets(rules []rbacv1.PolicyRule) bool {
 // policies are the ValidatingAdmissionPolicies that fence the controller.
 func (d *doctor) policies(ctx context.Context) error {
 	var names []string
-	read, err := each(ctx, d, "policies", &admissionv1.ValidatingAdmissionPolicyList{}, "", func(p *admissionv1.ValidatingAdmissionPolicy) {
+	read, err := cluster.Each(ctx, d.k, &admissionv1.ValidatingAdmissionPolicyList{}, "", func(p *admissionv1.ValidatingAdmissionPolicy) error {
 		names = append(names, p.Name)
+		return nil
 	}, ours)
-	if !read {
+	if err != nil || !read {
+		d.report.unread("policies", "validatingadmissionpolicies", "list")
 		return err
 	}
 	if len(names) == 0 {
-		d.add("policies", check.Note, "none: nothing but its rules bounds what the controller may write (config/policy, or policies in the chart)")
+		d.report.add("policies", Note, "none: nothing but its rules bounds what the controller may write (config/policy, or policies in the chart)")
 		return nil
 	}
 	bound := map[string]bool{}
-	read, err = each(ctx, d, "policies", &admissionv1.ValidatingAdmissionPolicyBindingList{}, "", func(b *admissionv1.ValidatingAdmissionPolicyBinding) {
+	read, err = cluster.Each(ctx, d.k, &admissionv1.ValidatingAdmissionPolicyBindingList{}, "", func(b *admissionv1.ValidatingAdmissionPolicyBinding) error {
 		bound[b.Spec.PolicyName] = bound[b.Spec.PolicyName] || slices.Contains(b.Spec.ValidationActions, admissionv1.Deny)
+		return nil
 	})
-	if !read {
+	if err != nil || !read {
+		d.report.unread("policies", "validatingadmissionpolicybindings", "list")
 		return err
 	}
 	slices.Sort(names)
 	for _, name := range names {
 		if bound[name] {
-			d.add("policy "+name, check.Good, "bound")
+			d.report.add("policy "+name, Good, "bound")
 		} else {
-			d.add("policy "+name, check.Bad, "no binding lets it deny anything")
+			d.report.add("policy "+name, Bad, "no binding lets it deny anything")
 		}
 	}
 	return nil
@@ -70,18 +79,21 @@ func (d *doctor) policies(ctx context.Context) error {
 // linkPolicies are the MutatingAdmissionPolicies that link ServiceAccounts.
 func (d *doctor) linkPolicies(ctx context.Context) error {
 	var names []string
-	read, err := each(ctx, d, "link policies", &admissionv1.MutatingAdmissionPolicyList{}, "", func(p *admissionv1.MutatingAdmissionPolicy) {
+	read, err := cluster.Each(ctx, d.k, &admissionv1.MutatingAdmissionPolicyList{}, "", func(p *admissionv1.MutatingAdmissionPolicy) error {
 		names = append(names, p.Name)
+		return nil
 	}, ours)
 	switch {
 	case err == cluster.ErrNotInstalled: //nolint:errorlint // it is never wrapped
-		d.add("link policies", check.Note, "this API server serves no MutatingAdmissionPolicy (1.36 does): the controller links ServiceAccounts by itself, a moment later")
-		return nil
+		d.report.add("link policies", Note, "this API server serves no MutatingAdmissionPolicy (1.36 does): the controller links ServiceAccounts by itself, a moment later")
+	case err != nil:
+		return err
 	case !read:
+		d.report.unread("link policies", "mutatingadmissionpolicies", "list")
 	case len(names) == 0:
-		d.add("link policies", check.Note, "none: the controller links ServiceAccounts by itself, a moment after they are created")
+		d.report.add("link policies", Note, "none: the controller links ServiceAccounts by itself, a moment after they are created")
 	default:
-		d.add("link policies", check.Good, "%s", strings.Join(names, ", "))
+		d.report.add("link policies", Good, "%s", strings.Join(names, ", "))
 	}
-	return err
+	return nil
 }

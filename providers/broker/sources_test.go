@@ -21,25 +21,25 @@ func TestASourceIsKeptAsLongAsACredentialNamesIt(t *testing.T) {
 		p := &fake{life: 12 * time.Hour}
 		b := newBroker(t, p)
 		mine, shared, nobodys := entry("a", "eu-west-1", 1), entry("a", "eu-west-1", 2), entry("a", "eu-west-1", 3)
-		b.Keep("a/one", []string{mine.Source(), shared.Source()})
-		b.Keep("a/two", []string{shared.Source()})
+		b.SetSources("a/one", []string{mine.Source(), shared.Source()})
+		b.SetSources("a/two", []string{shared.Source()})
 		for _, req := range []providers.Request{mine, shared, nobodys} {
 			must(t, b, req, time.Time{})
 		}
 		pass(30 * time.Minute)
-		b.Keep("elsewhere", []string{"x"}) // time goes by with something to do
+		b.SetSources("elsewhere", []string{"x"}) // time goes by with something to do
 		held := func(want ...bool) {
 			t.Helper()
 			for i, req := range []providers.Request{mine, shared, nobodys} {
-				if _, ok := b.Held(req); ok != want[i] {
+				if _, ok := b.InMemory(req); ok != want[i] {
 					t.Errorf("source %d is held: %t", i, ok)
 				}
 			}
 		}
 		held(true, true, false)
-		b.Keep("a/one", nil)
+		b.SetSources("a/one", nil)
 		held(false, true, false)
-		b.Keep("a/two", nil)
+		b.SetSources("a/two", nil)
 		held(false, false, false)
 		if got := sizes(t, b); got["regcred_broker_slots"] != 1 || got["regcred_broker_token_bytes"] != 0 {
 			t.Errorf("left: %v", got)
@@ -57,7 +57,7 @@ func TestManyVersionsOfAnIdentityAreOneSlot(t *testing.T) {
 			req := request("eu-west-1")
 			req.Identity.Secret = &providers.Secret{Namespace: "a", Name: "keys", DataHash: fmt.Sprint(n)}
 			req = req.Sealed()
-			b.Keep("a/one", []string{req.Source()})
+			b.SetSources("a/one", []string{req.Source()})
 			must(t, b, req, time.Time{})
 		}
 		got := sizes(t, b)
@@ -72,18 +72,18 @@ func TestASourceThatComesBackWhileItsCallIsUnderWayHasOneCall(t *testing.T) {
 		p := &fake{life: time.Hour, latency: time.Second}
 		b := newBroker(t, p)
 		req := request("eu-west-1").Sealed()
-		b.Keep("a", []string{req.Source()})
+		b.SetSources("a", []string{req.Source()})
 		_, _ = b.Token(req, time.Time{}, nil)
 		for range 10 {
-			b.Keep("a", nil)
-			b.Keep("a", []string{req.Source()})
+			b.SetSources("a", nil)
+			b.SetSources("a", []string{req.Source()})
 			_, _ = b.Token(req, time.Time{}, nil)
 		}
 		pass(2 * time.Second)
-		if _, ok := b.Held(req); !ok || p.calls.Load() != 1 {
+		if _, ok := b.InMemory(req); !ok || p.calls.Load() != 1 {
 			t.Errorf("%d calls, held: %t", p.calls.Load(), ok)
 		}
-		b.Keep("a", nil)
+		b.SetSources("a", nil)
 		if got := sizes(t, b)["regcred_broker_slots"]; got != 0 {
 			t.Errorf("%v slots are left", got)
 		}
@@ -97,10 +97,10 @@ func TestACallThatNobodyNeedsAnyMoreIsNotMade(t *testing.T) {
 		var woken atomic.Int32
 		for n := range 1000 {
 			req := entry("a", "eu-west-1", n)
-			b.Keep("a/restless", []string{req.Source()})
+			b.SetSources("a/restless", []string{req.Source()})
 			_, _ = b.Token(req, time.Time{}, waking(func() { woken.Add(1) }))
 		}
-		b.Keep("a/restless", nil)
+		b.SetSources("a/restless", nil)
 		pass(time.Hour)
 		if made := p.calls.Load(); made > 32 {
 			t.Errorf("%d calls were made, of which the endpoint takes 32 at once", made)
@@ -126,7 +126,7 @@ func TestOneNamespaceFillsNoMoreThanItsShareOfTheMemory(t *testing.T) {
 		if got := sizes(t, b)["regcred_broker_token_bytes"]; got > 25_000 {
 			t.Errorf("%v bytes of 100,000", got)
 		}
-		if _, ok := b.Held(entry("attacker", "eu-west-1", 49)); !ok {
+		if _, ok := b.InMemory(entry("attacker", "eu-west-1", 49)); !ok {
 			t.Error("the token that was minted last is gone")
 		}
 	})
@@ -150,14 +150,14 @@ func TestTheBytesInMemoryAreBounded(t *testing.T) {
 			}
 		}
 		for _, req := range []providers.Request{victim, admin} {
-			if _, ok := b.Held(req); !ok {
+			if _, ok := b.InMemory(req); !ok {
 				t.Errorf("%q lost its token to those who have a hundred", req.Tenant)
 			}
 		}
-		if _, ok := b.Held(attack(999)); !ok {
+		if _, ok := b.InMemory(attack(999)); !ok {
 			t.Error("the token that was minted last is gone")
 		}
-		if _, ok := b.Held(attack(0)); ok {
+		if _, ok := b.InMemory(attack(0)); ok {
 			t.Error("the token that was asked for least recently stays")
 		}
 		// What was dropped is minted again for whoever needs its bytes.
@@ -172,7 +172,7 @@ func TestWhatIsReadAndNotMintedIsNotHoarded(t *testing.T) {
 		}}
 		b := newBroker(t, p)
 		req := request("eu-west-1").Sealed()
-		b.Keep("a", []string{req.Source()})
+		b.SetSources("a", []string{req.Source()})
 		first := must(t, b, req, time.Time{})
 		must(t, b, req, time.Time{})
 		pass(3 * time.Minute)
@@ -197,7 +197,7 @@ func TestForgettingCostsLittleAmongManySources(t *testing.T) {
 			_, _ = b.Token(req, time.Time{}, nil)
 		}
 		for chunk := range slices.Chunk(sources, 16) {
-			b.Keep(chunk[0], chunk)
+			b.SetSources(chunk[0], chunk)
 		}
 		pass(20 * time.Minute)
 		synctest.Wait()
@@ -207,7 +207,7 @@ func TestForgettingCostsLittleAmongManySources(t *testing.T) {
 			t.Errorf("%v allocations for a token in memory", allocated)
 		}
 		for chunk := range slices.Chunk(sources, 16) {
-			b.Keep(chunk[0], nil)
+			b.SetSources(chunk[0], nil)
 		}
 		if got := sizes(t, b)["regcred_broker_slots"]; got != 0 {
 			t.Errorf("%v slots are left", got)

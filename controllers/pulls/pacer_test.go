@@ -17,31 +17,31 @@ func TestANamespaceThatFloodsALaneDelaysNoOther(t *testing.T) {
 	now := time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
 	clock := clocktesting.NewFakePassiveClock(now)
 	for name, c := range map[string]struct {
-		lane *lane
-		// at least and most is when the flood is over: a part of the lane is its own.
+		pacer *pacer
+		// at least and most is when the flood is over: a part of the pace is its own.
 		most time.Duration
 	}{
 		"reads of pods": {newFailing(clock).pods, shares * flood * time.Second / podsPerSecond},
-		"evictions":     {newEvictions(clock).lane, shares * flood * evictionSpacing},
+		"evictions":     {newEvictions(clock).pacer, shares * flood * evictionSpacing},
 	} {
 		var last ticket
 		for range flood {
 			last = ticket{}
-			c.lane.wait(&last, "bad", now)
+			c.pacer.wait(&last, "bad", now)
 		}
 		if got := last.own.Sub(now); got > c.most {
 			t.Errorf("%s: the flood takes %s, want %s at most", name, got, c.most)
 		}
-		if wait := c.lane.wait(&ticket{}, "good", now); wait > time.Second {
+		if wait := c.pacer.wait(&ticket{}, "good", now); wait > time.Second {
 			t.Errorf("%s: a neighbour waits %s behind the flood", name, wait)
 		}
 	}
 }
 
-// All namespaces together have no more turns than the lane.
+// All namespaces together have no more turns than the pace allows.
 func TestNamespacesShareALane(t *testing.T) {
 	now := time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
-	l := newLane(clocktesting.NewFakePassiveClock(now), time.Second, 1)
+	l := newPacer(clocktesting.NewFakePassiveClock(now), time.Second, 1)
 	var last time.Duration
 	for n := range 100 {
 		last = l.wait(&ticket{}, fmt.Sprint(n), now)
@@ -53,7 +53,7 @@ func TestNamespacesShareALane(t *testing.T) {
 
 func TestATicketKeepsItsPlace(t *testing.T) {
 	now := time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
-	l := newLane(clocktesting.NewFakePassiveClock(now), time.Second, 1)
+	l := newPacer(clocktesting.NewFakePassiveClock(now), time.Second, 1)
 	l.wait(&ticket{}, "a", now)
 	var second ticket
 	wait := l.wait(&second, "a", now)

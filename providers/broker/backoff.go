@@ -47,8 +47,8 @@ func (s *slot) fail(err error, now time.Time) {
 	s.retryAt = now.Add(max(wait, min(s.failure.RetryAfter, maxRetryAfter)))
 }
 
-// patience is the failure while it is too early to try again; nil when it is not.
-func (s *slot) patience(refresh stamp, now time.Time) *providers.Error {
+// backingOff is the failure while it is too early to try again; nil when it is not.
+func (s *slot) backingOff(refresh stamp, now time.Time) *providers.Error {
 	retryAt := s.due(s.retryAt, refresh)
 	if s.failure == nil || !now.Before(retryAt) {
 		return nil

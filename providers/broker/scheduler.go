@@ -24,14 +24,14 @@ const (
 	// callsOfTenant bounds those of one namespace, whatever the endpoints are: it can name as many as it likes. It leaves places for another
 	// endpoint while one is full. The administrator's own calls, which have no tenant, are not bounded by it.
 	callsOfTenant = 2 * callsAtOnce
-	// endpointsHeld bounds the endpoints that are told apart, and endpointsOfTenant those that one namespace was the first to name. Beyond them,
+	// maxEndpoints bounds the endpoints that are told apart, and maxEndpointsOfTenant those that one namespace was the first to name. Beyond them,
 	// what a namespace names is one endpoint of its own.
-	endpointsHeld     = 4096
-	endpointsOfTenant = 256
+	maxEndpoints         = 4096
+	maxEndpointsOfTenant = 256
 )
 
-// turns decide whose call is made next. Nobody waits for an endpoint behind another tenant's calls, nor behind calls to another endpoint.
-type turns struct {
+// scheduler decides whose call is made next. Nobody waits for an endpoint behind another tenant's calls, nor behind calls to another endpoint.
+type scheduler struct {
 	base  context.Context //nolint:containedctx // calls outlive the reconcile that starts them, and end with the process
 	clock clock.PassiveClock
 	// limited are the providers whose endpoints have fewer places than others.
@@ -85,12 +85,12 @@ type restingError struct{ failure *providers.Error }
 
 func (r *restingError) Error() string { return r.failure.Error() }
 
-func newTurns(ctx context.Context, c clock.PassiveClock, limited map[string]providers.Provider) *turns {
-	return &turns{base: ctx, clock: c, limited: limited, endpoints: map[string]*endpoint{}, named: map[string]int{}, busy: map[string]int{}, crowded: map[string]map[*endpoint]bool{}}
+func newScheduler(ctx context.Context, c clock.PassiveClock, limited map[string]providers.Provider) *scheduler {
+	return &scheduler{base: ctx, clock: c, limited: limited, endpoints: map[string]*endpoint{}, named: map[string]int{}, busy: map[string]int{}, crowded: map[string]map[*endpoint]bool{}}
 }
 
 // begin makes the call when its turn has come. It fails at once while the endpoint rests; ended is not called then.
-func (t *turns) begin(name string, a asker, work func() (providers.Token, error), ended func(providers.Token, error)) (*call, error) {
+func (t *scheduler) begin(name string, a asker, work func() (providers.Token, error), ended func(providers.Token, error)) (*call, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.clock.Now()
@@ -105,9 +105,9 @@ func (t *turns) begin(name string, a asker, work func() (providers.Token, error)
 }
 
 // endpoint is where calls of that name go. The caller holds the lock.
-func (t *turns) endpoint(name, tenant string, now time.Time) *endpoint {
+func (t *scheduler) endpoint(name, tenant string, now time.Time) *endpoint {
 	provider, _, _ := strings.Cut(name, "/")
-	if crowd := len(t.endpoints) >= endpointsHeld || t.named[tenant] >= endpointsOfTenant; crowd && t.endpoints[name] == nil && tenant != "" {
+	if crowd := len(t.endpoints) >= maxEndpoints || t.named[tenant] >= maxEndpointsOfTenant; crowd && t.endpoints[name] == nil && tenant != "" {
 		name = provider + "/other hosts that namespace " + tenant + " names"
 	}
 	e := t.endpoints[name]
@@ -124,7 +124,7 @@ func (t *turns) endpoint(name, tenant string, now time.Time) *endpoint {
 }
 
 // join makes a call that still waits one of another asker, too, if it was not yet.
-func (t *turns) join(c *call, a asker) {
+func (t *scheduler) join(c *call, a asker) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(c.tickets) > 0 && c.endpoint.breaker.resting(a.tenant, t.clock.Now()) == nil {
@@ -134,7 +134,7 @@ func (t *turns) join(c *call, a asker) {
 }
 
 // do makes a call when its turn has come, and waits for its end or for that of ctx.
-func (t *turns) do(ctx context.Context, name string, a asker, work func() error) error {
+func (t *scheduler) do(ctx context.Context, name string, a asker, work func() error) error {
 	done := make(chan error, 1)
 	c, err := t.begin(name, a,
 		func() (providers.Token, error) { return providers.Token{}, work() },
@@ -152,7 +152,7 @@ func (t *turns) do(ctx context.Context, name string, a asker, work func() error)
 }
 
 // withdraw takes back a call that nobody needs any more, and says whether it still waited.
-func (t *turns) withdraw(c *call) bool {
+func (t *scheduler) withdraw(c *call) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	waits := len(c.tickets) > 0
@@ -161,7 +161,7 @@ func (t *turns) withdraw(c *call) bool {
 }
 
 // advance lets a call through if there is room. The caller holds the lock.
-func (t *turns) advance(e *endpoint) {
+func (t *scheduler) advance(e *endpoint) {
 	if e.pacing || e.busy >= e.places {
 		return
 	}
@@ -177,7 +177,7 @@ func (t *turns) advance(e *endpoint) {
 }
 
 // room says whether the tenant may have another call under way. If not, the end of one brings it back to this endpoint.
-func (t *turns) room(e *endpoint, tenant string) bool {
+func (t *scheduler) room(e *endpoint, tenant string) bool {
 	if tenant == "" || t.busy[tenant] < callsOfTenant {
 		return true
 	}
@@ -189,7 +189,7 @@ func (t *turns) room(e *endpoint, tenant string) bool {
 }
 
 // serve makes one call. One at a time waits for the limit, so that whoever comes meanwhile has a turn right after it.
-func (t *turns) serve(c *call) {
+func (t *scheduler) serve(c *call) {
 	var token providers.Token
 	err := c.endpoint.limit.Wait(t.base)
 	t.mu.Lock()
@@ -212,7 +212,7 @@ type drained struct {
 }
 
 // settle takes the end of a call, and lets the next ones through. It returns the calls that are not made because of it.
-func (t *turns) settle(c *call, token providers.Token, err error) []drained {
+func (t *scheduler) settle(c *call, token providers.Token, err error) []drained {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e, now := c.endpoint, t.clock.Now()
@@ -232,7 +232,7 @@ func (t *turns) settle(c *call, token providers.Token, err error) []drained {
 }
 
 // leave counts the end of a call of the tenant, and brings it back to an endpoint where it waits for that.
-func (t *turns) leave(tenant string) {
+func (t *scheduler) leave(tenant string) {
 	if t.busy[tenant]--; t.busy[tenant] == 0 {
 		delete(t.busy, tenant)
 	}
@@ -249,7 +249,7 @@ func (t *turns) leave(tenant string) {
 }
 
 // sweep forgets the endpoints that nobody has called for a while.
-func (t *turns) sweep(now time.Time) {
+func (t *scheduler) sweep(now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for name, e := range t.endpoints {

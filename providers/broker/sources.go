@@ -13,9 +13,9 @@ const copiedFor = time.Minute
 // sweepEvery is how often the Broker looks for what it can forget: that takes as long as there are slots.
 const sweepEvery = time.Minute
 
-// Keep says which sources a credential, the owner, names from now on. A source is remembered as long as a credential names it; one that none
+// SetSources says which sources a credential, the owner, names from now on. A source is remembered as long as a credential names it; one that none
 // names any more is forgotten with its token.
-func (b *Broker) Keep(owner string, sources []string) {
+func (b *Broker) SetSources(owner string, sources []string) {
 	b.mu.Lock()
 	before := b.owners[owner]
 	if slices.Equal(before, sources) {
@@ -29,21 +29,21 @@ func (b *Broker) Keep(owner string, sources []string) {
 			s = &slot{source: source, askedAt: now}
 			b.slots[source] = s
 		}
-		s.keepers++
+		s.owners++
 		s.dropped = false
 	}
-	var gone []string
+	var gone []providers.TokenName
 	var waiting []waiters
 	for _, source := range before {
 		s := b.slots[source]
-		if s.keepers--; s.keepers > 0 {
+		if s.owners--; s.owners > 0 {
 			continue
 		}
-		if s.call != nil && b.turns.withdraw(s.call) {
+		if s.call != nil && b.scheduler.withdraw(s.call) {
 			waiting, s.waiting, s.call = append(waiting, s.waiting), nil, nil
 		}
 		if s.dropped = s.call != nil; !s.dropped {
-			gone = append(gone, b.bury(s))
+			gone = append(gone, b.forget(s))
 		}
 	}
 	if b.owners[owner] = slices.Clone(sources); len(sources) == 0 {
@@ -57,11 +57,11 @@ func (b *Broker) Keep(owner string, sources []string) {
 	}
 }
 
-// bury forgets a slot, and returns the name of its token. The caller holds the lock.
-func (b *Broker) bury(s *slot) (name string) {
+// forget drops a slot, and returns the name of its token. The caller holds the lock.
+func (b *Broker) forget(s *slot) providers.TokenName {
 	b.bytes.drop(s)
 	delete(b.slots, s.source)
-	return providers.TokenName(s.source, s.token.ID)
+	return providers.NewTokenName(s.source, s.token.ID)
 }
 
 // sweep forgets what nobody can need any more. The caller holds the lock.
@@ -70,19 +70,19 @@ func (b *Broker) sweep(now time.Time) {
 		return
 	}
 	b.sweptAt = now
-	var gone []string
+	var gone []providers.TokenName
 	for _, s := range b.slots {
 		unasked := now.Sub(s.askedAt)
 		switch {
 		case s.call != nil:
-		case s.keepers == 0 && unasked > idle && !s.retryAt.After(now):
-			gone = append(gone, b.bury(s))
-		case s.held != nil && (!s.token.ExpiresAt.After(now) || s.token.Copied && unasked > copiedFor):
+		case s.owners == 0 && unasked > idle && !s.retryAt.After(now):
+			gone = append(gone, b.forget(s))
+		case s.inBudget != nil && (!s.token.ExpiresAt.After(now) || s.token.Copied && unasked > copiedFor):
 			b.bytes.drop(s)
 			s.token.Logins = nil
 		}
 	}
-	b.turns.sweep(now)
+	b.scheduler.sweep(now)
 	if len(gone) > 0 {
 		go b.retire(gone...)
 	}
