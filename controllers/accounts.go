@@ -54,7 +54,10 @@ func (a accounts) Reconcile(ctx context.Context, name client.ObjectKey) (reconci
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	credentials := view.Credentials(ctx, a.cache, name.Namespace)
+	credentials, err := view.Credentials(ctx, a.cache, name.Namespace)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
 	for _, t := range a.identified(ctx, credentials, sa, credential.ServiceAccountRef) {
 		a.wake(t, handler.LowPriority) // what many targets have to do comes after what one has
 	}

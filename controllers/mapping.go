@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
@@ -26,7 +27,25 @@ func itself(_ context.Context, o client.Object) []credential.Key {
 
 // fromCredential returns every target that the credential has or had.
 func (m mapping) fromCredential(ctx context.Context, o client.Object) []credential.Target {
-	return view.Targets(ctx, m.cache, o)
+	return m.targets(ctx, o)
+}
+
+// logged is what a list brings, for those who have no other way to tell of its error than the log.
+func logged[T any](ctx context.Context, list []T, err error) []T {
+	if err != nil {
+		log.FromContext(ctx).Error(err, "Reading the cache failed")
+	}
+	return list
+}
+
+func (m mapping) credentials(ctx context.Context, namespace string) []*credential.Credential {
+	all, err := view.Credentials(ctx, m.cache, namespace)
+	return logged(ctx, all, err)
+}
+
+func (m mapping) targets(ctx context.Context, o client.Object) []credential.Target {
+	all, err := view.Targets(ctx, m.cache, o)
+	return logged(ctx, all, err)
 }
 
 // served leaves out targets of credentials that cannot be read.
@@ -40,7 +59,7 @@ func served(scope view.Scope, find handler.TypedMapFunc[client.Object, credentia
 // the namespace as it was, too, and so finds those that select it no longer.
 func (m mapping) fromNamespace(ctx context.Context, o client.Object) []credential.Target {
 	var targets []credential.Target
-	for _, c := range view.Credentials(ctx, m.cache, o.GetName()) {
+	for _, c := range m.credentials(ctx, o.GetName()) {
 		if c.Namespace != "" || c.Selects(o) {
 			targets = append(targets, c.Target(o.GetName()))
 		}
@@ -51,7 +70,7 @@ func (m mapping) fromNamespace(ctx context.Context, o client.Object) []credentia
 // fromSecret returns the target that the Secret is, or the targets whose identity it is.
 func (m mapping) fromSecret(ctx context.Context, o client.Object) []credential.Target {
 	if o.GetLabels()[v1alpha1.LabelSecret] == v1alpha1.LabelSecretIdentity {
-		return m.identified(ctx, view.Credentials(ctx, m.cache, o.GetNamespace()), o, credential.SecretRef)
+		return m.identified(ctx, m.credentials(ctx, o.GetNamespace()), o, credential.SecretRef)
 	}
 	if t, ok := credential.TargetOf(o); ok {
 		return []credential.Target{t}
@@ -66,7 +85,7 @@ func (m mapping) wanting(ctx context.Context, secret client.Object) []credential
 		return nil
 	}
 	var targets []credential.Target
-	for _, c := range view.Credentials(ctx, m.cache, ns.GetName()) {
+	for _, c := range m.credentials(ctx, ns.GetName()) {
 		if c.SecretName() == secret.GetName() && c.Selects(ns) {
 			targets = append(targets, c.Target(ns.GetName()))
 		}
@@ -84,7 +103,7 @@ func (m mapping) identified(
 			continue
 		}
 		if c.IdentifiesAs(ref, o.GetName()) {
-			targets = append(targets, view.Targets(ctx, m.cache, c.Object)...)
+			targets = append(targets, m.targets(ctx, c.Object)...)
 		}
 	}
 	return targets

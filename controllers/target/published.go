@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
@@ -29,12 +29,12 @@ type Publication struct {
 
 // In returns the publications of a namespace. It asks the cache alone.
 func (r *Reconciler) In(ctx context.Context, namespace string) ([]Publication, error) {
-	ns, err := view.Namespace(ctx, r.Cache, namespace)
-	if err != nil || ns == nil || r.Excluded.Has(namespace) {
+	credentials, err := r.recentSelectors(ctx, namespace)
+	if err != nil {
 		return nil, err
 	}
 	var all []Publication
-	for _, c := range r.selecting(ctx, ns) {
+	for _, c := range credentials {
 		p := Publication{Credential: c, Target: c.Target(namespace)}
 		p.Failure = func(entry string) *credential.Failure { return r.Outcomes.Failure(p.Target, entry) }
 		secret, err := view.Secret(ctx, r.Cache, p.Target)
@@ -47,19 +47,16 @@ func (r *Reconciler) In(ctx context.Context, namespace string) ([]Publication, e
 	return all, nil
 }
 
-// selecting are the credentials whose Secret belongs into the namespace. They are found once a second, however much fails there.
-func (r *Reconciler) selecting(ctx context.Context, ns client.Object) []*credential.Credential {
-	if found, known := r.selected.Get(ns.GetName()); known {
-		return found
+// recentSelectors are the selectors of a namespace as they were in the last second, however much fails there.
+func (r *Reconciler) recentSelectors(ctx context.Context, namespace string) ([]*credential.Credential, error) {
+	if known, ok := r.selected.Get(namespace); ok {
+		return known, nil
 	}
-	var found []*credential.Credential
-	for _, c := range view.Credentials(ctx, r.Cache, ns.GetName()) {
-		if c.Object.GetDeletionTimestamp().IsZero() && c.Selects(ns) {
-			found = append(found, c)
-		}
+	found, err := r.selectors(ctx, namespace)
+	if err == nil {
+		r.selected.Put(namespace, found)
 	}
-	r.selected.Put(ns.GetName(), found)
-	return found
+	return found, err
 }
 
 // Request is what the token of an entry is made from.
@@ -102,7 +99,11 @@ func (r *Reconciler) WakeOne(p Publication) { r.Wake(p.Target, 0) }
 
 // WakeAll brings back all targets that the credential has or had.
 func (r *Reconciler) WakeAll(ctx context.Context, c *credential.Credential) {
-	for _, t := range view.Targets(ctx, r.Cache, c.Object) {
+	targets, err := view.Targets(ctx, r.Cache, c.Object)
+	if err != nil {
+		log.FromContext(ctx).Error(err, "Reading the cache failed")
+	}
+	for _, t := range targets {
 		r.Wake(t, 0)
 	}
 }

@@ -21,9 +21,10 @@ func (r *Reconciler) selectors(ctx context.Context, namespace string) ([]*creden
 	if err != nil || ns == nil || r.Excluded.Has(namespace) {
 		return nil, err
 	}
-	return slices.DeleteFunc(view.Credentials(ctx, r.Cache, namespace), func(c *credential.Credential) bool {
+	all, err := view.Credentials(ctx, r.Cache, namespace)
+	return slices.DeleteFunc(all, func(c *credential.Credential) bool {
 		return !c.Object.GetDeletionTimestamp().IsZero() || !c.Selects(ns)
-	}), nil
+	}), err
 }
 
 // rivals are the other credentials that want the target's Secret in its namespace.

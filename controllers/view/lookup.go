@@ -8,7 +8,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
@@ -34,7 +33,7 @@ func Namespace(ctx context.Context, from client.Reader, name string) (client.Obj
 }
 
 // Credentials lists the cluster-wide credentials and, if a namespace is given, those in it.
-func Credentials(ctx context.Context, from client.Reader, namespace string) []*credential.Credential {
+func Credentials(ctx context.Context, from client.Reader, namespace string) ([]*credential.Credential, error) {
 	var all []*credential.Credential
 	add := func(o client.Object) {
 		if c, err := credential.Of(o); err == nil {
@@ -42,38 +41,50 @@ func Credentials(ctx context.Context, from client.Reader, namespace string) []*c
 		}
 	}
 	cluster := &v1alpha1.ClusterRegistryCredentialList{}
-	List(ctx, from, cluster)
+	if err := List(ctx, from, cluster); err != nil {
+		return nil, err
+	}
 	for i := range cluster.Items {
 		add(&cluster.Items[i])
 	}
 	if namespace != "" {
 		own := &v1alpha1.RegistryCredentialList{}
-		List(ctx, from, own, client.InNamespace(namespace))
+		if err := List(ctx, from, own, client.InNamespace(namespace)); err != nil {
+			return nil, err
+		}
 		for i := range own.Items {
 			add(&own.Items[i])
 		}
 	}
-	return all
+	return all, nil
 }
 
 // Targets returns every target that the credential has or had.
-func Targets(ctx context.Context, from client.Reader, o client.Object) []credential.Target {
+func Targets(ctx context.Context, from client.Reader, o client.Object) ([]credential.Target, error) {
 	key, found := credential.KeyOf(o), map[credential.Target]struct{}{}
 	if c, err := credential.Of(o); err == nil {
-		for _, namespace := range selected(ctx, from, c) {
+		namespaces, err := selected(ctx, from, c)
+		if err != nil {
+			return nil, err
+		}
+		for _, namespace := range namespaces {
 			found[c.Target(namespace)] = struct{}{}
 		}
 	}
 	indexed := client.MatchingFields{IndexCredential: credentialIndexed(key)}
 	secrets := MetadataList(KindSecret)
-	List(ctx, from, secrets, indexed)
+	if err := List(ctx, from, secrets, indexed); err != nil {
+		return nil, err
+	}
 	for i := range secrets.Items {
 		if t, ok := credential.TargetOf(&secrets.Items[i]); ok {
 			found[t] = struct{}{}
 		}
 	}
 	accounts := &corev1.ServiceAccountList{}
-	List(ctx, from, accounts, indexed)
+	if err := List(ctx, from, accounts, indexed); err != nil {
+		return nil, err
+	}
 	for i := range accounts.Items {
 		for _, t := range credential.Linked(&accounts.Items[i]) {
 			if t.Credential == key {
@@ -81,28 +92,28 @@ func Targets(ctx context.Context, from client.Reader, o client.Object) []credent
 			}
 		}
 	}
-	return slices.Collect(maps.Keys(found))
+	return slices.Collect(maps.Keys(found)), nil
 }
 
 // selected are the namespaces that the credential is for, whether or not they are excluded.
-func selected(ctx context.Context, from client.Reader, c *credential.Credential) []string {
+func selected(ctx context.Context, from client.Reader, c *credential.Credential) ([]string, error) {
 	if c.Namespace != "" {
-		return []string{c.Namespace}
+		return []string{c.Namespace}, nil
 	}
 	var names []string
 	list := MetadataList(KindNamespace)
-	List(ctx, from, list)
+	if err := List(ctx, from, list); err != nil {
+		return nil, err
+	}
 	for i := range list.Items {
 		if c.Selects(&list.Items[i]) {
 			names = append(names, list.Items[i].Name)
 		}
 	}
-	return names
+	return names, nil
 }
 
 // List reads from a cache, which fails only for what Options does not plan. The result is shared and read-only.
-func List(ctx context.Context, from client.Reader, list client.ObjectList, opts ...client.ListOption) {
-	if err := from.List(ctx, list, append(opts, client.UnsafeDisableDeepCopy)...); err != nil {
-		log.FromContext(ctx).Error(err, "Reading the cache failed")
-	}
+func List(ctx context.Context, from client.Reader, list client.ObjectList, opts ...client.ListOption) error {
+	return from.List(ctx, list, append(opts, client.UnsafeDisableDeepCopy)...)
 }
