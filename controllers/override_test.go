@@ -235,36 +235,3 @@ func TestAnOverrideThatCannotTakeEffectIsToldAndTheTokenStaysFresh(t *testing.T)
 		w.expectPublished("once a token has named them", target, byHand)
 	})
 }
-
-func TestTheSecretFollowsTheTemplateAndWhatOthersAddStays(t *testing.T) {
-	w, ns := newWorld(t)
-	target := w.apply(ns, func(s *v1alpha1.ClusterCredentialSpec) {
-		s.SecretTemplate = &v1alpha1.SecretTemplate{Labels: map[string]v1alpha1.LabelValue{"cost": "a", "gone": "soon"}, Annotations: map[string]v1alpha1.AnnotationValue{"note": "b"}}
-	}, registry("a", "eu-west-1"))
-	w.run(target)
-	s := w.secret(target)
-	if s.Labels["cost"] != "a" || s.Labels["gone"] != "soon" || s.Annotations["note"] != "b" {
-		t.Fatalf("labels %v, annotations %v", s.Labels, s.Annotations)
-	}
-	before := s.UID
-	w.must(w.admin.Patch(t.Context(), s, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"labels":{"cost":null,"foreign":"x"},"annotations":{"note":"edited"}}}`))))
-	w.run(target)
-	if s = w.secret(target); s.Labels["cost"] != "a" || s.Labels["foreign"] != "x" || s.Annotations["note"] != "b" {
-		t.Errorf("after an edit: labels %v, annotations %v", s.Labels, s.Annotations)
-	}
-	w.change(target.Credential.Name, func(c *v1alpha1.ClusterRegistryCredential) {
-		c.Spec.SecretTemplate = &v1alpha1.SecretTemplate{Labels: map[string]v1alpha1.LabelValue{"cost": "c"}}
-	})
-	w.run(target)
-	s = w.secret(target)
-	_, gone := s.Labels["gone"]
-	_, note := s.Annotations["note"]
-	if s.Labels["cost"] != "c" || gone || note || s.Labels["foreign"] != "x" || s.UID != before {
-		t.Errorf("after a change of the spec: labels %v, annotations %v", s.Labels, s.Annotations)
-	}
-	version := s.ResourceVersion
-	w.run(target)
-	if w.secret(target).ResourceVersion != version || w.mint.count() != 1 {
-		t.Error("a Secret that follows the template is written again, or a token minted")
-	}
-}

@@ -73,12 +73,16 @@ func (b *book) tellWrite(t credential.Target, out target.Outcome, before standin
 		n.reason, n.note = eventRepaired, "the Secret had lost the label "+v1alpha1.LabelSecret+" and is restored"
 	case target.CauseOwnerChanged:
 		n.reason, n.note = eventRepaired, "the Secret belongs to this credential again"
+	case target.CausePolicyChanged:
+		n.reason, n.action, n.note = eventUpdated, "Publish", "the Secret and its links go from now on when the credential is deleted, as spec.deletionPolicy says"
 		if out.Retained {
-			n.reason, n.action, n.note = eventUpdated, "Publish", "the Secret and its links stay from now on when the credential is deleted, as spec.deletionPolicy says"
+			n.note = "the Secret and its links stay from now on when the credential is deleted, as spec.deletionPolicy says"
 		}
 	case target.CauseAdopted:
 		n.reason, n.action, n.note = eventAdopted, "Adopt", "the Secret was handed over by its annotation "+v1alpha1.AnnotationAdopt
-	case target.CauseTemplate:
+	case target.CauseTemplateEdited:
+		n.reason, n.note = eventRepaired, "what spec.secretTemplate puts on the Secret had been changed and is restored"
+	case target.CauseTemplateChanged:
 		n.reason, n.action, n.note = eventUpdated, "Publish", "the Secret's labels and annotations follow spec.secretTemplate again"
 	case target.CauseEntryRemoved:
 		n.reason, n.action, n.note = eventUpdated, "Publish", "the Secret no longer holds tokens of removed entries"

@@ -58,7 +58,7 @@ var (
 		"Secrets into which a new token was written, by cause: `Due` when so much of the token's life is left as the entry says, `SourceChanged` with the entry or its identity, `RefreshRequested` by annotation, `Refused` when a registry refuses the one before, `New` for an entry that was added.",
 		causeLabels, nil)
 	repairsMetric = prometheus.NewDesc("regcred_repairs_total",
-		"Secrets that were restored after somebody else had changed them, by cause: `Deleted`, `Edited`, `Relabelled`, `OwnerChanged`.",
+		"Secrets that were restored after somebody else had changed them, by cause: `Deleted`, `Edited`, `Relabelled`, `OwnerChanged`, `TemplateEdited`.",
 		causeLabels, nil)
 
 	linksMetric = prometheus.NewDesc("regcred_links_total",
@@ -71,7 +71,7 @@ var (
 		"Pods that were evicted because they had been created before their link.", credentialLabels, nil)
 
 	rotationCauses = []target.Cause{target.CauseDue, target.CauseSourceChanged, target.CauseRefreshRequested, target.CauseRefused, target.CauseNew}
-	repairCauses   = []target.Cause{target.CauseMissing, target.CauseEdited, target.CauseRelabelled, target.CauseOwnerChanged}
+	repairCauses   = []target.Cause{target.CauseMissing, target.CauseEdited, target.CauseRelabelled, target.CauseOwnerChanged, target.CauseTemplateEdited}
 )
 
 // Describe implements prometheus.Collector.

@@ -13,7 +13,7 @@ const maxTargets = 1 << 16
 
 // repairs are the causes that somebody else brings about.
 func (c Cause) repairs() bool {
-	return c == CauseMissing || c == CauseEdited || c == CauseRelabelled || c == CauseOwnerChanged || c == CauseTemplate
+	return c == CauseMissing || c == CauseEdited || c == CauseRelabelled || c == CauseOwnerChanged || c == CauseTemplateEdited
 }
 
 // contended says why a repair has to wait; nil if it has not.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -23,6 +25,8 @@ type seal struct {
 	version uint64
 	// record stands for what the Secret said of itself, and data for that and for its data; 0 if that was not seen.
 	record, data uint64
+	// owner stands for what the credential wanted of the Secret then; 0 if that is not known.
+	owner uint64
 	// broken is whether this version was found to be somebody else's work.
 	broken bool
 	// gone is whether that Secret was deleted: another in its place is not ours before it is known to be the same.
@@ -95,6 +99,20 @@ func (s *seals) of(secret *corev1.Secret) seal {
 	return made
 }
 
+// wishOf stands for what a credential wants of its Secret besides tokens.
+func (s *seals) wishOf(o pullsecret.Owner) uint64 {
+	var h maphash.Hash
+	h.SetSeed(s.seed)
+	maphash.WriteComparable(&h, o.Retain)
+	for _, wanted := range []map[string]string{o.Template.Labels, o.Template.Annotations} {
+		for _, key := range slices.Sorted(maps.Keys(wanted)) {
+			maphash.WriteComparable(&h, [2]string{key, wanted[key]})
+		}
+		_ = h.WriteByte(0) // which never fails
+	}
+	return h.Sum64()
+}
+
 // replaced says whether another record stands in the place of the sealed one, or a Secret in the place of one that was only seen: nobody has
 // to look at its data.
 func (s *seals) replaced(sealed seal, secret client.Object) bool {
@@ -130,9 +148,14 @@ func (r *Reconciler) compare(ctx context.Context, t credential.Target, o observe
 		return o, 0, nil
 	}
 	sealed, known := r.seals.get(t)
+	o.sameOwner = known && sealed.owner == r.seals.wishOf(o.owner)
 	switch version := versionOf(o.secret); {
 	case !known: // after a restart, which reads nothing
-		r.seals.put(t, r.seals.seen(o.secret))
+		made := r.seals.seen(o.secret)
+		if pullsecret.OwnedAs(o.owner, o.secret) && o.followsTemplate() {
+			made.owner = r.seals.wishOf(o.owner)
+		}
+		r.seals.put(t, made)
 		return o, 0, nil
 	case version == sealed.version && sealed.broken:
 		return o.asForged(), 0, nil
@@ -158,7 +181,9 @@ func (r *Reconciler) compare(ctx context.Context, t credential.Target, o observe
 		r.seals.put(t, sealed.brokenBy(live))
 		return o.asForged(), 0, nil
 	}
-	r.seals.put(t, r.seals.of(live))
+	made := r.seals.of(live)
+	made.owner = sealed.owner
+	r.seals.put(t, made)
 	return o, 0, nil
 }
 

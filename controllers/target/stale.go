@@ -19,6 +19,8 @@ type observed struct {
 	pullsecret.Saved
 	// forged is whether somebody else has written it under our name.
 	forged bool
+	// sameOwner is whether the owner wants what it wanted when the Secret was written here: then others have changed what is not so.
+	sameOwner bool
 }
 
 // observe reads what a Secret says of itself, if it can be believed.
@@ -28,6 +30,10 @@ func (r *Reconciler) observe(c *credential.Credential, secret *metav1.PartialObj
 		o.Saved = pullsecret.Read(secret, r.Clock.Now())
 	}
 	return o
+}
+
+func (o observed) followsTemplate() bool {
+	return o.Records == nil || o.owner.Template.Followed(o.secret, o.Saved)
 }
 
 // asForged is the Secret of which nothing is believed.
@@ -46,7 +52,9 @@ const (
 	CauseEdited           Cause = "Edited"
 	CauseRelabelled       Cause = "Relabelled"
 	CauseOwnerChanged     Cause = "OwnerChanged"
-	CauseTemplate         Cause = "TemplateChanged"
+	CausePolicyChanged    Cause = "PolicyChanged"
+	CauseTemplateEdited   Cause = "TemplateEdited"
+	CauseTemplateChanged  Cause = "TemplateChanged"
 	CauseEntryRemoved     Cause = "EntryRemoved"
 	CauseLapsed           Cause = "Lapsed"
 	CauseNew              Cause = "New"
@@ -67,10 +75,12 @@ var secretChecks = []struct {
 	{CauseRelabelled, func(_ *credential.Credential, o observed) bool {
 		return o.secret.Labels[v1alpha1.LabelSecret] != v1alpha1.LabelSecretTarget
 	}},
-	{CauseOwnerChanged, func(_ *credential.Credential, o observed) bool { return !pullsecret.OwnedAs(o.owner, o.secret) }},
-	{CauseTemplate, func(_ *credential.Credential, o observed) bool {
-		return o.Records != nil && !o.owner.Template.Followed(o.secret, o.Saved)
+	{CausePolicyChanged, func(_ *credential.Credential, o observed) bool {
+		return !o.sameOwner && pullsecret.Retained(o.secret) != o.owner.Retain
 	}},
+	{CauseOwnerChanged, func(_ *credential.Credential, o observed) bool { return !pullsecret.OwnedAs(o.owner, o.secret) }},
+	{CauseTemplateEdited, func(_ *credential.Credential, o observed) bool { return o.sameOwner && !o.followsTemplate() }},
+	{CauseTemplateChanged, func(_ *credential.Credential, o observed) bool { return !o.followsTemplate() }},
 	{CauseEntryRemoved, func(c *credential.Credential, o observed) bool {
 		for name := range o.Records {
 			if c.Entry(name) == nil {

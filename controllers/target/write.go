@@ -83,7 +83,9 @@ func (r *Reconciler) write(ctx context.Context, t credential.Target, o observed,
 		return false, nil, err
 	}
 	r.written.Put(t, secret.ResourceVersion)
-	r.seals.put(t, r.seals.of(secret))
+	made := r.seals.of(secret)
+	made.owner = r.seals.wishOf(o.owner)
+	r.seals.put(t, made)
 	r.noteTokens(t, entries)
 	r.absent.Delete(t)
 	return o.secret == nil || o.secret.ResourceVersion != secret.ResourceVersion, nil, nil
