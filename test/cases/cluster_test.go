@@ -3,7 +3,6 @@ package cases
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,12 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
@@ -35,32 +32,14 @@ const (
 
 var world *lab.Lab
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) { os.Exit(lab.RunTests(m, start)) }
 
-func run(m *testing.M) (code int) {
-	flag.Parse()
-	ctrl.SetLogger(logr.Discard())
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
-	defer cancel()
-	var err error
+func start(ctx context.Context, s *lab.Suite) (err error) {
 	world, err = lab.Start(ctx, controlplane.Options{ControllerManager: true, MoreControllers: []string{"resourcequota-controller"}}, cloud.Options{})
-	if err == nil {
-		defer func() {
-			if err := world.Stop(); err != nil {
-				fmt.Fprintln(os.Stderr, err)
-				code = 1
-			}
-		}()
-		err = serve(ctx)
-	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+		return err
 	}
-	return m.Run()
-}
-
-func serve(ctx context.Context) error {
+	s.Stops(world.Stop)
 	log, err := os.Create(filepath.Join(world.Root, "bin", "cases-controller.log"))
 	if err != nil {
 		return err

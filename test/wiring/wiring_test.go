@@ -9,8 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -44,82 +42,62 @@ var (
 
 type controlplaneRequest = controlplane.AuditRequest
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) { os.Exit(lab.RunTests(m, start, nothingShown, wellDone)) }
 
-func run(m *testing.M) (code int) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute) // a plugin that is not in the build cache takes a minute
-	defer cancel()
-	stop, err := start(ctx)
-	defer func() {
-		if err := stop(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-	}()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	code = m.Run()
-	// Whatever the tests have made the controller say.
+// nothingShown looks for credentials in whatever the tests have made the controller say.
+func nothingShown(ctx context.Context) error {
 	leaks, err := leaked(ctx)
-	if err != nil || len(leaks) > 0 {
-		fmt.Fprintln(os.Stderr, "after all tests, credentials are shown by:", leaks, err)
-		code = 1
+	if len(leaks) > 0 {
+		err = errors.Join(err, fmt.Errorf("after all tests, credentials are shown by: %v", leaks))
 	}
-	broken, err := recorder.Check()
-	if err != nil || len(broken) > 0 {
-		fmt.Fprintln(os.Stderr, "history:", strings.Join(broken, "\nhistory: "), err)
-		code = 1
-	}
-	return code
+	return err
 }
 
-func start(ctx context.Context) (stop func() error, err error) {
-	var stops []func() error
-	stop = func() error {
-		var errs []error
-		for _, stop := range slices.Backward(stops) {
-			errs = append(errs, stop())
-		}
-		return errors.Join(errs...)
+// wellDone looks at what all tests together have made happen.
+func wellDone(context.Context) error {
+	broken, err := recorder.Check()
+	for _, sentence := range broken {
+		err = errors.Join(err, fmt.Errorf("history: %s", sentence))
 	}
-	dir, err := os.MkdirTemp("", "regcred-wiring-")
+	return err
+}
+
+func start(ctx context.Context, s *lab.Suite) error {
+	dir, err := s.Dir()
 	if err != nil {
-		return stop, err
+		return err
 	}
-	stops = append(stops, func() error { return os.RemoveAll(dir) })
 	if pluginCloud, err = cloud.StartAWS(cloud.Options{}); err != nil {
-		return stop, err
+		return err
 	}
-	stops = append(stops, pluginCloud.Close)
+	s.Stops(pluginCloud.Close)
 	pluginFlags, err := installPlugins(ctx, dir)
 	if err != nil {
-		return stop, err
+		return err
 	}
 	flags = append(flags, pluginFlags...)
 	world, err = lab.Start(ctx, controlplane.Options{ControllerManager: true, AuditLog: dir + "/audit.log"}, cloud.Options{})
 	if err != nil {
-		return stop, err
+		return err
 	}
-	stops = append(stops, world.Stop)
+	s.Stops(world.Stop)
 	if witness, err = observe(ctx, world.Config); err != nil {
-		return stop, err
+		return err
 	}
-	stops = append(stops, witness.stop)
+	s.Stops(witness.stop)
 	if recorder, err = history.Record(ctx, world, time.Now); err != nil {
-		return stop, err
+		return err
 	}
-	stops = append(stops, recorder.Stop)
+	s.Stops(recorder.Stop)
 	// The clouds' SDKs are made to log all they can, too.
 	// The floor between mints has tests of its own; here many tokens are asked for in a minute.
 	world.ControllerEnv = []string{"GOOGLE_SDK_GO_LOGGING_LEVEL=debug", "AZURE_SDK_GO_LOGGING=all", "REGCRED_LAB_FLOOR=1100ms"}
 	steered, err := world.StartSteered(ctx, &lab.Clock{}, &logged, flags...)
 	if err != nil {
-		return stop, err
+		return err
 	}
 	controller = steered.Controller
-	return stop, nil
+	return nil
 }
 
 // syncBuffer takes the controller's log while it runs.
