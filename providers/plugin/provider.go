@@ -167,6 +167,11 @@ func (p *plugin) ask(ctx context.Context, image string, from subject) (*credenti
 	if err != nil {
 		return nil, p.explain(image, err)
 	}
+	return p.understand(answer)
+}
+
+// understand reads an answer.
+func (p *plugin) understand(answer []byte) (*credentialprovider.CredentialProviderResponse, error) {
 	object, _, err := jsonFormat.Decode(answer, nil, nil)
 	response, ok := object.(*credentialprovider.CredentialProviderResponse)
 	if err != nil || !ok {
