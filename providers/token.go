@@ -64,16 +64,6 @@ func (t Token) Hosts() []string {
 	return hosts
 }
 
-// RefreshAt is when the token is due to be replaced: at half of its life. Half is what the kubelet's own ECR provider uses;
-// it leaves the other half to outlast an outage of the cloud. A token that the cloud still repeats then is due when it no longer does.
-func (t Token) RefreshAt() time.Time {
-	half := t.IssuedAt.Add(t.ExpiresAt.Sub(t.IssuedAt) / 2)
-	if t.RenewableAt.After(half) {
-		return t.RenewableAt
-	}
-	return half
-}
-
 // Sensitive is text that no format verb, encoder or logger writes out. Reveal it where it is put to use.
 type Sensitive string
 

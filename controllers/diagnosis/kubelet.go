@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/internal/dockerkey"
 )
 
 // FailedPull is a container image that a kubelet failed to pull for a pod.
@@ -136,7 +137,7 @@ func mirrorOf(ref, message string) string {
 		return ""
 	}
 	host := match[1] + match[2]
-	if len(host) > 253 || host == i.Host || isDockerHub(host) && isDockerHub(i.Host) {
+	if len(host) > 253 || dockerkey.Canonical(host) == dockerkey.Canonical(i.Host) {
 		return ""
 	}
 	return host
@@ -155,22 +156,22 @@ func ParseImage(ref string) (Image, bool) {
 	}
 	i := Image{Host: parsed.Context().RegistryStr(), Repository: parsed.Context().RepositoryStr(), Reference: parsed.Identifier()}
 	if i.Host == name.DefaultRegistry {
-		i.Host = dockerIO
+		i.Host = dockerkey.Hub
 	}
 	return i, true
 }
 
 func (i Image) String() string { return i.Host + "/" + i.Repository }
 
-// Under says whether a key of a docker config is for the image, as the kubelet decides it (Choose). Every name of Docker Hub stands for it.
-func (i Image) Under(key string) bool {
-	if isDockerHub(key) {
-		return i.Host == dockerIO
-	}
-	return len(i.Choose([]string{key})) > 0
+// Choose returns those keys of docker configs whose logins the kubelet shows for the image, in the order in which it tries them.
+func (i Image) Choose(keys []string) []string {
+	return dockerkey.Choose(keys, i.Host, "/"+i.Repository)
 }
 
-// isDockerHub says whether a host stands for Docker Hub, which has many names.
-func isDockerHub(host string) bool {
-	return host == dockerIO || host == "index.docker.io" || host == "registry-1.docker.io"
+// Under says whether a key of a docker config is for the image, as the kubelet decides it (Choose). Every name of Docker Hub stands for it.
+func (i Image) Under(key string) bool {
+	if dockerkey.Canonical(key) == dockerkey.Hub {
+		return i.Host == dockerkey.Hub
+	}
+	return len(i.Choose([]string{key})) > 0
 }

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/regcred/regcred/internal/dockerkey"
 )
 
 // cases are how many docker configs and images the kubelet's own keyring is asked about.
@@ -82,8 +84,8 @@ func TestTheKubeletChoosesTheSame(t *testing.T) {
 func grouped(keys []string) []string {
 	sorted := slices.Clone(keys)
 	slices.SortStableFunc(sorted, func(a, b string) int {
-		left, _ := patternOf(a)
-		right, _ := patternOf(b)
+		left, _ := dockerkey.Pattern(a)
+		right, _ := dockerkey.Pattern(b)
 		if left != right {
 			return 0
 		}

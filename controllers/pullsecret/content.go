@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/internal/dockerkey"
 	"github.com/regcred/regcred/providers"
 )
 
@@ -41,27 +42,23 @@ func AuthsOf(t providers.Token) Auths {
 	return auths
 }
 
-// DockerHub is the key of Docker Hub in a docker config; the kubelet and every other reader expect it in this form
-// (kubernetes pkg/credentialprovider/keyring.go, docker/cli).
-const DockerHub = "https://index.docker.io/v1/"
-
 // Key is the key of a registry host in a docker config. Other names of Docker Hub than that in an image reference stay as they are: a
 // source has written them for somebody who looks for them.
 func Key(host string) string {
-	if host == "docker.io" {
-		return DockerHub
+	if host == dockerkey.Hub {
+		return dockerkey.HubKey
 	}
 	return host
 }
 
-// ErrUnreadable is of a content that nobody here has written.
-var ErrUnreadable = providers.Errorf(v1alpha1.ReasonInternal, "the content of the Secret is not what was written")
+// errUnreadable is returned for data that Regcred did not write.
+var errUnreadable = providers.Errorf(v1alpha1.ReasonInternal, "the content of the Secret is not what was written")
 
 // ParseConfig reads the docker config in a Secret.
 func ParseConfig(secret *corev1.Secret) (*Config, error) {
 	content := &Config{}
 	if json.Unmarshal(secret.Data[corev1.DockerConfigJsonKey], content) != nil {
-		return nil, ErrUnreadable
+		return nil, errUnreadable
 	}
 	return content, nil
 }
@@ -82,7 +79,7 @@ func (c *Config) Login(host string) (providers.Login, error) {
 	auth, err := base64.StdEncoding.DecodeString(c.Auths[Key(host)].Auth)
 	username, password, ok := strings.Cut(string(auth), ":")
 	if err != nil || !ok {
-		return providers.Login{}, ErrUnreadable
+		return providers.Login{}, errUnreadable
 	}
 	return providers.Login{Username: username, Password: providers.Sensitive(password), Hosts: []string{host}}, nil
 }

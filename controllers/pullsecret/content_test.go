@@ -25,7 +25,7 @@ func FuzzContent(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text, host string) {
 		content, err := ParseConfig(holding(text))
 		if err != nil {
-			if err != ErrUnreadable { //nolint:errorlint // it is to be this very text
+			if err != errUnreadable { //nolint:errorlint // it is to be this very text
 				t.Fatalf("the error is %v", err)
 			}
 			return

@@ -14,6 +14,7 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/internal/clockskew"
 	"github.com/regcred/regcred/providers/internal/outbound"
 )
 
@@ -23,8 +24,6 @@ const Name = "acr"
 const (
 	// username says that the password is a refresh token.
 	username = "00000000-0000-0000-0000-000000000000"
-	// tolerableSkew is how far our clock and the registry's may differ before the expiry of a token is converted from one to the other.
-	tolerableSkew = time.Minute
 	// localDialTimeout bounds the way to the managed identity's endpoint, which is on the node: where there is none, packets vanish.
 	localDialTimeout = 2 * time.Second
 )
@@ -124,13 +123,7 @@ func (p *Provider) ours(claims jwt.RegisteredClaims, date time.Time) time.Time {
 	if theirs.IsZero() && claims.IssuedAt != nil {
 		theirs = claims.IssuedAt.Time
 	}
-	if theirs.IsZero() {
-		return claims.ExpiresAt.Time
-	}
-	if skew := theirs.Sub(p.clock.Now()); skew.Abs() > tolerableSkew {
-		return claims.ExpiresAt.Add(-skew)
-	}
-	return claims.ExpiresAt.Time
+	return clockskew.Ours(claims.ExpiresAt.Time, theirs, p.clock.Now())
 }
 
 func (p *Provider) wire() *wire { return &wire{client: p.remote} }

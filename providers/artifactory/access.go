@@ -20,9 +20,6 @@ import (
 	"github.com/regcred/regcred/providers"
 )
 
-// tolerableSkew is how far our clock and JFrog's may differ before the expiry of a token is converted from one to the other.
-const tolerableSkew = time.Minute
-
 // tokenID is the form of JFrog's token IDs. One goes into the path of a revocation, and may come from where others can write: "me", which
 // names the token of the caller itself, and what leads to another path are no IDs.
 var tokenID = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)

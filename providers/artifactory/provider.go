@@ -12,6 +12,7 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
 	"github.com/regcred/regcred/providers/internal/awsauth"
+	"github.com/regcred/regcred/providers/internal/clockskew"
 	"github.com/regcred/regcred/providers/internal/outbound"
 )
 
@@ -115,10 +116,7 @@ func (c call) token(out answer, spec *v1alpha1.Artifactory, hosts []string, aske
 	case out.ExpiresIn > 0:
 		expiresAt = providers.Never
 	case claims.ExpiresAt != nil:
-		expiresAt = claims.ExpiresAt.Time
-		if skew := date.Sub(asked); !date.IsZero() && skew.Abs() > tolerableSkew {
-			expiresAt = expiresAt.Add(-skew)
-		}
+		expiresAt = clockskew.Ours(claims.ExpiresAt.Time, date, asked)
 	default:
 		return providers.Token{}, c.invalid("with a token that has no expiry")
 	}

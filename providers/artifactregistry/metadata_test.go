@@ -55,7 +55,7 @@ func TestTheMetadataServersTokenIsRefreshedWhenThereIsANewOne(t *testing.T) {
 	if life := first.ExpiresAt.Sub(begin); life != time.Hour {
 		t.Errorf("the token lives for %s, want 1h", life)
 	}
-	if due := first.RefreshAt().Sub(begin); due != time.Hour-225*time.Second {
+	if due := first.RenewableAt.Sub(begin); due != time.Hour-225*time.Second {
 		t.Errorf("the token is due after %s, want 3m45s before its end", due)
 	}
 	// What would happen at half of its life, and why it must not: this is what a loop would be made of.
@@ -65,7 +65,7 @@ func TestTheMetadataServersTokenIsRefreshedWhenThereIsANewOne(t *testing.T) {
 	}
 
 	google.ResetCalls()
-	now.SetTime(first.RefreshAt())
+	now.SetTime(first.RenewableAt)
 	second, err := brokered(t, tokens, req, first.IssuedAt)
 	if err != nil {
 		t.Fatalf("when the token was due, no other was to be had: %v", err)
@@ -82,7 +82,7 @@ func TestTheMetadataServersTokenIsRefreshedWhenThereIsANewOne(t *testing.T) {
 func TestAnOldTokenOfTheMetadataServerIsDueWhenThereIsANewOne(t *testing.T) {
 	for left, due := range map[time.Duration]time.Duration{
 		10 * time.Minute:              10*time.Minute - 225*time.Second,
-		4*time.Minute + 2*time.Second: 2*time.Minute + time.Second,
+		4*time.Minute + 2*time.Second: 4*time.Minute + 2*time.Second - 225*time.Second,
 	} {
 		now := clocktesting.NewFakePassiveClock(time.Date(2026, time.November, 1, 12, 0, 0, 0, time.UTC))
 		google := startGoogleAt(t, now.Now)
@@ -100,7 +100,7 @@ func TestAnOldTokenOfTheMetadataServerIsDueWhenThereIsANewOne(t *testing.T) {
 			t.Fatalf("the metadata server has minted %d tokens", minted)
 		}
 		late.IssuedAt = now.Now()
-		if life, at := late.ExpiresAt.Sub(now.Now()), late.RefreshAt().Sub(now.Now()); life != left || at != due {
+		if life, at := late.ExpiresAt.Sub(now.Now()), late.RenewableAt.Sub(now.Now()); life != left || at != due {
 			t.Errorf("with %s left: lives for %s and is due after %s, want %s", left, life, at, due)
 		}
 	}

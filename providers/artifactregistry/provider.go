@@ -13,6 +13,7 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/internal/clockskew"
 	"github.com/regcred/regcred/providers/internal/outbound"
 )
 
@@ -26,8 +27,6 @@ const (
 	// anything; the Artifact Registry API takes either (its discovery document), and the IAM Credentials API the first alone.
 	scopeAll  = "https://www.googleapis.com/auth/cloud-platform"
 	scopeRead = "https://www.googleapis.com/auth/cloud-platform.read-only"
-	// tolerableSkew is how far our clock and Google's may differ before the expiry of a token is converted from one to the other.
-	tolerableSkew = time.Minute
 	// metadataDialTimeout is that of Google's own metadata client: outside of Google Cloud nobody answers there.
 	metadataDialTimeout = 2 * time.Second
 )
@@ -141,8 +140,5 @@ func (c *call) lasting(t *auth.Token) time.Time {
 
 // ending is the expiry of a token for which Google has stated a time, by Google's clock.
 func (c *call) ending(t *auth.Token) time.Time {
-	if skew := c.date.Sub(c.clock.Now()); !c.date.IsZero() && skew.Abs() > tolerableSkew {
-		return t.Expiry.Add(-skew)
-	}
-	return t.Expiry
+	return clockskew.Ours(t.Expiry, c.date, c.clock.Now())
 }

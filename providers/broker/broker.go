@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	// DefaultBytes is what tokens in memory take together. It is enough for thousands of them; what is beyond costs a call when a Secret has
+	// defaultBytes is what tokens in memory take together. It is enough for thousands of them; what is beyond costs a call when a Secret has
 	// to be repaired.
-	DefaultBytes = 8 << 20
+	defaultBytes = 8 << 20
 	// idle is how long what nobody names and nobody asks for is remembered.
 	idle = 10 * time.Minute
 	// waiterCrowded is how long one that finds no room there waits.
@@ -35,7 +35,7 @@ type Options struct {
 	Trials Trials
 	// Metrics counts calls and trials; nil for none.
 	Metrics *Metrics
-	// Bytes bounds the tokens in memory; 0 is DefaultBytes.
+	// Bytes bounds the tokens in memory; 0 is defaultBytes.
 	Bytes int
 	// Retired is told the names of tokens that are no longer handed out and can be revoked, and whose they are; nil for nobody. It may not block.
 	Retired func(tenant string, name providers.TokenName)
@@ -64,7 +64,7 @@ type Broker struct {
 // New returns a Broker. Its calls end when ctx does.
 func New(ctx context.Context, o Options) *Broker {
 	if o.Bytes == 0 {
-		o.Bytes = DefaultBytes
+		o.Bytes = defaultBytes
 	}
 	if o.Retired == nil {
 		o.Retired = func(string, providers.TokenName) {}

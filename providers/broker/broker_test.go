@@ -59,9 +59,6 @@ func TestATargetThatIsDueGetsANewerTokenThanItHolds(t *testing.T) {
 		if third.Logins[0].Password != second.Logins[0].Password || p.calls.Load() != 2 {
 			t.Errorf("the second target to be due did not get the first one's token: %d calls", p.calls.Load())
 		}
-		if got, want := second.RefreshAt(), second.IssuedAt.Add(6*time.Hour); !got.Equal(want) {
-			t.Errorf("refresh at %v, want %v: half of the actual life", got, want)
-		}
 	})
 }
 

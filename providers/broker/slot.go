@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/internal/dockerkey"
 	"github.com/regcred/regcred/providers"
 )
 
@@ -90,12 +91,8 @@ func registryOf(place string) string {
 	if _, bare, ok := strings.Cut(place, "://"); ok {
 		place = bare
 	}
-	switch host, _, _ := strings.Cut(place, "/"); host {
-	case "index.docker.io", "registry-1.docker.io":
-		return "docker.io"
-	default:
-		return host
-	}
+	host, _, _ := strings.Cut(place, "/")
+	return dockerkey.Canonical(host)
 }
 
 // present says whether there is a token to hand out.

@@ -9,10 +9,8 @@ import (
 	credentialprovider "k8s.io/kubelet/pkg/apis/credentialprovider/v1"
 
 	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/internal/clockskew"
 )
-
-// tolerableSkew is how far the clock of whoever issued a token may be ahead of ours before its expiry is converted from one to the other.
-const tolerableSkew = time.Minute
 
 // expiry is the end of the token that ends first. The protocol has no expiry: where a token says itself when it ends, that counts, and
 // otherwise the cacheDuration that the plugin vouches for, which is often half of what remains.
@@ -65,11 +63,9 @@ func ownExpiry(token string, now time.Time) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	end := claims.ExpiresAt.Time
-	if claims.IssuedAt != nil {
+	if claims.IssuedAt != nil && claims.IssuedAt.After(now) {
 		// What is issued in the future comes from a clock that is ahead, and ends later by it than by ours.
-		if ahead := claims.IssuedAt.Sub(now); ahead > tolerableSkew {
-			end = end.Add(-ahead)
-		}
+		end = clockskew.Ours(end, claims.IssuedAt.Time, now)
 	}
 	return end, true
 }

@@ -27,7 +27,7 @@ func parseImage(text string) (target, error) {
 	h, hostErr := registryhost.Parse(host)
 	p, err := parsePattern(name)
 	switch {
-	case hostErr != nil, err != nil, p.host() != h.String(), hasRepository && repository == "":
+	case hostErr != nil, err != nil, p.host != h.String(), hasRepository && repository == "":
 		return target{}, terminal("plugin.image must be an image or its registry, such as registry.example.com/team/app")
 	case !strings.ContainsAny(host, ".:") && host != "localhost":
 		// Everybody else would take it for a repository of Docker Hub.
@@ -61,7 +61,7 @@ func (p *plugin) logins(all []target, response *credentialprovider.CredentialPro
 		return nil, providers.Errorf(v1alpha1.ReasonAccessDenied, "plugin %s has no credentials for %s: "+
 			"check plugin.image, and what the identity may pull", p.name, shorten(all[0].name))
 	}
-	keys := newKeyring(response.Auth)
+	keys := keyring(response.Auth)
 	var logins []providers.Login
 	of := map[credentialprovider.AuthConfig]int{}
 	for _, t := range all {

@@ -50,11 +50,11 @@ func TestMatching(t *testing.T) {
 
 func TestTheMostSpecificKeyIsUsed(t *testing.T) {
 	keys := func(all ...string) keyring {
-		auth := map[string]credentialprovider.AuthConfig{}
+		ring := keyring{}
 		for _, k := range all {
-			auth[k] = credentialprovider.AuthConfig{Username: k}
+			ring[k] = credentialprovider.AuthConfig{Username: k}
 		}
-		return newKeyring(auth)
+		return ring
 	}
 	for name, c := range map[string]struct {
 		keys  keyring

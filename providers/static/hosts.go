@@ -1,21 +1,15 @@
 package static
 
 import (
-	"path"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/internal/dockerkey"
 	"github.com/regcred/regcred/providers"
 	"github.com/regcred/regcred/providers/internal/registryhost"
 )
-
-// dockerHub is Docker Hub's name in an image reference. It has others in docker configs.
-const dockerHub = "docker.io"
-
-// dockerHubKey is what docker.io becomes in a docker config.
-const dockerHubKey = "https://index.docker.io/v1/"
 
 // maxPlace is what a record of a Secret holds of a host.
 const maxPlace = 253
@@ -53,24 +47,14 @@ func parsePlace(key string) (place, bool) {
 	if err != nil || len(key) > maxPlace || p.path != "" && !repositoryPath.MatchString(p.path) {
 		return place{}, false
 	}
-	p.host = canonical(host)
+	p.host = dockerkey.Canonical(host)
 	return p, true
-}
-
-// canonical gives Docker Hub one name.
-func canonical(host string) string {
-	switch host {
-	case "index.docker.io", "registry-1.docker.io":
-		return dockerHub
-	default:
-		return host
-	}
 }
 
 // aliases are the key itself where it is one of Docker Hub's other names: tools look for the one that they know (argocd-image-updater for
 // registry-1.docker.io). The usual key is published in any case.
 func (p place) aliases(key string) []string {
-	if p.host != dockerHub || p.path != "" || key == dockerHub || key == dockerHubKey {
+	if p.host != dockerkey.Hub || p.path != "" || key == dockerkey.Hub || key == dockerkey.HubKey {
 		return nil
 	}
 	return []string{key}
@@ -79,24 +63,11 @@ func (p place) aliases(key string) []string {
 // isLoginState says whether an entry is none of a registry: `docker login` by a browser notes its own session beside Docker Hub's entry
 // (docker/cli, cli/internal/oauth/manager).
 func (p place) isLoginState() bool {
-	return p.host == dockerHub && (p.path == "/access-token" || p.path == "/refresh-token")
+	return p.host == dockerkey.Hub && (p.path == "/access-token" || p.path == "/refresh-token")
 }
 
-// covers says whether the place's host is a glob for the host. Globs match label by label, and ports literally.
-func (p place) covers(host string) bool {
-	glob, globPort, _ := strings.Cut(p.host, ":")
-	name, port, _ := strings.Cut(host, ":")
-	globs, labels := strings.Split(glob, "."), strings.Split(name, ".")
-	if globPort != port || len(globs) != len(labels) {
-		return false
-	}
-	for i := range globs {
-		if matched, err := path.Match(globs[i], labels[i]); err != nil || !matched {
-			return false
-		}
-	}
-	return true
-}
+// covers says whether the host is one of the place's.
+func (p place) covers(host string) bool { return dockerkey.MatchHost(p.host, host) }
 
 // chosenHosts are the hosts that the entry names; none means all that the Secret holds.
 func chosenHosts(spec *v1alpha1.Static) ([]string, error) {
@@ -110,7 +81,7 @@ func chosenHosts(spec *v1alpha1.Static) ([]string, error) {
 		if err != nil {
 			return nil, providers.Errorf(v1alpha1.ReasonInvalidRequest, "static names a host that is %w", err)
 		}
-		if name := canonical(host.String()); !slices.Contains(hosts, name) {
+		if name := dockerkey.Canonical(host.String()); !slices.Contains(hosts, name) {
 			hosts = append(hosts, name)
 		}
 	}

@@ -11,10 +11,8 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/internal/clockskew"
 )
-
-// tolerableSkew is how far our clock and AWS' may differ before the expiry of a token is converted from one to the other.
-const tolerableSkew = time.Minute
 
 // Token takes an answer of GetAuthorizationToken apart: into a login without hosts, and the expiry by our clock, which says now.
 func Token(action string, token *string, expiresAt *time.Time, answer middleware.Metadata, now time.Time) (providers.Login, time.Time, error) {
@@ -27,12 +25,8 @@ func Token(action string, token *string, expiresAt *time.Time, answer middleware
 		return providers.Login{}, time.Time{}, providers.Errorf(v1alpha1.ReasonInvalidResponse,
 			"%s answered with a token that is not username:password", action)
 	}
-	expiry := *expiresAt
-	if server, ok := awsmiddleware.GetServerTime(answer); ok {
-		if skew := server.Sub(now); skew.Abs() > tolerableSkew {
-			expiry = expiry.Add(-skew)
-		}
-	}
+	server, _ := awsmiddleware.GetServerTime(answer)
+	expiry := clockskew.Ours(*expiresAt, server, now)
 	return providers.Login{Username: username, Password: providers.Sensitive(password)}, expiry, nil
 }
 
