@@ -12,6 +12,8 @@ KEEP ?=
 RUN ?=
 SEED ?= 1
 TARGETS ?= 10000
+FUZZTIME ?= 3s
+HISTORIES ?= 100
 CLUSTER ?= kind
 BASE ?= /
 VERSIONS ?= $(VERSION)
@@ -111,6 +113,14 @@ e2e: build ## Pull images with a real kubelet and containerd (root); RUN= select
 faults: ## End the controller at every effect, answer it with errors, and mix its events up; RUN= selects tests, SEED= orders of events.
 	assets=$(ASSETS); KUBEBUILDER_ASSETS="$$assets" $(GO) test ./test/faults -run "$(RUN)" -seed $(SEED) -timeout 15m
 
+.PHONY: fuzz
+fuzz: ## Feed what others can write to every parser of it; FUZZTIME= is how long for each.
+	GO="$(GO)" FUZZTIME="$(FUZZTIME)" test/fuzz
+
+.PHONY: anyorder
+anyorder: ## Change everything in random orders, and compare the end with the last wishes applied afresh; SEED= is the first of HISTORIES=.
+	assets=$(ASSETS); KUBEBUILDER_ASSETS="$$assets" $(GO) test ./test/anyorder -seed $(SEED) -histories $(HISTORIES) -timeout 3h
+
 .PHONY: year
 year: ## Live through a year of 1,000 credentials and lying clouds in virtual time, and through 10,000 short schedules; SEED= is the first.
 	$(GO) test ./test/year -run Year -seed $(SEED) -credentials 1000 -days 365 -timeout 3h
@@ -148,11 +158,13 @@ record: ## Write the demo's output anew, of which README.md shows a part.
 	$(MAKE) --no-print-directory demo > test/demo/recorded.txt
 
 .PHONY: nightly
-nightly: build ## What takes too long for every change: the demo's record, the chart in every order, faults, years, guards, and the measurements.
+nightly: build ## What takes too long for every change: the demo's record, the chart in every order, faults, fuzzing, random changes, years, guards, and the measurements.
 	$(MAKE) --no-print-directory demo > bin/demo.txt
 	assets=$(ASSETS); KUBEBUILDER_ASSETS="$$assets" $(GO) test ./test/docs -run TheRecord -args -demo-output "$(CURDIR)/bin/demo.txt"
 	$(MAKE) --no-print-directory chart
 	$(MAKE) --no-print-directory faults
+	$(MAKE) --no-print-directory fuzz FUZZTIME=5m
+	$(MAKE) --no-print-directory anyorder
 	$(MAKE) --no-print-directory year
 	$(MAKE) --no-print-directory guards
 	$(MAKE) --no-print-directory bench
