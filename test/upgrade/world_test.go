@@ -3,6 +3,7 @@ package upgrade
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -60,13 +61,17 @@ func (w *world) run(dir, name string, args ...string) {
 	}
 }
 
-// checkout takes the earlier version from the repository's history, where that is here, and builds its controller.
+// checkout takes the earlier version from the repository's history, where that is here (with REGCRED_WHOLE_HISTORY it must be), and builds its controller.
 func (w *world) checkout() (dir, binary string) {
 	w.Helper()
 	dir, tree := filepath.Join(w.scratch, "earlier"), filepath.Join(w.scratch, "earlier.tar")
 	w.must(os.Mkdir(dir, 0o700))
 	if exec.CommandContext(w.Context(), "git", "-C", w.Root, "cat-file", "-e", earlier+"^{commit}").Run() != nil {
-		w.Skipf("there is no commit %s here, from which to upgrade: in a shallow clone, run git fetch --unshallow", earlier[:7])
+		missing := fmt.Sprintf("there is no commit %s here, from which to upgrade: in a shallow clone, run git fetch --unshallow", earlier)
+		if os.Getenv("REGCRED_WHOLE_HISTORY") != "" {
+			w.Fatal(missing)
+		}
+		w.Skip(missing)
 	}
 	w.run(w.Root, "git", "archive", "--output="+tree, earlier)
 	w.run(dir, "tar", "-xf", tree)
