@@ -67,14 +67,14 @@ func (e *e2e) operatorEnv() []string {
 	return append(e.lab.AWS.Env(), "AWS_ACCESS_KEY_ID="+operatorKeyID, "AWS_SECRET_ACCESS_KEY="+operatorSecret, "AWS_REGION="+region)
 }
 
-// login asks for a token as a person would.
-func (e *e2e) login(ctx context.Context) (string, error) {
+// login asks for a token of the region as a person would.
+func (e *e2e) login(ctx context.Context, region string) (string, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return "", err
 	}
 	cmd := exec.CommandContext(ctx, self, loginCommand)
-	cmd.Env = append(e.operatorEnv(), "HOME="+e.dir)
+	cmd.Env = append(e.operatorEnv(), "HOME="+e.dir, "AWS_REGION="+region)
 	out, err := cmd.Output()
 	return strings.TrimSpace(string(out)), err
 }

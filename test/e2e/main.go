@@ -49,13 +49,16 @@ var programme = [][]scenario{
 		{"namespace and first pod in one apply", firstPods},
 		{"one Secret for the registries of five clouds", manyRegistries},
 		{"a CronJob is migrated, and goes back", migration},
-		{"the kubelet's own plugin, without a Secret", ownPlugin},
 	},
+	{{"the kubelet's own plugin, without a Secret and beside one that has expired", ownPlugin}},
 	{{"pods through an outage of half a token's life", shortOutage}},
 	{{"pods through an outage longer than a token's life", longOutage}},
 	{{"controller killed, replaced by a standby, upgraded", successions}},
 	{{"the kubelet verifies credentials of images it has", verifications}},
 }
+
+// measurements are played after the programme, if -run matches them: they take minutes.
+var measurements = [][]scenario{{{"one token in 150 namespaces, and 150 tokens", oneToken}}}
 
 func main() { os.Exit(run()) }
 
@@ -63,7 +66,7 @@ func run() int {
 	if len(os.Args) == 2 && os.Args[1] == loginCommand {
 		return printLogin()
 	}
-	only := flag.String("run", "", "Play only the scenarios whose names match this regular expression.")
+	only := flag.String("run", "", "Play only the scenarios and measurements whose names match this regular expression. Default: all scenarios.")
 	update := flag.Bool("update", false, "Write what kubectl regcred says of each cause into test/e2e/testdata.")
 	flag.Parse()
 	wanted, err := regexp.Compile(*only)
@@ -71,7 +74,11 @@ func run() int {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 2
 	}
-	if !slices.ContainsFunc(slices.Concat(programme...), func(s scenario) bool { return wanted.MatchString(s.name) }) {
+	plan := programme
+	if *only != "" {
+		plan = slices.Concat(programme, measurements)
+	}
+	if !slices.ContainsFunc(slices.Concat(plan...), func(s scenario) bool { return wanted.MatchString(s.name) }) {
 		fmt.Fprintf(os.Stderr, "e2e: no scenario has a name that matches %q\n", *only)
 		return 2
 	}
@@ -89,14 +96,14 @@ func run() int {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1
 	}
-	return play(ctx, wanted, *update)
+	return play(ctx, plan, wanted, *update)
 }
 
-func play(ctx context.Context, wanted *regexp.Regexp, update bool) int {
+func play(ctx context.Context, plan [][]scenario, wanted *regexp.Regexp, update bool) int {
 	limited, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the whole run took longer than %s", limit))
 	defer cancel()
 	e := &e2e{out: os.Stdout, began: time.Now(), update: update}
-	rows, err := e.playAll(limited, wanted)
+	rows, err := e.playAll(limited, plan, wanted)
 	if err != nil && ctx.Err() == nil {
 		e.say("✘ %v", err)
 		e.showLog()
@@ -119,13 +126,13 @@ func play(ctx context.Context, wanted *regexp.Regexp, update bool) int {
 }
 
 // playAll plays group after group. A scenario that fails does not keep the others from being played.
-func (e *e2e) playAll(ctx context.Context, wanted *regexp.Regexp) ([]row, error) {
+func (e *e2e) playAll(ctx context.Context, plan [][]scenario, wanted *regexp.Regexp) ([]row, error) {
 	if err := e.start(ctx); err != nil {
 		return nil, err
 	}
 	var rows []row
 	var errs []error
-	for _, group := range programme {
+	for _, group := range plan {
 		played := make([]row, len(group))
 		var running sync.WaitGroup
 		for i, s := range group {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -118,9 +119,50 @@ func ownPlugin(ctx context.Context, e *e2e) (outcome, error) {
 	if _, err := e.refused(ctx, pluginNamespace, "unannotated"); err != nil {
 		return o, err
 	}
-	o.pods, o.failedPulls = 2, 1
 	o.note("export kubelet and ecr-credential-provider: a pod pulls without any Secret; one whose ServiceAccount has no role does not")
+	refused, err := e.besideExpired(ctx, options)
+	if err != nil {
+		return o, fmt.Errorf("beside an expired Secret: %w", err)
+	}
+	o.pods, o.failedPulls = 3, 1
+	o.note("beside a Secret that has expired: the pod runs at its first pull, after %d requests that the registry refused", refused)
 	return o, nil
+}
+
+// besideExpired: the kubelet tries the login of a Secret first, and that of its plugin when the registry has refused it.
+func (e *e2e) besideExpired(ctx context.Context, options podOptions) (refused int, err error) {
+	password, err := e.login(ctx, pluginRegion)
+	if err != nil {
+		return 0, err
+	}
+	host, _, _ := strings.Cut(options.image, "/")
+	secret, err := loginSecret(pluginNamespace, host, password)
+	if err != nil {
+		return 0, err
+	}
+	if err := e.lab.Client.Create(ctx, secret); err != nil {
+		return 0, err
+	}
+	if !e.lab.AWS.Revoke(password) {
+		return 0, errors.New("the registry does not know the token")
+	}
+	const pod = "beside-expired"
+	options.pullSecrets = []string{secret.Name}
+	expired := e.expiredTokens()
+	if _, err := e.createAndRun(ctx, pluginNamespace, pod, options); err != nil {
+		return 0, err
+	}
+	failures, err := e.failedPulls(ctx, pluginNamespace)
+	if err != nil {
+		return 0, err
+	}
+	if slices.ContainsFunc(failures, func(f failedPull) bool { return f.pod == pod }) {
+		return 0, fmt.Errorf("its pull failed%s", firstOf(failures))
+	}
+	if refused = e.expiredTokens() - expired; refused == 0 {
+		return 0, errors.New("the expired token was not tried")
+	}
+	return refused, nil
 }
 
 // admitPlugin does what `export kubelet` says beside the kubelet's configuration: the role in the cloud, the annotation, and the right of

@@ -133,21 +133,26 @@ func (e *e2e) refreshNow(ctx context.Context) error {
 }
 
 func (e *e2e) replaceSecret(ctx context.Context, namespace string) error {
-	password, err := e.login(ctx)
+	password, err := e.login(ctx, region)
 	if err != nil {
 		return err
 	}
-	content, err := json.Marshal(map[string]any{"auths": map[string]any{registry: map[string]string{"username": "AWS", "password": password}}})
+	secret, err := loginSecret(namespace, registry, password)
 	if err != nil {
 		return err
-	}
-	secret := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: naiveSecret},
-		Type:       corev1.SecretTypeDockerConfigJson,
-		Data:       map[string][]byte{corev1.DockerConfigJsonKey: content},
 	}
 	if err := client.IgnoreNotFound(e.lab.Client.Delete(ctx, secret)); err != nil {
 		return err
 	}
 	return e.lab.Client.Create(ctx, secret)
+}
+
+// loginSecret is a pull Secret that nobody keeps.
+func loginSecret(namespace, host, password string) (*corev1.Secret, error) {
+	content, err := json.Marshal(map[string]any{"auths": map[string]any{host: map[string]string{"username": "AWS", "password": password}}})
+	return &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: naiveSecret},
+		Type:       corev1.SecretTypeDockerConfigJson,
+		Data:       map[string][]byte{corev1.DockerConfigJsonKey: content},
+	}, err
 }
