@@ -15,7 +15,7 @@ import (
 // +kubebuilder:resource:shortName=regcred,categories=regcreds
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,description="Can pods pull?"
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,description="Why Ready is what it is"
-// +kubebuilder:printcolumn:name="Registries",type=string,JSONPath=`.status.registriesCurrent`,description="Registries with a live token in every namespace, of all"
+// +kubebuilder:printcolumn:name="Registries",type=string,JSONPath=`.status.registriesCurrent`,description="How many registries have a live token in every namespace, of how many"
 // +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.status.expiresAt`,description="When the first token expires"
 // +kubebuilder:printcolumn:name="Refresh",type=string,JSONPath=`.status.refreshAt`,description="When the first token is refreshed"
 // +kubebuilder:printcolumn:name="Suspended",type=boolean,priority=1,JSONPath=`.spec.suspend`,description="Is the credential suspended?"
@@ -58,7 +58,7 @@ type RegistryCredentialList struct {
 // +kubebuilder:resource:scope=Cluster,shortName=cregcred,categories=regcreds
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,description="Can pods pull?"
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,description="Why Ready is what it is"
-// +kubebuilder:printcolumn:name="Registries",type=string,JSONPath=`.status.registriesCurrent`,description="Registries with a live token in every namespace, of all"
+// +kubebuilder:printcolumn:name="Registries",type=string,JSONPath=`.status.registriesCurrent`,description="How many registries have a live token in every namespace, of how many"
 // +kubebuilder:printcolumn:name="Namespaces",type=integer,JSONPath=`.status.namespaces.selected`,description="Namespaces that are selected"
 // +kubebuilder:printcolumn:name="Current",type=integer,JSONPath=`.status.namespaces.current`,description="Namespaces whose Secret holds live tokens for every registry"
 // +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.status.expiresAt`,description="When the first token expires"
@@ -107,7 +107,8 @@ type CredentialSpec struct {
 	// +optional
 	ServiceAccounts *ServiceAccounts `json:"serviceAccounts,omitempty"`
 
-	// secretName is the name of the Secret. It cannot be changed, since running pods name the Secret. Default: metadata.name.
+	// secretName is the name of the Secret. It cannot be changed, since running pods name the Secret: to use another name, create
+	// a second credential, and delete the first when no pod names its Secret. Default: metadata.name.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",message="secretName must be the name of a Secret: lower case letters, digits, '-' and '.', starting and ending with a letter or digit"
@@ -134,16 +135,18 @@ func (s *CredentialSpec) NameOfSecret(credential string) string {
 	return cmp.Or(s.SecretName, credential)
 }
 
-// SecretTemplate is what users add to the Secret. No key of it begins with regcred.dev/ or link.regcred.dev/.
+// SecretTemplate is what users add to the Secret.
 type SecretTemplate struct {
-	// labels are added to the labels of the Secret, and put back when somebody removes them. Default: none.
+	// labels are added to the labels of the Secret, and put back when somebody removes them: at most 16, and none whose key
+	// begins with regcred.dev/ or link.regcred.dev/. Default: none.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=16
 	// +kubebuilder:validation:XValidation:rule="self.all(k, k.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",message="each key of labels must be a label key, such as app or example.com/app"
 	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('regcred.dev/') && !k.startsWith('link.regcred.dev/'))",message="labels of regcred.dev and link.regcred.dev are Regcred's own"
 	Labels map[string]LabelValue `json:"labels,omitempty"`
 
-	// annotations are added to the annotations of the Secret, and put back when somebody removes them. Default: none.
+	// annotations are added to the annotations of the Secret, and put back when somebody removes them: at most 16, and none
+	// whose key begins with regcred.dev/ or link.regcred.dev/. Default: none.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=16
 	// +kubebuilder:validation:XValidation:rule="self.all(k, k.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",message="each key of annotations must be an annotation key, such as note or example.com/note"

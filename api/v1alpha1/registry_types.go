@@ -91,7 +91,8 @@ type Override struct {
 	// +required
 	SecretRef LocalReference `json:"secretRef"`
 
-	// until is when the provider's token takes the place of the login again, at most 7 days ahead.
+	// until is when the provider's token takes the place of the login again, at most 7 days ahead. A time that is past has no
+	// effect.
 	// +required
 	Until metav1.Time `json:"until"`
 }
