@@ -24,11 +24,12 @@ import (
 func TestTheNotesCanBeFollowed(t *testing.T) {
 	installCRDs(t)
 	namespace(t, "notes-team", nil)
-	for _, c := range []struct {
-		namespace, set string
-	}{
-		{"notes", "logLevel=info"},
+	const credential = "credentials[0].name=registry-pull,credentials[0].spec.namespaceSelector.matchLabels.notes=notes," +
+		"credentials[0].spec.registries[0].name=prod,credentials[0].spec.registries[0].ecr.region=eu-west-1"
+	for _, c := range []struct{ namespace, set string }{
+		{"notes", "allowAmbientIdentity=true"},
 		{"notes-watched", "watchNamespaces={notes-team},metrics.secure=false,uninstall.unlink=false"},
+		{"notes-kept", "rbac.create=false," + credential},
 	} {
 		notes := mustHelm(t, "install", "regcred", "charts/regcred", "--namespace", c.namespace, "--create-namespace", "--skip-crds", "--set", c.set)
 		uninstallAfter(t, "regcred", c.namespace)
@@ -49,8 +50,8 @@ func follow(t *testing.T, notes string) {
 	var script strings.Builder
 	for line := range strings.Lines(notes) {
 		command, indented := strings.CutPrefix(line, "  ")
-		if indented && !strings.HasPrefix(command, "helm test") && !strings.Contains(command, "<name") {
-			script.WriteString(command)
+		if indented && !strings.HasPrefix(command, "helm test") {
+			script.WriteString(strings.NewReplacer("<namespace>", "notes-team", "<name>", "registry-pull").Replace(command))
 		}
 	}
 	if strings.Count(script.String(), "kubectl") < 2 {

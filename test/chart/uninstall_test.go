@@ -93,7 +93,7 @@ func orders(things []thing) [][]thing {
 }
 
 // everyOrder is for `make chart`, which takes its time. Otherwise a few orders are tried, in which each thing is the first.
-var everyOrder = flag.Bool("every-order", false, "try every order of uninstalling")
+var everyOrder = flag.Bool("every-order", false, "try every order of uninstalling, and the effect of every value")
 
 func TestNothingIsStuckInWhateverOrderItIsUninstalled(t *testing.T) {
 	all := orders(things)
