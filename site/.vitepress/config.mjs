@@ -6,7 +6,7 @@ import { defineConfig } from 'vitepress'
 
 const docs = fileURLToPath(new URL('../../docs', import.meta.url))
 const version = process.env.VERSION || 'main'
-const versions = (process.env.VERSIONS || version).split(' ')
+const versions = (process.env.VERSIONS || version).trim().split(/\s+/)
 const repository = `https://github.com/regcred/regcred/blob/${version}`
 
 // groups are the bold words of docs/README.md, each with the links up to the next one.
@@ -16,7 +16,7 @@ function groups() {
     const heading = line.match(/^\*\*(.+?)\*\*/)
     if (heading) found.push({ text: heading[1], collapsed: false, items: [] })
     for (const [, text, link] of line.matchAll(/\[([^\]]+)\]\(([^)#]+)\.md(?:#[^)]*)?\)/g)) {
-      if (found.length > 0 && !link.startsWith('..')) found.at(-1).items.push({ text, link: '/' + link })
+      if (found.length > 0 && !link.startsWith('..')) found.at(-1).items.push({ text: text[0].toUpperCase() + text.slice(1), link: '/' + link })
     }
   }
   return found

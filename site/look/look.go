@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -38,7 +39,12 @@ type screen struct {
 var screens = []screen{
 	{"phone", 390, 844, "dark"},
 	{"desktop", 1280, 900, "light"},
+	{"phone", 390, 844, "light"},
+	{"desktop", 1280, 900, "dark"},
 }
+
+// everywhere is how many of the screens all pages are looked at on; the others are for those of which pictures are kept.
+const everywhere = 2
 
 // pictured are the pages of which pictures are kept.
 var pictured = []string{"index", "choose", "start/eks", "registrycredential", "security"}
@@ -70,13 +76,16 @@ func run(ctx context.Context) error {
 	}
 	var errs []error
 	for _, page := range pages {
-		for i := range screens {
-			if err := look(ctx, server.URL, page, i); err != nil {
-				errs = append(errs, fmt.Errorf("%s on a %s: %w", page, screens[i].name, err))
+		for i, screen := range screens {
+			if i >= everywhere && !slices.Contains(pictured, page) {
+				continue
+			}
+			if err := look(ctx, server.URL, page, screen); err != nil {
+				errs = append(errs, fmt.Errorf("%s on a %s %s: %w", page, screen.scheme, screen.name, err))
 			}
 		}
 	}
-	fmt.Printf("looked at %d pages on %d screens\n", len(pages), len(screens))
+	fmt.Printf("looked at %d pages on %d screens, and at %d of them on %d more\n", len(pages), everywhere, len(pictured), len(screens)-everywhere)
 	return errors.Join(errs...)
 }
 
@@ -95,8 +104,7 @@ func found() ([]string, error) {
 	return pages, err
 }
 
-func look(browser context.Context, url, page string, i int) error {
-	screen := screens[i]
+func look(browser context.Context, url, page string, screen screen) error {
 	ctx, stop := chromedp.NewContext(browser)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, patience)
@@ -140,10 +148,9 @@ func look(browser context.Context, url, page string, i int) error {
 	if width > screen.width || wide != "" {
 		errs = append(errs, fmt.Errorf("the page is %d wide, and too wide are: %s", width, wide))
 	}
-	for _, p := range pictured {
-		if p == page {
-			errs = append(errs, os.WriteFile(filepath.Join(pictures, strings.ReplaceAll(page, "/", "-")+"-"+screen.name+".png"), picture, 0o644))
-		}
+	if slices.Contains(pictured, page) {
+		file := strings.Join([]string{strings.ReplaceAll(page, "/", "-"), screen.name, screen.scheme}, "-") + ".png"
+		errs = append(errs, os.WriteFile(filepath.Join(pictures, file), picture, 0o644))
 	}
 	return errors.Join(errs...)
 }
