@@ -15,6 +15,7 @@ TARGETS ?= 10000
 FUZZTIME ?= 3s
 HISTORIES ?= 100
 CLUSTER ?= kind
+CONTEXT ?=
 BASE ?= /
 VERSIONS ?= $(VERSION)
 
@@ -158,7 +159,7 @@ record: ## Write the demo's output anew, of which README.md shows a part.
 	$(MAKE) --no-print-directory demo > test/demo/recorded.txt
 
 .PHONY: nightly
-nightly: build ## What takes too long for every change: the demo's record, the chart in every order, faults, fuzzing, random changes, years, guards, and the measurements.
+nightly: build ## What takes too long for every change: the demo's record, every order, faults, fuzzing, histories, years, guards, archives, readers, measurements.
 	$(MAKE) --no-print-directory demo > bin/demo.txt
 	assets=$(ASSETS); KUBEBUILDER_ASSETS="$$assets" $(GO) test ./test/docs -run TheRecord -args -demo-output "$(CURDIR)/bin/demo.txt"
 	$(MAKE) --no-print-directory chart
@@ -167,11 +168,18 @@ nightly: build ## What takes too long for every change: the demo's record, the c
 	$(MAKE) --no-print-directory anyorder
 	$(MAKE) --no-print-directory year
 	$(MAKE) --no-print-directory guards
-	$(MAKE) --no-print-directory bench
+	$(MAKE) --no-print-directory bench TARGETS=30000
+	$(MAKE) --no-print-directory release VERSION=v0.0.0-nightly
+	E2E_OPTIONAL=1 $(MAKE) --no-print-directory e2e RUN="one token"
+	$(MAKE) --no-print-directory readers
+
+.PHONY: readers
+readers: build ## Have skopeo, podman, buildah (apt-get install them), crane, ORAS, Helm, cosign and Flux pull with a Secret of Regcred.
+	assets=$(ASSETS); cd tools/readers; KUBEBUILDER_ASSETS="$$assets" $(GO) test -count=1 -timeout 30m .
 
 .PHONY: kind
-kind: ## Build the image, load it into the kind cluster CLUSTER= (default: kind), install the chart and apply a sample.
-	GO="$(GO)" HELM="$(TOOL) helm" CLUSTER="$(CLUSTER)" test/kind
+kind: ## Install this checkout into the kind cluster CLUSTER=, or into CONTEXT= of kubeconfig by way of the image IMAGE=.
+	GO="$(GO)" HELM="$(TOOL) helm" CLUSTER="$(CLUSTER)" CONTEXT="$(CONTEXT)" VERSION="$(VERSION)" IMAGE="$(if $(CONTEXT),$(IMAGE))" test/kind
 
 .PHONY: clean
 clean: ## Remove what was built here; the cache of binaries for tests stays.
