@@ -51,7 +51,7 @@ func explain(action, identity string, err error) *providers.Error {
 	if errors.Is(err, context.Canceled) || outbound.IsTimeout(err) {
 		return noAnswer(action, identity, cures.NoAnswer(err), outbound.Scope(err))
 	}
-	return providers.Errorf(v1alpha1.ReasonInvalidResponse, "%s as %s was answered with something that makes no sense: check any proxy in between", action, identity)
+	return providers.Errorf(v1alpha1.ReasonInvalidResponse, "%s as %s was answered with something that cannot be parsed: check any proxy in between", action, identity)
 }
 
 func noAnswer(action, identity, cause string, scope providers.Scope) *providers.Error {

@@ -187,10 +187,10 @@ func TestOddAnswersAreExplained(t *testing.T) {
 		"code that nobody knows":       {http.StatusBadRequest, "", `{"error":"` + secretBody + `"}`, v1alpha1.ReasonInvalidResponse, "HTTP status 400"},
 		"status that nobody knows":     {http.StatusBadRequest, "", `{"error":{"status":"` + secretBody + `"}}`, v1alpha1.ReasonInvalidResponse, "HTTP status 400"},
 		"known code with a secret":     {http.StatusBadRequest, "", `{"error":"invalid_grant","error_description":"` + secretBody + `"}`, v1alpha1.ReasonAccessDenied, "(invalid_grant)"},
-		"nothing":                      {http.StatusOK, "", "", v1alpha1.ReasonInvalidResponse, "makes no sense"},
+		"nothing":                      {http.StatusOK, "", "", v1alpha1.ReasonInvalidResponse, "cannot be parsed"},
 		"no token":                     {http.StatusOK, "", `{"expires_in":3599}`, v1alpha1.ReasonInvalidResponse, "without a token"},
-		"no expiry":                    {http.StatusOK, "", `{"access_token":"` + secretBody + `"}`, v1alpha1.ReasonInvalidResponse, "makes no sense"},
-		"an answer that does not stop": {http.StatusOK, "", strings.Repeat("x", 2<<20), v1alpha1.ReasonInvalidResponse, "makes no sense"},
+		"no expiry":                    {http.StatusOK, "", `{"access_token":"` + secretBody + `"}`, v1alpha1.ReasonInvalidResponse, "cannot be parsed"},
+		"an answer that does not stop": {http.StatusOK, "", strings.Repeat("x", 2<<20), v1alpha1.ReasonInvalidResponse, "cannot be parsed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			asked := 0

@@ -24,7 +24,7 @@ import (
 func TestTheNotesCanBeFollowed(t *testing.T) {
 	installCRDs(t)
 	namespace(t, "notes-team", nil)
-	const credential = "credentials[0].name=registry-pull,credentials[0].spec.namespaceSelector.matchLabels.notes=notes," +
+	const credential = "credentials[0].name=notes-kept,credentials[0].spec.namespaceSelector.matchLabels.notes=notes," +
 		"credentials[0].spec.registries[0].name=prod,credentials[0].spec.registries[0].ecr.region=eu-west-1"
 	for _, c := range []struct{ namespace, set string }{
 		{"notes", "allowAmbientIdentity=true"},
@@ -37,21 +37,21 @@ func TestTheNotesCanBeFollowed(t *testing.T) {
 		if !ok {
 			t.Fatalf("there are no notes: %s", notes)
 		}
-		follow(t, notes)
+		follow(t, notes, c.namespace)
 	}
 	c := &v1alpha1.ClusterRegistryCredential{}
 	c.Name = "registry-pull"
 	must(t, client.IgnoreNotFound(world.Client.Delete(t.Context(), c)))
 }
 
-// follow runs the indented lines as one script. What a kubelet is needed for is TestHelmTestSaysWhetherAControllerWorks'.
-func follow(t *testing.T, notes string) {
+// follow runs the indented lines as one script, with a name for <name>. What a kubelet is needed for is TestHelmTestSaysWhetherAControllerWorks'.
+func follow(t *testing.T, notes, name string) {
 	t.Helper()
 	var script strings.Builder
 	for line := range strings.Lines(notes) {
 		command, indented := strings.CutPrefix(line, "  ")
 		if indented && !strings.HasPrefix(command, "helm test") {
-			script.WriteString(strings.NewReplacer("<namespace>", "notes-team", "<name>", "registry-pull").Replace(command))
+			script.WriteString(strings.NewReplacer("<namespace>", "notes-team", "<name>", name).Replace(command))
 		}
 	}
 	if strings.Count(script.String(), "kubectl") < 2 {

@@ -16,7 +16,7 @@ import (
 //	invalid    yaml: the API server refuses it with this text
 //	values     yaml: the chart is rendered with it and the API server takes the result
 //	part       yaml: a part of the kind, decoded strictly; one of ours is completed and dry-run
-//	parse      what cannot run here is parsed: sh with the flags of clouds' commands, json, hcl, promql
+//	parse      what cannot run here is parsed: sh with the flags of others' commands, json, hcl, promql
 //	from       go, console: a part of this file, which is compiled, or what a test compares with what a command prints
 //	skip       nothing, for one of the reasons below
 var checks = map[string][]string{
@@ -26,7 +26,6 @@ var checks = map[string][]string{
 	"json":    {"parse"},
 	"hcl":     {"parse"},
 	"promql":  {"parse"},
-	"text":    {"skip"},
 	"go":      {"from"},
 }
 
@@ -35,15 +34,12 @@ var beside = []string{"with", "file"}
 
 // reasons are those for which a block may be skipped.
 var reasons = []string{
-	"a form to fill in", // what it names is the reader's
-	"a picture",         // text that shows a layout
-	"needs a node",      // a kubelet, or a pod that runs
-	"needs a release",   // what only a release has: an image, a signature
-	"what a cloud prints",
+	"needs a node",    // a kubelet, or a pod that runs
+	"needs a release", // what only a release has: an image, a signature
 }
 
 func TestEveryBlockIsMarked(t *testing.T) {
-	skipped, checked := map[string]int{}, map[string]int{}
+	total, skipped, checked := 0, map[string]int{}, map[string]int{}
 	for _, p := range pages(t) {
 		for _, b := range p.blocks {
 			check, err := b.check()
@@ -51,6 +47,7 @@ func TestEveryBlockIsMarked(t *testing.T) {
 				t.Errorf("%s: %v", p.at(b), err)
 				continue
 			}
+			total++
 			if check == "skip" {
 				skipped[b.marks["skip"]]++
 				continue
@@ -61,9 +58,10 @@ func TestEveryBlockIsMarked(t *testing.T) {
 	for _, what := range slices.Sorted(maps.Keys(checked)) {
 		t.Logf("%3d %s", checked[what], what)
 	}
-	for _, reason := range slices.Sorted(maps.Keys(skipped)) {
+	for _, reason := range reasons {
 		t.Logf("%3d skipped: %s", skipped[reason], reason)
 	}
+	t.Logf("%3d blocks", total)
 }
 
 // check is the one that the block asks for.

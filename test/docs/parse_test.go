@@ -26,26 +26,47 @@ var parsers = map[string]func(context.Context, string) error{
 	"sh":   parseShell, "hcl": parseHCL, "promql": parsePromQL,
 }
 
-// parseShell has bash parse the script, and looks the clouds' commands up.
+// parseShell has bash parse the script, and looks up the commands of others in it, and the targets of make.
 func parseShell(ctx context.Context, code string) error {
 	cmd := exec.CommandContext(ctx, "bash", "-n")
 	cmd.Stdin = strings.NewReader(code)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
-	known, err := cloudCommands()
+	known, err := othersCommands()
 	if err != nil {
 		return err
 	}
-	return known.check(code)
+	if err := known.ask(ctx, code); err != nil {
+		return err
+	}
+	return errors.Join(known.check(code), checkTargets(code))
 }
 
-// commands are those of the clouds' command lines that pages use, with their flags.
+var makeTarget = regexp.MustCompile(`(?m)^make ([a-z0-9 -]+)`)
+
+// checkTargets wants the targets of make to be in the Makefile.
+func checkTargets(code string) error {
+	raw, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	if err != nil {
+		return err
+	}
+	for _, found := range makeTarget.FindAllStringSubmatch(code, -1) {
+		for target := range strings.FieldsSeq(found[1]) {
+			if !strings.Contains(string(raw), "\n"+target+":") {
+				return fmt.Errorf("the Makefile has no target %s", target)
+			}
+		}
+	}
+	return nil
+}
+
+// commands are those of others' command lines that pages use, with their flags.
 type commands map[string][]string
 
-// cloudCommands reads testdata/clouds.txt, whose lines are a command and flags of it, under the page of its documentation.
-func cloudCommands() (commands, error) {
-	raw, err := os.ReadFile(filepath.Join("testdata", "clouds.txt"))
+// othersCommands reads testdata/commands.txt, whose lines are a command and flags of it, under the page of its documentation.
+func othersCommands() (commands, error) {
+	raw, err := os.ReadFile(filepath.Join("testdata", "commands.txt"))
 	if err != nil {
 		return nil, err
 	}
@@ -61,11 +82,35 @@ func cloudCommands() (commands, error) {
 }
 
 var (
-	cloudCommand = regexp.MustCompile(`(?m)(?:^|[|=] *)\s*((?:aws|az|gcloud|eksctl) [^\n)|]*)`)
-	longFlag     = regexp.MustCompile(`\s(--[a-z][a-z0-9-]*)`)
-	nested       = regexp.MustCompile(`\$\(([^()]*)\)`)
-	quoted       = regexp.MustCompile(`'[^']*'|"[^"]*"`)
+	command = regexp.MustCompile(
+		`(?m)(?:^|[|=] *)\s*((?:aws|az|gcloud|eksctl|cosign|docker|gh|kube-apiserver|kubectl|helm) [^\n)|]*)`)
+	ownHelp  = regexp.MustCompile(`(?m)(?:^|[|=] *)\s*(kubectl|helm) ([a-z]+)`)
+	longFlag = regexp.MustCompile(`\s(--[a-z][a-z0-9-]*)`)
+	nested   = regexp.MustCompile(`\$\(([^()]*)\)`)
+	quoted   = regexp.MustCompile(`'[^']*'|"[^"]*"`)
 )
+
+// ask adds the commands of kubectl and helm in the script: these programs are here, and say themselves which flags they have.
+func (known commands) ask(ctx context.Context, code string) error {
+	for _, found := range ownHelp.FindAllStringSubmatch(code, -1) {
+		path := filepath.Join(theWorld.dir, "bin", found[1])
+		help, err := exec.CommandContext(ctx, path, found[2], "--help").Output()
+		if err != nil {
+			return fmt.Errorf("%s %s --help: %w", found[1], found[2], err)
+		}
+		if found[1] == "kubectl" {
+			options, err := exec.CommandContext(ctx, path, "options").Output()
+			if err != nil {
+				return fmt.Errorf("kubectl options: %w", err)
+			}
+			help = append(help, options...)
+		}
+		for _, flag := range longFlag.FindAllSubmatch(help, -1) {
+			known[found[1]+" "+found[2]] = append(known[found[1]+" "+found[2]], string(flag[1]))
+		}
+	}
+	return nil
+}
 
 func (known commands) check(code string) error {
 	var errs []error
@@ -74,15 +119,15 @@ func (known commands) check(code string) error {
 		errs = append(errs, known.check(inner[1]))
 	}
 	code = quoted.ReplaceAllString(nested.ReplaceAllString(code, "X"), "X")
-	for _, found := range cloudCommand.FindAllStringSubmatch(code, -1) {
+	for _, found := range command.FindAllStringSubmatch(code, -1) {
 		name := known.name(found[1])
 		if name == "" {
-			errs = append(errs, fmt.Errorf("testdata/clouds.txt does not know the command of: %s", found[1]))
+			errs = append(errs, fmt.Errorf("testdata/commands.txt does not know the command of: %s", found[1]))
 			continue
 		}
 		for _, flag := range longFlag.FindAllStringSubmatch(found[1], -1) {
 			if !slices.Contains(known[name], flag[1]) {
-				errs = append(errs, fmt.Errorf("testdata/clouds.txt knows no flag %s of %s", flag[1], name))
+				errs = append(errs, fmt.Errorf("testdata/commands.txt knows no flag %s of %s", flag[1], name))
 			}
 		}
 	}
@@ -157,7 +202,9 @@ func TestParsersRefuseWhatIsWrong(t *testing.T) {
 			t.Errorf("%s: passed: %s", language, code)
 		}
 	}
-	if err := parseShell(t.Context(), "if true; then"); err == nil {
-		t.Error("half a command passed")
+	for _, code := range []string{"if true; then", "kubectl logs --tial=1", "helm pul oci://a/b", "helm pull --vers 1", "make demo tset"} {
+		if err := parseShell(t.Context(), code); err == nil {
+			t.Errorf("passed: %s", code)
+		}
 	}
 }
