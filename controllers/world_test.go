@@ -14,6 +14,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -375,13 +376,11 @@ func (w *world) bury(t credential.Target) {
 
 func (w *world) ready(t credential.Target) metav1.Condition {
 	w.Helper()
-	for _, c := range w.report(t).Conditions {
-		if c.Type == v1alpha1.ConditionReady {
-			return c
-		}
+	ready := meta.FindStatusCondition(w.report(t).Conditions, v1alpha1.ConditionReady)
+	if ready == nil {
+		w.Fatal("no Ready condition")
 	}
-	w.Fatal("no Ready condition")
-	return metav1.Condition{}
+	return *ready
 }
 
 // told returns the events so far.

@@ -5,18 +5,13 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/internal/apiserver"
 	"github.com/regcred/regcred/providers"
 )
 
 // RetryAfter is when a target that no event will bring back is looked at again.
 const RetryAfter = 2 * time.Minute
-
-// ExpectFor is how long the cache is trusted to show our own write; it bounds the harm of a watch that missed one.
-const ExpectFor = 5 * time.Second
 
 // Failure is a reason of package v1alpha1 and what to do about it.
 type Failure struct {
@@ -47,17 +42,15 @@ func Excluded(namespace string) *Failure {
 		Message: "namespace " + namespace + " is excluded by the administrator (--excluded-namespaces): use another namespace"}
 }
 
-// IsTerminating says that the namespace is being deleted under our hands, which is no error.
-func IsTerminating(err error) bool {
-	return apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
-}
-
-// IgnoreTerminating is the error unless the namespace is being deleted.
-func IgnoreTerminating(err error) error {
-	if IsTerminating(err) {
-		return nil
+// Unanswered is the failure of a request that the API server could not serve.
+func Unanswered(what string, err error) *Failure {
+	f := FailureOf(err)
+	if by := apiserver.RefusedBy(err); by != "" {
+		f.Message = what + " fails because of " + by + ": it is tried again"
+	} else {
+		f.Message = what + " fails: the API server returned an error or did not answer; it is tried again"
 	}
-	return err
+	return f
 }
 
 // MaxText is what the API server takes for the note of an event, and what our schema allows for a message in status.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/internal/apiserver"
 )
 
 // outage is a ServiceAccount that is left alone for a while.
@@ -32,10 +33,10 @@ func (l *Linker) refused(ctx context.Context, account client.ObjectKey, err erro
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil, nil
-	case apierrors.IsConflict(err), credential.IsTerminating(err), ctx.Err() != nil:
+	case apierrors.IsConflict(err), apiserver.IsTerminating(err), ctx.Err() != nil:
 		return nil, err
 	case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
-		if by := credential.RefusedBy(err); by != "" {
+		if by := apiserver.RefusedBy(err); by != "" {
 			return failed(by + " refuses to let " + what + " be linked: let it pass there"), nil
 		}
 		return failed("the API server refuses to change " + what + ": check the controller's RBAC rules and the admission policies of the namespace"), nil

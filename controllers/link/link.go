@@ -12,11 +12,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/internal/apiserver"
 	"github.com/regcred/regcred/internal/contention"
 	"github.com/regcred/regcred/internal/expiring"
 )
@@ -43,7 +43,7 @@ type Linker struct {
 	repairs *contention.Budget[place]
 	// underway are the ServiceAccounts that are being changed, and written the resource versions that our last changes got.
 	underway sync.Map
-	written  *expiring.Map[client.ObjectKey, string]
+	written  *apiserver.Writes[client.ObjectKey]
 	// outages are the ServiceAccounts whose changes were not answered, as with a webhook that hangs or fails.
 	outages *expiring.Map[client.ObjectKey, outage]
 }
@@ -73,7 +73,7 @@ func ofAccount[V any](key client.ObjectKey, _ V) (namespace string) { return key
 func New(c clock.PassiveClock) *Linker {
 	return &Linker{
 		clock: c, repairs: contention.New(c, maxPlaces, placesOfNamespace, func(p place) string { return p.Namespace }),
-		written: expiring.Shared(c, credential.ExpectFor, maxPlaces, placesOfNamespace, ofAccount[string]),
+		written: apiserver.NewWrites(c, maxPlaces, placesOfNamespace, func(account client.ObjectKey) string { return account.Namespace }),
 		outages: expiring.Shared(c, 2*credential.RetryAfter, maxPlaces, placesOfNamespace, ofAccount[outage]),
 	}
 }
@@ -184,10 +184,8 @@ func (l *Linker) send(ctx context.Context, api API, patch *serviceAccountPatch, 
 		return apierrors.NewConflict(corev1.Resource("serviceaccounts"), name.Name, errChanging)
 	}
 	defer l.underway.Delete(name)
-	if wrote, known := l.written.Get(name); known {
-		if order, err := resourceversion.CompareResourceVersion(sa.ResourceVersion, wrote); err == nil && order < 0 {
-			return apierrors.NewConflict(corev1.Resource("serviceaccounts"), name.Name, errChanging)
-		}
+	if l.written.Behind(name, sa.ResourceVersion) {
+		return apierrors.NewConflict(corev1.Resource("serviceaccounts"), name.Name, errChanging)
 	}
 	version, err := patch.send(ctx, api.Client, name)
 	if err == nil {

@@ -68,7 +68,7 @@ func TestWhatIsKnownOfOneNamespaceMakesNothingOfOthersBeForgotten(t *testing.T) 
 	if !l.repairs.Recent(at("victim", 0)) {
 		t.Error("a fight is forgotten")
 	}
-	if _, known := l.written.Get(key("victim", 0)); !known {
+	if !l.written.Behind(key("victim", 0), "") {
 		t.Error("what was written is forgotten")
 	}
 	if _, known := l.outages.Get(key("victim", 0)); !known {

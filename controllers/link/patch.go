@@ -5,8 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"strconv"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,6 +13,7 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/internal/apiserver"
 )
 
 // Changes counts links by what was done to them.
@@ -50,16 +49,13 @@ func newPatch(sa *corev1.ServiceAccount) *serviceAccountPatch {
 	return p
 }
 
-// sendTimeout is longer than the time that the API server gives a webhook by default, after which it names it.
-const sendTimeout = 12 * time.Second
-
 // send returns the resource version that the ServiceAccount got.
 func (p *serviceAccountPatch) send(ctx context.Context, c client.Client, name client.ObjectKey) (string, error) {
 	raw, err := json.Marshal(p)
 	if err != nil {
 		return "", err
 	}
-	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	ctx, cancel := context.WithTimeout(ctx, apiserver.WriteTimeout)
 	defer cancel()
 	target := &corev1.ServiceAccount{}
 	target.Namespace, target.Name = name.Namespace, name.Name
@@ -122,7 +118,7 @@ func read(ctx context.Context, from client.Reader, name client.ObjectKey) (*core
 // beforeFirstApply is what the API server calls all who wrote a ServiceAccount before the first server-side apply; until then it names nobody.
 const beforeFirstApply = "before-first-apply"
 
-// rivalOn names the field manager that has changed the list of a ServiceAccount last, as far as that is known. It is a text of others.
+// rivalOn names the field manager that has changed the list of a ServiceAccount last, as far as that is known.
 func rivalOn(ctx context.Context, live client.Reader, name client.ObjectKey) (string, error) {
 	sa, err := read(ctx, live, name)
 	if err != nil || sa == nil {
@@ -135,8 +131,5 @@ func rivalOn(ctx context.Context, live client.Reader, name client.ObjectKey) (st
 			last = entry
 		}
 	}
-	if last.Manager == "" {
-		return "somebody else", nil
-	}
-	return "the field manager " + strconv.QuoteToASCII(last.Manager[:min(len(last.Manager), 64)]), nil
+	return apiserver.FieldManager(last.Manager), nil
 }

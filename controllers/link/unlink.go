@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/internal/apiserver"
 )
 
 const (
@@ -79,7 +80,7 @@ func unlink(ctx context.Context, c client.Client, ours func(credential.Target) b
 		}
 		return err
 	})
-	if err = credential.IgnoreTerminating(client.IgnoreNotFound(err)); err != nil {
+	if err = apiserver.IgnoreTerminating(client.IgnoreNotFound(err)); err != nil {
 		return removed, fmt.Errorf("ServiceAccount %s: %w", name, err)
 	}
 	return removed, nil

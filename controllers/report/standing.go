@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -125,12 +126,7 @@ func (s standing) current(registries []v1alpha1.RegistryStatus, now time.Time) b
 
 // served says whether the target has held a token.
 func (s standing) served() bool {
-	for _, e := range s.entries {
-		if !e.expiresAt.IsZero() {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.entries, func(e entryStanding) bool { return !e.expiresAt.IsZero() })
 }
 
 // atFault says whether the target fails by what is in its namespace.

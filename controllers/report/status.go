@@ -8,7 +8,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -17,6 +16,7 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
 	"github.com/regcred/regcred/controllers/view"
+	"github.com/regcred/regcred/internal/apiserver"
 )
 
 const (
@@ -79,11 +79,7 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, key credential.Key) (r
 // stale says whether the cache does not show the status that was written last: compared with an older one, a change back would be lost.
 func (r *StatusReconciler) stale(c *credential.Credential) bool {
 	_, wrote := r.Ledger.statusWritten(c.Key)
-	if wrote == "" {
-		return false
-	}
-	order, err := resourceversion.CompareResourceVersion(c.Object.GetResourceVersion(), wrote)
-	return err == nil && order < 0
+	return wrote != "" && apiserver.Older(c.Object.GetResourceVersion(), wrote)
 }
 
 // quiet is how much longer a status waits for targets that have not been heard of, if nothing bad is known.

@@ -2,10 +2,10 @@ package target
 
 import (
 	"fmt"
-	"strconv"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/internal/apiserver"
 )
 
 // maxTargets bounds the targets of which something is remembered.
@@ -27,15 +27,15 @@ func (r *Reconciler) contended(t credential.Target, why Cause) *credential.Failu
 		t.Secret(), rival)}
 }
 
-// rivalOf names the field manager that has changed the Secret, as far as that is known. It is a text of others.
+// rivalOf names the field manager that has changed the Secret, as far as that is known.
 func rivalOf(o observed) string {
 	if o.secret == nil {
 		return "somebody who deletes it"
 	}
 	for _, entry := range o.secret.ManagedFields {
 		if name := entry.Manager; name != v1alpha1.FieldManager && name != "" {
-			return "the field manager " + strconv.QuoteToASCII(name[:min(len(name), 64)])
+			return apiserver.FieldManager(name)
 		}
 	}
-	return "somebody else"
+	return apiserver.FieldManager("")
 }

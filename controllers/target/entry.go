@@ -2,6 +2,7 @@ package target
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/regcred/regcred/api/v1alpha1"
@@ -120,12 +121,7 @@ func (e *EntryState) drop() { e.auths, e.Fresh, e.Known = nil, false, false }
 func (e *EntryState) madeFromNow() bool { return e.req != nil && e.Record.Source == e.req.Source() }
 
 func anyAuth(entries []*EntryState) bool {
-	for _, e := range entries {
-		if len(e.auths) > 0 {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(entries, (*EntryState).Published)
 }
 
 func firstFresh(entries []*EntryState) Cause {

@@ -14,6 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/regcred/regcred/internal/apiserver"
 )
 
 // webhooks let no change through in namespaces whose names begin with bad.
@@ -37,7 +39,7 @@ func TestNamespacesWhoseWebhooksHangHoldHalfOfTheWorkers(t *testing.T) {
 		hooks := &webhooks{}
 		w := newWary(hooks, clock.RealClock{})
 		create := func(namespace string) error {
-			ctx, cancel := context.WithTimeout(t.Context(), writeTimeout)
+			ctx, cancel := context.WithTimeout(t.Context(), apiserver.WriteTimeout)
 			defer cancel()
 			return w.Create(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace}})
 		}
@@ -48,7 +50,7 @@ func TestNamespacesWhoseWebhooksHangHoldHalfOfTheWorkers(t *testing.T) {
 		if err := create("good"); err != nil {
 			t.Error(err)
 		}
-		time.Sleep(writeTimeout + time.Second) //nolint:forbidigo // the clock is synctest's
+		time.Sleep(apiserver.WriteTimeout + time.Second) //nolint:forbidigo // the clock is synctest's
 		for n := range 40 {
 			for range 16 {
 				go func() { _ = create(fmt.Sprint("bad", n)) }()
@@ -64,7 +66,7 @@ func TestNamespacesWhoseWebhooksHangHoldHalfOfTheWorkers(t *testing.T) {
 		if err := create("bad1"); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("a change that is not tried: %v", err)
 		}
-		time.Sleep(hangsFor + writeTimeout) //nolint:forbidigo // as above
+		time.Sleep(hangsFor + apiserver.WriteTimeout) //nolint:forbidigo // as above
 		for range 2 {
 			go func() { _ = create("bad1") }()
 		}
@@ -82,7 +84,7 @@ func TestNoNamespaceIsBlamedForAnAPIServerThatAnswersNobody(t *testing.T) {
 		for range 2 {
 			for n := range 40 {
 				go func() {
-					ctx, cancel := context.WithTimeout(t.Context(), writeTimeout)
+					ctx, cancel := context.WithTimeout(t.Context(), apiserver.WriteTimeout)
 					defer cancel()
 					_ = w.Create(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: fmt.Sprint("bad", n)}})
 				}()
@@ -91,7 +93,7 @@ func TestNoNamespaceIsBlamedForAnAPIServerThatAnswersNobody(t *testing.T) {
 			if n := hooks.hanging.Load(); n != 40 {
 				t.Errorf("%d changes are tried, want 40", n)
 			}
-			time.Sleep(writeTimeout + time.Second) //nolint:forbidigo // the clock is synctest's
+			time.Sleep(apiserver.WriteTimeout + time.Second) //nolint:forbidigo // the clock is synctest's
 		}
 	})
 }

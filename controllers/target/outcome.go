@@ -9,6 +9,7 @@ import (
 
 	"github.com/regcred/regcred/controllers/credential"
 	"github.com/regcred/regcred/controllers/link"
+	"github.com/regcred/regcred/internal/apiserver"
 )
 
 // Outcome is how a target stands after a reconcile.
@@ -49,7 +50,7 @@ type Outcomes interface {
 // result is when the target must be looked at again, if no event comes before.
 func (o Outcome) result(now time.Time) reconcile.Result {
 	if o.CacheBehind {
-		return reconcile.Result{RequeueAfter: credential.ExpectFor}
+		return reconcile.Result{RequeueAfter: apiserver.CacheLag}
 	}
 	if o.Suspended {
 		return reconcile.Result{}

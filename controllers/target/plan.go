@@ -70,12 +70,7 @@ func plan(stale Cause, entries []*EntryState, now time.Time) (step, Cause) {
 }
 
 func anyFresh(entries []*EntryState) bool {
-	for _, e := range entries {
-		if e.Fresh {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(entries, func(e *EntryState) bool { return e.Fresh })
 }
 
 // waiting says whether all entries that are still pending deserve to be waited for.

@@ -6,7 +6,6 @@ import (
 
 	"golang.org/x/sync/singleflight"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/regcred/regcred/controllers/credential"
 	"github.com/regcred/regcred/controllers/link"
 	"github.com/regcred/regcred/controllers/view"
+	"github.com/regcred/regcred/internal/apiserver"
 	"github.com/regcred/regcred/internal/contention"
 	"github.com/regcred/regcred/internal/expiring"
 	"github.com/regcred/regcred/internal/inflight"
@@ -74,7 +74,7 @@ type Reconciler struct {
 	// identities are the Secrets that entries name, and that are missing or no identities.
 	identities *expiring.Map[client.ObjectKey, noIdentity]
 	// written are the resource versions of our own last writes, until the cache shows them.
-	written *expiring.Map[credential.Target, string]
+	written *apiserver.Writes[credential.Target]
 	// seals are what the Secrets were when we wrote them, and comparisons limits the reads that find out whether they still are.
 	seals       *seals
 	comparisons *contention.Budget[credential.Target]
@@ -132,7 +132,7 @@ func New(c Config) *Reconciler {
 	return &Reconciler{
 		Config:          c,
 		identities:      expiring.Shared(c.Clock, missingSecret, maxIdentities, maxIdentities/shares, ofSecret[noIdentity]),
-		written:         expiring.Shared(c.Clock, credential.ExpectFor, maxWritten, maxWritten/shares, ofTarget[string]),
+		written:         apiserver.NewWrites(c.Clock, maxWritten, maxWritten/shares, func(t credential.Target) string { return t.Namespace }),
 		inspected:       expiring.Shared(c.Clock, inspectedFor, maxWritten, maxWritten/shares, ofTarget[inspection]),
 		identityHashes:  expiring.Shared(c.Clock, identityHashFor, maxIdentities, maxIdentities/shares, ofSecret[identityHash]),
 		condemned:       expiring.Shared(c.Clock, condemnedFor, maxCondemned, maxCondemned/shares, func(at condemned, _ time.Time) string { return at.target.Namespace }),
@@ -157,34 +157,26 @@ func (r *Reconciler) Forget(t credential.Target) {
 }
 
 func (r *Reconciler) forget(t credential.Target) {
-	r.written.Delete(t)
+	r.written.Forget(t)
 	r.seals.delete(t)
 	r.absent.Delete(t)
 	r.conflicts.Delete(t)
 	r.inspected.Delete(t)
 }
 
-// ahead says whether our last write is newer than what the cache shows.
-func (r *Reconciler) ahead(t credential.Target, secret *metav1.PartialObjectMetadata) bool {
-	wrote, ok := r.written.Get(t)
-	if !ok {
-		return false
-	}
+// cacheBehind says whether the cache does not show our last write of the Secret yet.
+func (r *Reconciler) cacheBehind(t credential.Target, secret *metav1.PartialObjectMetadata) bool {
 	if secret == nil {
-		return true
+		return r.written.Behind(t, "")
 	}
-	if order, err := resourceversion.CompareResourceVersion(secret.ResourceVersion, wrote); err == nil && order < 0 {
-		return true
-	}
-	r.written.Delete(t)
-	return false
+	return r.written.Behind(t, secret.ResourceVersion)
 }
 
 // Deleted stops expecting a write of ours in the cache when the Secret is deleted, and lets go of the tokens in it.
 func (r *Reconciler) Deleted(secret client.Object) {
 	r.holders.put(client.ObjectKeyFromObject(secret), nil)
 	if t, ok := credential.TargetOf(secret); ok {
-		r.written.Delete(t)
+		r.written.Forget(t)
 		r.seals.deleted(t)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/regcred/regcred/controllers/credential"
 	"github.com/regcred/regcred/controllers/pullsecret"
 	"github.com/regcred/regcred/controllers/view"
+	"github.com/regcred/regcred/internal/apiserver"
 )
 
 // Reconcile serves the target, or gives it up when no credential claims it any more.
@@ -39,7 +40,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, t credential.Target) (reconc
 	}
 	out, err := r.serve(ctx, t, c)
 	switch {
-	case credential.IsTerminating(err):
+	case apiserver.IsTerminating(err):
 		r.Forget(t)
 		return reconcile.Result{}, nil
 	case ctx.Err() != nil:
@@ -70,7 +71,7 @@ func (r *Reconciler) serve(ctx context.Context, t credential.Target, c *credenti
 	if err != nil {
 		return Outcome{}, err
 	}
-	if r.ahead(t, secret) {
+	if r.cacheBehind(t, secret) {
 		return Outcome{CacheBehind: true}, nil
 	}
 	if secret == nil {
@@ -103,7 +104,7 @@ func (r *Reconciler) update(ctx context.Context, t credential.Target, c *credent
 	}
 	links, lost := r.links.Sync(ctx, r.api(), t, r.wishes(ctx, t, c))
 	r.Outcomes.Linked(t.Credential, links.Done)
-	if credential.IsTerminating(lost) || ctx.Err() != nil {
+	if apiserver.IsTerminating(lost) || ctx.Err() != nil {
 		return Outcome{}, lost
 	}
 	out, err := r.converge(ctx, t, c, o)
@@ -124,7 +125,7 @@ func (r *Reconciler) update(ctx context.Context, t credential.Target, c *credent
 	out.again = sooner(out.again, again)
 	switch {
 	case apierrors.IsConflict(lost):
-		out.again = sooner(out.again, credential.ExpectFor)
+		out.again = sooner(out.again, apiserver.CacheLag)
 	case lost != nil:
 		links.Failure = credential.Unanswered("linking the ServiceAccounts of namespace "+t.Namespace, lost)
 		links.Unlinked = links.Unlinked || c.Spec.ServiceAccounts != nil // for all that is known

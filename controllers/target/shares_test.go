@@ -34,7 +34,7 @@ func TestWhatIsKnownOfOneNamespaceMakesNothingOfOthersBeForgotten(t *testing.T) 
 			func(ns string, n int) bool { _, ok := r.identityHashes.Get(secretOf(ns, n)); return ok }},
 		"own writes": {maxWritten,
 			func(ns string, n int) { r.written.Put(targetOf(ns, n), "1") },
-			func(ns string, n int) bool { _, ok := r.written.Get(targetOf(ns, n)); return ok }},
+			func(ns string, n int) bool { return r.written.Behind(targetOf(ns, n), "") }},
 		"Secrets of suspended credentials": {maxWritten,
 			func(ns string, n int) { r.inspected.Put(targetOf(ns, n), inspection{}) },
 			func(ns string, n int) bool { _, ok := r.inspected.Get(targetOf(ns, n)); return ok }},

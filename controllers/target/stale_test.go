@@ -11,6 +11,7 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
 	"github.com/regcred/regcred/controllers/pullsecret"
+	"github.com/regcred/regcred/internal/apiserver"
 	"github.com/regcred/regcred/providers"
 )
 
@@ -61,13 +62,13 @@ func TestOurOwnWriteIsAwaitedForAWhile(t *testing.T) {
 		"older":         {version("9"), 0, true},
 		"just that":     {version("10"), 0, false},
 		"newer":         {version("11"), 0, false},
-		"missed":        {nil, credential.ExpectFor, false},
+		"missed":        {nil, apiserver.CacheLag, false},
 	} {
 		clock := clocktesting.NewFakePassiveClock(now)
 		r := New(Config{Clock: clock})
 		r.written.Put(target, "10")
 		clock.SetTime(now.Add(c.after))
-		if got := r.ahead(target, c.cached); got != c.want {
+		if got := r.cacheBehind(target, c.cached); got != c.want {
 			t.Errorf("%s: %t, want %t", name, got, c.want)
 		}
 	}
@@ -78,7 +79,7 @@ func TestOurOwnWriteIsAwaitedForAWhile(t *testing.T) {
 	secret.SetName("c")
 	secret.OwnerReferences = []metav1.OwnerReference{{APIVersion: v1alpha1.GroupVersion.String(), Kind: v1alpha1.KindClusterRegistryCredential, Name: "c", Controller: new(true)}}
 	r.Deleted(secret)
-	if r.ahead(target, nil) {
+	if r.cacheBehind(target, nil) {
 		t.Error("the write of a Secret that was deleted is awaited")
 	}
 }

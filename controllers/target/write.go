@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -20,6 +19,7 @@ import (
 	"github.com/regcred/regcred/controllers/link"
 	"github.com/regcred/regcred/controllers/pullsecret"
 	"github.com/regcred/regcred/controllers/view"
+	"github.com/regcred/regcred/internal/apiserver"
 )
 
 // conflict says why the observed Secret must not be touched.
@@ -44,9 +44,6 @@ func conflict(o observed) *credential.Failure {
 	return f
 }
 
-// writeTimeout is longer than the time that the API server gives a webhook by default, after which it names it.
-const writeTimeout = 12 * time.Second
-
 // write writes the Secret once: in place if it exists, for the kubelet remembers pulls by the Secret's UID. It says whether that has
 // changed anything: somebody may have put the right bytes back already.
 func (r *Reconciler) write(ctx context.Context, t credential.Target, o observed, entries []*EntryState) (changed bool, rejection *credential.Failure, err error) {
@@ -61,7 +58,7 @@ func (r *Reconciler) write(ctx context.Context, t credential.Target, o observed,
 	if size := len(secret.Data[corev1.DockerConfigJsonKey]); size > corev1.MaxSecretSize {
 		return false, tooLarge(t, size, entries), nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, apiserver.WriteTimeout)
 	defer cancel()
 	switch {
 	case existing == nil:
@@ -74,10 +71,10 @@ func (r *Reconciler) write(ctx context.Context, t credential.Target, o observed,
 	switch {
 	case apierrors.IsNotFound(err): // deleted since it was observed
 		return false, nil, apierrors.NewConflict(corev1.Resource("secrets"), t.Name, err)
-	case credential.IsTerminating(err):
+	case apiserver.IsTerminating(err):
 		return false, nil, err
 	case apierrors.IsInvalid(err), apierrors.IsForbidden(err), apierrors.IsBadRequest(err),
-		apierrors.IsConflict(err) && credential.RefusedBy(err) != "": // a webhook may say what it likes
+		apierrors.IsConflict(err) && apiserver.RefusedBy(err) != "": // a webhook may say what it likes
 		return false, rejected(t, err), nil
 	case err != nil:
 		return false, nil, err
@@ -146,7 +143,7 @@ func rejected(t credential.Target, err error) *credential.Failure {
 	f := &credential.Failure{Reason: v1alpha1.ReasonSecretRejected, RetryAfter: credential.RetryAfter,
 		Message: fmt.Sprintf("the API server refuses Secret %s: check the controller's RBAC rules, and the quotas and admission policies of the namespace", t.Secret())}
 	var status apierrors.APIStatus
-	if by := credential.RefusedBy(err); by != "" {
+	if by := apiserver.RefusedBy(err); by != "" {
 		f.Message = fmt.Sprintf("%s refuses Secret %s: make room for it there, or let it pass", by, t.Secret())
 	}
 	if !errors.As(err, &status) || status.Status().Details == nil {
@@ -177,7 +174,7 @@ func (r *Reconciler) release(ctx context.Context, t credential.Target, c *creden
 		r.Outcomes.Linked(t.Credential, links.Done)
 	}
 	if err != nil {
-		return reconcile.Result{}, credential.IgnoreTerminating(err) // of a conflict, too: the queue tries again
+		return reconcile.Result{}, apiserver.IgnoreTerminating(err) // of a conflict, too: the queue tries again
 	}
 	var result reconcile.Result
 	if f := links.Failure; f != nil {
@@ -187,10 +184,10 @@ func (r *Reconciler) release(ctx context.Context, t credential.Target, c *creden
 	err = r.releaseSecret(ctx, t, c, secret)
 	if apierrors.IsConflict(err) {
 		// The event of what has changed brings the target back, as a rule.
-		result.RequeueAfter = sooner(result.RequeueAfter, credential.ExpectFor)
+		result.RequeueAfter = sooner(result.RequeueAfter, apiserver.CacheLag)
 		return result, nil
 	}
-	return result, credential.IgnoreTerminating(err)
+	return result, apiserver.IgnoreTerminating(err)
 }
 
 func (r *Reconciler) releaseSecret(ctx context.Context, t credential.Target, c *credential.Credential, secret *metav1.PartialObjectMetadata) (err error) {
@@ -205,7 +202,7 @@ func (r *Reconciler) releaseSecret(ctx context.Context, t credential.Target, c *
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
-	if credential.RefusedByPolicy(err) {
+	if apiserver.RefusedByPolicy(err) {
 		return nil // it only pretends to be ours
 	}
 	return err

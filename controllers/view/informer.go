@@ -1,6 +1,7 @@
 package view
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -29,13 +30,7 @@ func (f frugal) AddIndexers(indexers toolscache.Indexers) error {
 	for name, keysOf := range indexers {
 		indexers[name] = func(o any) ([]string, error) {
 			keys, err := keysOf(o)
-			kept := keys[:0]
-			for _, key := range keys {
-				if strings.HasPrefix(key, everywhere) {
-					kept = append(kept, key)
-				}
-			}
-			return kept, err
+			return slices.DeleteFunc(keys, func(key string) bool { return !strings.HasPrefix(key, everywhere) }), err
 		}
 	}
 	return f.SharedIndexInformer.AddIndexers(indexers)

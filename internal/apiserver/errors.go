@@ -1,6 +1,30 @@
-package credential
+// Package apiserver knows what the API server's answers mean, and how far a cache of it is behind.
+package apiserver
 
-import "regexp"
+import (
+	"regexp"
+	"strconv"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+)
+
+// WriteTimeout bounds a write. It is longer than the time that the API server gives a webhook by default, after which it names it.
+const WriteTimeout = 12 * time.Second
+
+// IsTerminating says that the namespace is being deleted under our hands, which is no error.
+func IsTerminating(err error) bool {
+	return apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
+}
+
+// IgnoreTerminating is the error unless the namespace is being deleted.
+func IgnoreTerminating(err error) error {
+	if IsTerminating(err) {
+		return nil
+	}
+	return err
+}
 
 // refusers are how the API server names who has refused a request. Their own text follows, which others write: it is not told.
 var refusers = []struct {
@@ -31,13 +55,13 @@ func RefusedBy(err error) string {
 	return ""
 }
 
-// Unanswered is the failure of a request that the API server could not serve.
-func Unanswered(what string, err error) *Failure {
-	f := FailureOf(err)
-	if by := RefusedBy(err); by != "" {
-		f.Message = what + " fails because of " + by + ": it is tried again"
-	} else {
-		f.Message = what + " fails: the API server returned an error or did not answer; it is tried again"
+// maxManager is how much is told of the name of a field manager. It is a text of others.
+const maxManager = 64
+
+// FieldManager names a field manager in a sentence; "" is one that is not known.
+func FieldManager(name string) string {
+	if name == "" {
+		return "somebody else"
 	}
-	return f
+	return "the field manager " + strconv.QuoteToASCII(name[:min(len(name), maxManager)])
 }
