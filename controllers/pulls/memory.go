@@ -61,7 +61,7 @@ func sumOf[T comparable](namespace string, of T) sum {
 	return sum{namespace, maphash.Comparable(seed, of)}
 }
 
-// investigation is a failure that is being looked into.
+// investigation is a failure that is being looked into. It belongs to the worker that has the failure: an item has one at a time.
 type investigation struct {
 	// read is the place among the reads of pods, and evict that among the evictions, once there is an owner whose pod this is.
 	read, evict ticket

@@ -29,6 +29,7 @@ type podRecorder struct {
 
 // Eventf implements events.EventRecorder.
 func (r podRecorder) Eventf(regarding, related runtime.Object, kind, reason, action, note string, args ...any) {
+	// The interface has no context: a shutdown waits for this, and the event of what was done is not lost.
 	ctx, cancel := context.WithTimeout(context.Background(), recordTimeout)
 	defer cancel()
 	ref, err := reference.GetReference(r.client.Scheme(), regarding)

@@ -48,6 +48,8 @@ type Broker struct {
 	base      context.Context //nolint:containedctx // calls outlive the reconcile that starts them, and end with the process
 	scheduler *scheduler
 
+	// mu is taken before the scheduler's lock, where both are. Whoever is told of something, a waiter, Retired or the end of a call, is told with
+	// neither.
 	mu     sync.Mutex
 	slots  map[string]*slot
 	owners map[string][]string

@@ -93,19 +93,18 @@ func newBreaker(name string, now time.Time) *breaker {
 	return &breaker{name: name, tenants: map[string]*circuit{}, failing: map[string]bool{}, served: sets.Set[string]{}, answeredAt: now}
 }
 
-// circuitOf is the circuit of the tenant; nil if it has none. The rest for all becomes its own when the tenant meets it.
-func (b *breaker) circuitOf(tenant string) *circuit {
+// inherit makes the rest for all the tenant's own, when it meets that first.
+func (b *breaker) inherit(tenant string) {
 	own := b.tenants[tenant]
 	if own != nil && (own.opened || own.restUntil.After(b.all.restUntil)) || tenant == "" || b.served.Has(tenant) || b.all.restUntil.IsZero() {
-		return own
+		return
 	}
 	if own == nil {
 		if own = b.admit(tenant); own == nil {
-			return nil
+			return
 		}
 	}
 	*own = circuit{failures: b.all.failures, restUntil: b.all.restUntil, reason: b.all.reason, opened: true, inherited: own.failures == 0}
-	return own
 }
 
 // admit gives the tenant a circuit, if there is room.
@@ -117,9 +116,10 @@ func (b *breaker) admit(tenant string) *circuit {
 	return b.tenants[tenant]
 }
 
-// resting is why a call of the tenant is not made now; nil if it may be.
+// resting is why a call of the tenant is not made now; nil if it may be. It is asked when a call comes, and again when one has failed.
 func (b *breaker) resting(tenant string, now time.Time) *restingError {
-	own := b.circuitOf(tenant)
+	b.inherit(tenant)
+	own := b.tenants[tenant]
 	if own == nil || own.resting(now) <= 0 {
 		return nil
 	}
@@ -130,13 +130,13 @@ func (b *breaker) resting(tenant string, now time.Time) *restingError {
 
 // admits says whether a call of the tenant need not wait for one that finds out whether the endpoint is back.
 func (b *breaker) admits(tenant string) bool {
-	own := b.circuitOf(tenant)
+	own := b.tenants[tenant]
 	return own == nil || own.admits()
 }
 
 // let is told of a call that is made, and returns the circuit that it probes; nil if it probes none.
 func (b *breaker) let(tenant string) *circuit {
-	if own := b.circuitOf(tenant); own != nil && own.let() {
+	if own := b.tenants[tenant]; own != nil && own.let() {
 		return own
 	}
 	return nil

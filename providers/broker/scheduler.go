@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -41,9 +42,10 @@ type scheduler struct {
 	endpoints map[string]*endpoint
 	// named counts the endpoints that each tenant was the first to name.
 	named map[string]int
-	// busy counts the calls under way of each tenant, and crowded are the endpoints at which more of them wait for an end of those.
+	// busy counts the calls under way of each tenant, and crowded are the endpoints at which more of them wait for an end of those, in the order in
+	// which they came.
 	busy    map[string]int
-	crowded map[string]map[*endpoint]bool
+	crowded map[string][]*endpoint
 }
 
 // endpoint is where calls go.
@@ -86,7 +88,7 @@ type restingError struct{ failure *providers.Error }
 func (r *restingError) Error() string { return r.failure.Error() }
 
 func newScheduler(ctx context.Context, c clock.PassiveClock, limited map[string]providers.Provider) *scheduler {
-	return &scheduler{base: ctx, clock: c, limited: limited, endpoints: map[string]*endpoint{}, named: map[string]int{}, busy: map[string]int{}, crowded: map[string]map[*endpoint]bool{}}
+	return &scheduler{base: ctx, clock: c, limited: limited, endpoints: map[string]*endpoint{}, named: map[string]int{}, busy: map[string]int{}, crowded: map[string][]*endpoint{}}
 }
 
 // begin makes the call when its turn has come. It fails at once while the endpoint rests; ended is not called then.
@@ -181,17 +183,16 @@ func (t *scheduler) room(e *endpoint, tenant string) bool {
 	if tenant == "" || t.busy[tenant] < callsOfTenant {
 		return true
 	}
-	if t.crowded[tenant] == nil {
-		t.crowded[tenant] = map[*endpoint]bool{}
+	if !slices.Contains(t.crowded[tenant], e) {
+		t.crowded[tenant] = append(t.crowded[tenant], e)
 	}
-	t.crowded[tenant][e] = true
 	return false
 }
 
 // serve makes one call. One at a time waits for the limit, so that whoever comes meanwhile has a turn right after it.
 func (t *scheduler) serve(c *call) {
 	var token providers.Token
-	err := c.endpoint.limit.Wait(t.base)
+	err := c.endpoint.limit.Wait(t.base) // on the machine's own time, as a cloud counts it
 	t.mu.Lock()
 	c.endpoint.pacing = false
 	t.advance(c.endpoint)
@@ -236,12 +237,10 @@ func (t *scheduler) leave(tenant string) {
 	if t.busy[tenant]--; t.busy[tenant] == 0 {
 		delete(t.busy, tenant)
 	}
-	for e := range t.crowded[tenant] {
-		delete(t.crowded[tenant], e)
+	for len(t.crowded[tenant]) > 0 && t.busy[tenant] < callsOfTenant {
+		e := t.crowded[tenant][0]
+		t.crowded[tenant] = t.crowded[tenant][1:]
 		t.advance(e)
-		if t.busy[tenant] >= callsOfTenant {
-			break
-		}
 	}
 	if len(t.crowded[tenant]) == 0 {
 		delete(t.crowded, tenant)
