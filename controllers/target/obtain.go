@@ -3,11 +3,13 @@ package target
 import (
 	"context"
 	"errors"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/pullsecret"
 	"github.com/regcred/regcred/providers"
 )
 
@@ -98,4 +100,52 @@ func (r *Reconciler) ask(t credential.Target, e *EntryState, req providers.Reque
 			e.Unproven = held.Unproven
 		}
 	}
+}
+
+// refresh asks for a token of a stale entry. A token in memory will do, unless it is due itself: then it only stands in for the next. What a
+// record says of the time of its token counts only where nothing is in memory.
+func (r *Reconciler) refresh(t credential.Target, e *EntryState, now time.Time) {
+	req, urgency := *e.req, priority(e.Record.ExpiresAt, now)
+	req.Urgency = urgency
+	if e.Known && e.Record.RefreshStamp == req.RefreshStamp {
+		req.RefreshStamp = ""
+	}
+	var newerThan time.Time
+	held, ok := r.Tokens.InMemory(req)
+	switch {
+	case ok && !now.Before(e.due(pullsecret.NewRecord(e.Name, "", held))):
+		newerThan = held.IssuedAt
+	case !ok && (e.Cause == CauseRefused || e.Cause == CauseDue):
+		newerThan = e.Record.IssuedAt
+	}
+	token, err := r.Tokens.Token(req, newerThan, waiter{r, t, urgency})
+	if err != nil {
+		e.fail(err)
+		r.standIn(e)
+		return
+	}
+	e.take(token)
+	e.Fresh = true
+	r.condemned.Delete(condemned{t, e.Name})
+}
+
+// waiter is a target that waits for a token.
+type waiter struct {
+	*Reconciler
+	target  credential.Target
+	urgency int
+}
+
+func (w waiter) Wake() { w.Reconciler.Wake(w.target, w.urgency) }
+
+// standIn publishes what is in memory, if it is newer than what the Secret holds, when the token that was asked for is not to be
+// had: a Secret that was deleted or edited does not wait for a refresh request that fails. The request stays open.
+func (r *Reconciler) standIn(e *EntryState) {
+	token, ok := r.Tokens.InMemory(*e.req)
+	if !ok || e.Known && !token.IssuedAt.After(e.Record.IssuedAt) {
+		return
+	}
+	answered := e.Record.RefreshStamp
+	e.take(token)
+	e.Record.RefreshStamp, e.Fresh = answered, true
 }

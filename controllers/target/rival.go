@@ -11,6 +11,7 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/link"
 	"github.com/regcred/regcred/controllers/pullsecret"
 	"github.com/regcred/regcred/controllers/view"
 )
@@ -115,4 +116,11 @@ func retained(secret *metav1.PartialObjectMetadata) bool {
 // recorded says whether a link of the target is recorded on a ServiceAccount.
 func recorded(sa metav1.Object, t credential.Target) bool {
 	return slices.Contains(credential.Linked(sa), t)
+}
+
+func (r *Reconciler) api() link.API { return link.API{Cache: r.Cache, Live: r.Live, Client: r.Client} }
+
+// wishes are what is wanted of the ServiceAccounts of a target whose credential is c; nil if it wants none any more.
+func (r *Reconciler) wishes(ctx context.Context, t credential.Target, c *credential.Credential) link.Wishes {
+	return link.Wishes{Wanted: r.wanted(ctx, t, c), Dead: r.dead(ctx, t.Namespace)}
 }

@@ -25,7 +25,7 @@ func (r *Reconciler) inspect(ctx context.Context, t credential.Target, c *creden
 		if f, err := r.yield(ctx, t, c); f != nil || err != nil {
 			return Outcome{Failure: f, Suspended: true}, err
 		}
-		if secret, err = r.unseen(ctx, t, c); err != nil {
+		if secret, err = r.readOnce(ctx, t, c); err != nil {
 			return Outcome{}, err
 		}
 	}
@@ -41,9 +41,9 @@ func (r *Reconciler) inspect(ctx context.Context, t credential.Target, c *creden
 	return out, nil
 }
 
-// unseen reads a Secret that is not in the cache: one request for each target and generation of the spec, so that thousands cost nothing
+// readOnce reads a Secret that is not in the cache, by one request for each target and generation of the spec, so that thousands cost nothing
 // while they are suspended.
-func (r *Reconciler) unseen(ctx context.Context, t credential.Target, c *credential.Credential) (*metav1.PartialObjectMetadata, error) {
+func (r *Reconciler) readOnce(ctx context.Context, t credential.Target, c *credential.Credential) (*metav1.PartialObjectMetadata, error) {
 	if last, ok := r.inspected.Get(t); ok && last.generation == c.Object.GetGeneration() {
 		return last.found, nil
 	}

@@ -11,38 +11,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/log"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
-	"github.com/regcred/regcred/controllers/link"
 	"github.com/regcred/regcred/controllers/pullsecret"
 	"github.com/regcred/regcred/controllers/view"
 	"github.com/regcred/regcred/internal/apiserver"
 )
-
-// conflict says why the observed Secret must not be touched.
-func conflict(o observed) *credential.Failure {
-	if o.secret == nil || pullsecret.Ours(o.owner, o.secret) {
-		return nil
-	}
-	f := &credential.Failure{Reason: v1alpha1.ReasonSecretConflict, RetryAfter: credential.RetryAfter}
-	owner := metav1.GetControllerOf(o.secret)
-	keeper, kept := credential.TargetOf(o.secret)
-	switch {
-	case owner == nil && kept:
-		f.Message = fmt.Sprintf("Secret %s/%s is kept by %s: create this credential anew with another secretName", o.secret.Namespace, o.secret.Name, keeper.Credential)
-	case owner != nil:
-		f.Message = fmt.Sprintf("Secret %s/%s belongs to %s %s: create this credential anew with another secretName", o.secret.Namespace, o.secret.Name, owner.Kind, owner.Name)
-	case o.secret.Annotations[v1alpha1.AnnotationAdopt] == "true":
-		return nil
-	default:
-		f.Message = fmt.Sprintf("Secret %s/%s exists and was not made by this credential: delete or rename it, or annotate it with %s=true to hand it over; it is looked at again in two minutes, and later every half hour",
-			o.secret.Namespace, o.secret.Name, v1alpha1.AnnotationAdopt)
-	}
-	return f
-}
 
 // write writes the Secret once: in place if it exists, for the kubelet remembers pulls by the Secret's UID. It says whether that has
 // changed anything: somebody may have put the right bytes back already.
@@ -160,79 +135,4 @@ func rejected(t credential.Target, err error) *credential.Failure {
 		}
 	}
 	return f
-}
-
-// release unlinks the Secret and deletes it, or gives it back to whoever lent it, in a namespace that holds the target no longer. The Secret of
-// a credential that is gone is left to the garbage collector; what is to outlive its credential stays with its links.
-func (r *Reconciler) release(ctx context.Context, t credential.Target, c *credential.Credential) (reconcile.Result, error) {
-	secret, err := view.Secret(ctx, r.Cache, t)
-	if err != nil || c == nil && retainedFor(t, secret) {
-		return reconcile.Result{}, err
-	}
-	links, err := r.links.Sync(ctx, r.api(), t, r.wishes(ctx, t, nil))
-	if c != nil {
-		r.Outcomes.Linked(t.Credential, links.Done)
-	}
-	if err != nil {
-		return reconcile.Result{}, apiserver.IgnoreTerminating(err) // of a conflict, too: the queue tries again
-	}
-	var result reconcile.Result
-	if f := links.Failure; f != nil {
-		result.RequeueAfter = f.RetryAfter
-		log.FromContext(ctx).V(1).Info("A link was not removed", "message", f.Message)
-	}
-	err = r.releaseSecret(ctx, t, c, secret)
-	if apierrors.IsConflict(err) {
-		// The event of what has changed brings the target back, as a rule.
-		result.RequeueAfter = sooner(result.RequeueAfter, apiserver.CacheLag)
-		return result, nil
-	}
-	return result, apiserver.IgnoreTerminating(err)
-}
-
-func (r *Reconciler) releaseSecret(ctx context.Context, t credential.Target, c *credential.Credential, secret *metav1.PartialObjectMetadata) (err error) {
-	switch {
-	case secret == nil:
-		return nil
-	case pullsecret.Kept(secret) && keptFor(t, secret):
-		err = r.giveBack(ctx, t, secret)
-	case c != nil && metav1.IsControlledBy(secret, c.Object):
-		err = r.Client.Delete(ctx, secret, client.Preconditions{UID: &secret.UID, ResourceVersion: &secret.ResourceVersion})
-	}
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	if apiserver.RefusedByPolicy(err) {
-		return nil // it only pretends to be ours
-	}
-	return err
-}
-
-func (r *Reconciler) api() link.API { return link.API{Cache: r.Cache, Live: r.Live, Client: r.Client} }
-
-// wishes are what is wanted of the ServiceAccounts of a target whose credential is c; nil if it wants none any more.
-func (r *Reconciler) wishes(ctx context.Context, t credential.Target, c *credential.Credential) link.Wishes {
-	return link.Wishes{Wanted: r.wanted(ctx, t, c), Dead: r.dead(ctx, t.Namespace)}
-}
-
-// keptFor says whether the Secret is that of the target.
-func keptFor(t credential.Target, secret metav1.Object) bool {
-	of, ok := credential.TargetOf(secret)
-	return ok && of == t
-}
-
-// giveBack takes off a Secret what makes it ours. The tokens in it live to their end: who lent the Secret still has them, and it is not watched
-// any more.
-func (r *Reconciler) giveBack(ctx context.Context, t credential.Target, secret *metav1.PartialObjectMetadata) error {
-	patch, err := pullsecret.GiveBack(secret)
-	if err != nil {
-		return err
-	}
-	target := view.SecretMetadata()
-	target.Namespace, target.Name = t.Namespace, t.Name
-	if err := r.Client.Patch(ctx, target, client.RawPatch(types.MergePatchType, patch)); err != nil {
-		return err
-	}
-	r.spare(t, r.holders.of(t.Secret()))
-	return nil
 }

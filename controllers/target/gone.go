@@ -13,23 +13,6 @@ import (
 	"github.com/regcred/regcred/controllers/credential"
 )
 
-// ownSource says why a Secret must not be written that its credential reads, whatever its owner says: it would see its own output as its
-// input. The schema cannot know in which namespace a cluster-wide credential does both.
-func (r *Reconciler) ownSource(t credential.Target, c *credential.Credential) *credential.Failure {
-	if t.Namespace != r.identityNamespace(c) {
-		return nil
-	}
-	for _, entry := range c.Spec.Registries {
-		identity := entry.Identity != nil && entry.Identity.SecretRef != nil && entry.Identity.SecretRef.Name == t.Name
-		if identity || entry.Override != nil && entry.Override.SecretRef.Name == t.Name {
-			return &credential.Failure{Reason: v1alpha1.ReasonSecretConflict, Message: fmt.Sprintf(
-				"Secret %s is what the entry %s reads, and so is never written: create this credential anew with another secretName, or let the entry read another Secret",
-				t.Secret(), entry.Name)}
-		}
-	}
-	return nil
-}
-
 // credentialGone says whether the credential is no more though the cache shows it. The garbage collector then deletes a Secret as soon as it is made, so
 // that is asked where one was deleted that was written lately.
 func (r *Reconciler) credentialGone(ctx context.Context, t credential.Target, c *credential.Credential, why Cause) (bool, error) {
