@@ -2,6 +2,7 @@ package view
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 
@@ -59,32 +60,27 @@ func Credentials(ctx context.Context, from client.Reader, namespace string) ([]*
 	return all, nil
 }
 
-// Targets returns every target that the credential has or had.
+// Targets returns every target that the credential has or had; with an error, those that could be found.
 func Targets(ctx context.Context, from client.Reader, o client.Object) ([]credential.Target, error) {
 	key, found := credential.KeyOf(o), map[credential.Target]struct{}{}
+	var failed []error
 	if c, err := credential.Of(o); err == nil {
 		namespaces, err := selected(ctx, from, c)
-		if err != nil {
-			return nil, err
-		}
+		failed = append(failed, err)
 		for _, namespace := range namespaces {
 			found[c.Target(namespace)] = struct{}{}
 		}
 	}
 	indexed := client.MatchingFields{IndexCredential: credentialIndexed(key)}
 	secrets := MetadataList(KindSecret)
-	if err := List(ctx, from, secrets, indexed); err != nil {
-		return nil, err
-	}
+	failed = append(failed, List(ctx, from, secrets, indexed))
 	for i := range secrets.Items {
 		if t, ok := credential.TargetOf(&secrets.Items[i]); ok {
 			found[t] = struct{}{}
 		}
 	}
 	accounts := &corev1.ServiceAccountList{}
-	if err := List(ctx, from, accounts, indexed); err != nil {
-		return nil, err
-	}
+	failed = append(failed, List(ctx, from, accounts, indexed))
 	for i := range accounts.Items {
 		for _, t := range credential.Linked(&accounts.Items[i]) {
 			if t.Credential == key {
@@ -92,7 +88,7 @@ func Targets(ctx context.Context, from client.Reader, o client.Object) ([]creden
 			}
 		}
 	}
-	return slices.Collect(maps.Keys(found)), nil
+	return slices.Collect(maps.Keys(found)), errors.Join(failed...)
 }
 
 // selected are the namespaces that the credential is for, whether or not they are excluded.
