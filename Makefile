@@ -11,6 +11,7 @@ PUSH ?=
 KEEP ?=
 RUN ?=
 SEED ?= 1
+NIGHTLY ?=
 TARGETS ?= 10000
 FUZZTIME ?= 3s
 HISTORIES ?= 100
@@ -111,8 +112,8 @@ e2e: build ## Pull images with a real kubelet and containerd (root); RUN= select
 	$(GO) build -o bin/e2e ./test/e2e; exec bin/e2e -run "$(RUN)"
 
 .PHONY: faults
-faults: ## End the controller at every effect, answer it with errors, and mix its events up; RUN= selects tests, SEED= orders of events.
-	assets=$(ASSETS); KUBEBUILDER_ASSETS="$$assets" $(GO) test ./test/faults -run "$(RUN)" -seed $(SEED) -timeout 15m
+faults: ## End the controller, etcd and the API server at their effects, and mix events up; RUN= selects tests, SEED= orders of events, NIGHTLY=1 tries all.
+	assets=$(ASSETS); KUBEBUILDER_ASSETS="$$assets" $(GO) test ./test/faults -run "$(RUN)" -seed $(SEED) $(if $(NIGHTLY),-nightly -timeout 90m,-timeout 15m)
 
 .PHONY: fuzz
 fuzz: ## Feed what others can write to every parser of it; FUZZTIME= is how long for each.
@@ -163,7 +164,7 @@ nightly: build ## What takes too long for every change: the demo's record, every
 	$(MAKE) --no-print-directory demo > bin/demo.txt
 	assets=$(ASSETS); KUBEBUILDER_ASSETS="$$assets" $(GO) test ./test/docs -run TheRecord -args -demo-output "$(CURDIR)/bin/demo.txt"
 	$(MAKE) --no-print-directory chart
-	$(MAKE) --no-print-directory faults
+	$(MAKE) --no-print-directory faults NIGHTLY=1
 	$(MAKE) --no-print-directory fuzz FUZZTIME=5m
 	$(MAKE) --no-print-directory anyorder
 	$(MAKE) --no-print-directory year

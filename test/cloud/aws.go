@@ -42,6 +42,7 @@ type AWS struct {
 	tokenLife atomic.Int64
 	calls     *callCounter
 	log       callLog
+	refused   refusals
 	iam       *iam
 	tokens    *tokens
 	registry  *guardedRegistry

@@ -35,8 +35,11 @@ func (a *AWS) Calls() Calls { return a.calls.snapshot() }
 // ResetCalls sets all counters to zero.
 func (a *AWS) ResetCalls() { a.calls.reset() }
 
-// Log is every call for a token of ECR since the start, whatever came of it. A call that hangs is not in it.
+// Log is every call for a token of ECR since the start, whatever came of it. A call that hangs is in it when it ends.
 func (a *AWS) Log() []Call { return a.log.all() }
+
+// Refused is every request to a registry since the start that came with a token which had expired or was revoked.
+func (a *AWS) Refused() []Refusal { return a.refused.list() }
 
 // Token is what the registry knows of a password.
 func (a *AWS) Token(password string) (Token, bool) {

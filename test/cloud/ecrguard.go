@@ -3,6 +3,7 @@ package cloud
 import (
 	"fmt"
 	"net/http"
+	"time"
 )
 
 // ecrPermissions are the actions that IAM checks behind the distribution API (ECR user guide, "Pushing" and "Pulling").
@@ -36,7 +37,8 @@ func (a *AWS) guardECR(r registryRequest) *failure {
 	if !ok || username != ecrUsername {
 		return &failure{status: http.StatusUnauthorized, code: codeUnauthorized, message: "Not Authorized"}
 	}
-	if !token.live(a.clock.now()) {
+	if now := a.clock.now(); !token.live(now) {
+		a.refused.add(Refusal{At: now, Real: time.Now(), Host: r.host, Token: token.Token})
 		return denied(http.StatusForbidden, "Your authorization token has expired. Reauthenticate and try again.")
 	}
 	account, region, _ := parseECRHost(r.host)

@@ -56,7 +56,7 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	action, began := s.action(req), time.Now()
 
 	var write http.HandlerFunc
-	failed := s.struck(req, action)
+	failed := s.struck(req, action, began)
 	if failed == nil {
 		write, failed = s.answer(req)
 	}
@@ -76,10 +76,11 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // struck lets the present fault have its way with a call. Nil means that the call goes through.
-func (s *service) struck(req *request, action string) *failure {
+func (s *service) struck(req *request, action string, began time.Time) *failure {
 	strike := s.faults.next()
 	if !strike.delay(req.Context()) {
 		s.calls.add(action, CodeAbandoned)
+		s.log.add(req.Request, action, CodeAbandoned, began)
 		panic(http.ErrAbortHandler)
 	}
 	switch {
@@ -88,9 +89,11 @@ func (s *service) struck(req *request, action string) *failure {
 		defer s.faults.hanging.Add(-1)
 		s.calls.add(action, CodeHung)
 		strike.hang(req.Context())
+		s.log.add(req.Request, action, CodeHung, began)
 		panic(http.ErrAbortHandler)
 	case strike.outage == OutageClosed:
 		s.calls.add(action, CodeClosed)
+		s.log.add(req.Request, action, CodeClosed, began)
 		panic(http.ErrAbortHandler)
 	case strike.outage == OutageServerError:
 		failed := s.down

@@ -8,14 +8,19 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
-// auditPolicy keeps the stage ResponseStarted, because a watch that is still open has reached no later one.
+// auditPolicy keeps the stage ResponseStarted, because a watch that is still open has reached no later one. Of Leases it keeps who asks for
+// them: all replicas of a controller are one user.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
 rules:
+- level: Request
+  verbs: [create, update]
+  resources: [{group: coordination.k8s.io, resources: [leases]}]
 - level: Metadata
 `
 
@@ -32,6 +37,10 @@ type AuditRequest struct {
 	User        string
 	UserAgent   string
 	Code        int
+	// Credential tells apart clients that are the same user: it is what the client's certificate is known by.
+	Credential string
+	// Holder is whom a written Lease names, empty for nobody.
+	Holder string
 }
 
 // AuditRequests returns the requests received at since or later for which keep, if not nil, is true, in the order in which
@@ -147,7 +156,8 @@ type auditEvent struct {
 	RequestURI string `json:"requestURI"`
 	Verb       string `json:"verb"`
 	User       struct {
-		Username string `json:"username"`
+		Username string              `json:"username"`
+		Extra    map[string][]string `json:"extra"`
 	} `json:"user"`
 	UserAgent string `json:"userAgent"`
 	ObjectRef struct {
@@ -160,6 +170,11 @@ type auditEvent struct {
 	ResponseStatus struct {
 		Code int `json:"code"`
 	} `json:"responseStatus"`
+	RequestObject struct {
+		Spec struct {
+			HolderIdentity string `json:"holderIdentity"`
+		} `json:"spec"`
+	} `json:"requestObject"`
 	Received time.Time `json:"requestReceivedTimestamp"`
 }
 
@@ -176,5 +191,7 @@ func (e auditEvent) request() AuditRequest {
 		User:        e.User.Username,
 		UserAgent:   e.UserAgent,
 		Code:        e.ResponseStatus.Code,
+		Credential:  strings.Join(e.User.Extra["authentication.kubernetes.io/credential-id"], ","),
+		Holder:      e.RequestObject.Spec.HolderIdentity,
 	}
 }

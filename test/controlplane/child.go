@@ -10,19 +10,19 @@ import (
 	"strings"
 )
 
-// child gives the path under which to run a binary and the file for its log. The path is that of a script which has the
-// kernel kill the child when its parent dies: a test that panics or times out stops nothing.
+// child gives the path under which to run a binary and the file for its log. The path is that of a script which says
+// what process the child is, for Crash, and has the kernel kill it when its parent dies: a test that panics or times out stops nothing.
 func (cp *ControlPlane) child(ctx context.Context, name string) (string, *os.File, error) {
 	log, err := os.OpenFile(cp.logFile(name), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return "", nil, err
 	}
-	binary := filepath.Join(cp.binaries, name)
-	if !canSetDeathSignal(ctx) {
-		return binary, log, nil
+	run := quote(filepath.Join(cp.binaries, name))
+	if canSetDeathSignal(ctx) {
+		run = "setpriv --pdeathsig KILL -- " + run
 	}
 	script := filepath.Join(cp.dir, name)
-	content := fmt.Sprintf("#!/bin/sh\nexec setpriv --pdeathsig KILL -- %s \"$@\"\n", quote(binary))
+	content := fmt.Sprintf("#!/bin/sh\necho $$ > %s\nexec %s \"$@\"\n", quote(cp.pidFile(name)), run)
 	return script, log, os.WriteFile(script, []byte(content), 0o700)
 }
 
@@ -32,6 +32,8 @@ func canSetDeathSignal(ctx context.Context) bool {
 }
 
 func quote(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }
+
+func (cp *ControlPlane) pidFile(name string) string { return filepath.Join(cp.dir, name+".pid") }
 
 func (cp *ControlPlane) logFile(name string) string { return filepath.Join(cp.dir, name+".log") }
 

@@ -26,13 +26,16 @@ import (
 type front struct {
 	mu      sync.Mutex
 	effects []string
-	trap    trap
-	kill    func()
-	crashed chan struct{}
+	// counting is how many of the effects count for the trap.
+	counting int
+	trap     trap
+	kill     func()
+	crashed  chan struct{}
 
 	holding bool
 	watches []*watched
 	gone    map[string]bool // watches, by path, whose next request is answered with 410
+	expired int             // watches that the API server has told to list anew
 	moved   chan struct{}
 }
 
@@ -43,6 +46,11 @@ type trap struct {
 	after bool
 	// code is the error; 0 is the controller's end.
 	code int
+	// crash, if it is set, ends a part of the control plane in place of the controller, before anybody hears of the effect, and returns when
+	// that is there again.
+	crash func()
+	// among is the kind of effects that are counted; empty for all.
+	among string
 	// more is how many of the next effects are answered with the error, too, but for calls to the cloud.
 	more int
 }
@@ -112,6 +120,17 @@ func effectOf(r *http.Request) string {
 	return r.Method + " " + strings.Join(resource[max(0, len(resource)-3):], "/")
 }
 
+// kindOf is what an effect does to which kind of object.
+func kindOf(effect string) string {
+	method, path, _ := strings.Cut(effect, " ")
+	for _, kind := range []string{"secrets", "serviceaccounts", "status"} {
+		if strings.Contains(path, "/"+kind) {
+			return method + " " + kind
+		}
+	}
+	return effect
+}
+
 // reasons are what the API server says beside a code.
 var reasons = map[int]metav1.StatusReason{
 	http.StatusConflict: metav1.StatusReasonConflict, http.StatusTooManyRequests: metav1.StatusReasonTooManyRequests,
@@ -127,12 +146,18 @@ func (f *front) through(w http.ResponseWriter, r *http.Request, proxy http.Handl
 	f.mu.Lock()
 	f.effects = append(f.effects, effect)
 	trap := f.trap
-	caught := trap.at == len(f.effects) ||
-		trap.at < len(f.effects) && len(f.effects) <= trap.at+trap.more && strings.Contains(effect, "/")
+	if trap.among == "" || kindOf(effect) == trap.among {
+		f.counting++
+	}
+	caught := trap.at == f.counting && (trap.among == "" || kindOf(effect) == trap.among) ||
+		trap.at < f.counting && f.counting <= trap.at+trap.more && strings.Contains(effect, "/")
 	f.mu.Unlock()
 	if !caught {
 		proxy.ServeHTTP(w, r)
 		return
+	}
+	if trap.crash != nil {
+		f.hold()
 	}
 	if trap.after {
 		unseen := httptest.NewRecorder()
@@ -147,6 +172,11 @@ func (f *front) through(w http.ResponseWriter, r *http.Request, proxy http.Handl
 		fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":%q,"message":"a fault","code":%d}`, reasons[trap.code], trap.code)
 		return
 	}
+	if trap.crash != nil {
+		trap.crash()
+		f.flow()
+		panic(http.ErrAbortHandler)
+	}
 	f.kill()
 	f.crashed <- struct{}{}
 	panic(http.ErrAbortHandler)
@@ -156,7 +186,7 @@ func (f *front) through(w http.ResponseWriter, r *http.Request, proxy http.Handl
 func (f *front) arm(t trap) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.effects, f.trap = nil, t
+	f.effects, f.counting, f.trap = nil, 0, t
 }
 
 func (f *front) counted() []string {
@@ -182,7 +212,9 @@ func (f *front) watch(w http.ResponseWriter, r *http.Request, server *url.URL, t
 	out.RequestURI, out.URL.Scheme, out.URL.Host = "", server.Scheme, server.Host
 	out.Host = server.Host
 	out.Header.Del("Accept-Encoding") // events are read here
+	upright.RLock()                   // a client would try again until the API server is back
 	res, err := transport.RoundTrip(out)
+	upright.RUnlock()
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
@@ -225,11 +257,16 @@ func (f *front) read(contentType string, body io.Reader, w *watched) {
 	}
 	for {
 		event, err := next()
+		f.mu.Lock()
 		if err != nil {
+			w.pending = nil
 			close(w.out)
+			f.mu.Unlock()
 			return
 		}
-		f.mu.Lock()
+		if bytes.Contains(event, []byte("too old resource version")) {
+			f.expired++
+		}
 		if f.holding {
 			w.pending = append(w.pending, event)
 			f.note()

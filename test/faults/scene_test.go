@@ -22,7 +22,7 @@ const (
 	region = "eu-west-1"
 	host   = cloud.DefaultAccount + ".dkr.ecr." + region + ".amazonaws.com"
 	// patience bounds a failing test; no passing one waits for it.
-	patience = 30 * time.Second
+	patience = 90 * time.Second
 )
 
 // scene is a cluster-wide credential with an identity and ServiceAccounts of its own, in two namespaces that live for all scenes.
@@ -38,6 +38,11 @@ var scenes int
 
 func newScene(t *testing.T) *scene {
 	t.Helper()
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(again(t.Name()))
+		}
+	})
 	scenes++
 	s := &scene{T: t, name: fmt.Sprintf("scene-%d", scenes)}
 	s.user = cloud.User{Account: cloud.DefaultAccount, Name: s.name, AccessKeyID: fmt.Sprintf("AKIA%016d", scenes), SecretAccessKey: cloud.CanarySTS + s.name,
@@ -190,9 +195,12 @@ func (s *scene) mints() int {
 	return n
 }
 
+// ending is a context that outlives the test.
+func (s *scene) ending() context.Context { return context.WithoutCancel(s.Context()) }
+
 // end takes away what is left.
 func (s *scene) end() {
-	ctx := context.WithoutCancel(s.Context())
+	ctx := s.ending()
 	left := []client.Object{s.credential(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: lab.Namespace, Name: s.name}}}
 	for _, ns := range namespaces {
 		left = append(left, s.account(ns))

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,11 +57,24 @@ func run(m *testing.M) (code int) {
 		fmt.Fprintln(os.Stderr, "history:", sentence)
 		code = 1
 	}
+	if len(broken) > 0 {
+		fmt.Fprintln(os.Stderr, again(flag.Lookup("test.run").Value.String()))
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}
 	return code
+}
+
+// again is the command that repeats a test with its seed.
+func again(test string) string {
+	test, _, _ = strings.Cut(test, "/")
+	command := fmt.Sprintf("again: make faults RUN='%s' SEED=%d", test, *seed)
+	if *nightly {
+		command += " NIGHTLY=1"
+	}
+	return command
 }
 
 func start(ctx context.Context) (stop func() error, err error) {
@@ -77,11 +91,14 @@ func start(ctx context.Context) (stop func() error, err error) {
 		return stop, err
 	}
 	stops = append(stops, func() error { return os.RemoveAll(dir) })
-	world, err = lab.Start(ctx, controlplane.Options{ControllerManager: true, AuditLog: filepath.Join(dir, "audit.log")}, cloud.Options{Clock: clock.Now})
+	world, err = lab.Start(ctx, controlplane.Options{ControllerManager: true, MoreControllers: []string{"resourcequota-controller"}, AuditLog: filepath.Join(dir, "audit.log")}, cloud.Options{Clock: clock.Now})
 	if err != nil {
 		return stop, err
 	}
 	stops = append(stops, world.Stop)
+	if world.Client, err = patient(world.Config, world.Client); err != nil {
+		return stop, err
+	}
 	if err := os.MkdirAll(filepath.Join(world.Root, "bin"), 0o755); err != nil {
 		return stop, err
 	}
@@ -108,13 +125,14 @@ func standBetween() (stop func() error, err error) {
 		return nil, err
 	}
 	world.ControllerEnv = append(world.ControllerEnv, "AWS_ENDPOINT_URL_ECR="+ecr.URL)
-	var api *httptest.Server
+	servers := []*httptest.Server{ecr}
+	// One for each controller, as the audit log tells them apart by who they are to the API server.
 	world.Front = func(config *rest.Config) (string, error) {
-		if api == nil {
-			if api, err = between.api(config); err != nil {
-				return "", err
-			}
+		api, err := between.api(config)
+		if err != nil {
+			return "", err
 		}
+		servers = append(servers, api)
 		return api.URL, nil
 	}
 	return func() error {
@@ -123,11 +141,9 @@ func standBetween() (stop func() error, err error) {
 				return err
 			}
 		}
-		ecr.CloseClientConnections()
-		ecr.Close()
-		if api != nil {
-			api.CloseClientConnections()
-			api.Close()
+		for _, s := range servers {
+			s.CloseClientConnections()
+			s.Close()
 		}
 		return nil
 	}, nil

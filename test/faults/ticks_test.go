@@ -20,6 +20,8 @@ const (
 	enough = 20
 )
 
+var nightly = flag.Bool("nightly", false, "try what takes too long for every change, too")
+
 var seed = flag.Uint64("seed", 1, "chooses among the orders of many events")
 
 // step is something that happens all at once, in several objects.

@@ -26,6 +26,9 @@ type Controller struct {
 	once sync.Once
 	done chan struct{}
 	err  error
+
+	mu    sync.Mutex
+	works []Span // the last may be open
 }
 
 // startGrace and stopGrace bound how long the controller may take to get ready and to stop.
@@ -55,8 +58,10 @@ func startController(ctx context.Context, binary, kubeconfig string, env []strin
 	if err := c.cmd.Start(); err != nil {
 		return nil, err
 	}
+	c.begins()
 	go func() {
 		c.err = c.cmd.Wait()
+		c.ends()
 		close(c.done)
 	}()
 	if err := c.waitReady(ctx, "http://"+probes+"/readyz"); err != nil {
@@ -126,10 +131,16 @@ func (c *Controller) Kill() error {
 }
 
 // Pause lets the process stand still, as on a machine that hangs, and Resume lets it go on.
-func (c *Controller) Pause() error { return c.cmd.Process.Signal(syscall.SIGSTOP) }
+func (c *Controller) Pause() error {
+	c.ends()
+	return c.cmd.Process.Signal(syscall.SIGSTOP)
+}
 
 // Resume undoes Pause.
-func (c *Controller) Resume() error { return c.cmd.Process.Signal(syscall.SIGCONT) }
+func (c *Controller) Resume() error {
+	c.begins()
+	return c.cmd.Process.Signal(syscall.SIGCONT)
+}
 
 // Ended is whether the process has ended, by itself or not.
 func (c *Controller) Ended() bool {

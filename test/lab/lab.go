@@ -44,6 +44,10 @@ type Lab struct {
 	// Front, if it is set, is what controllers started from now on talk to: it gives the URL of something in front of the API server that
 	// acts with the rights of this configuration.
 	Front func(*rest.Config) (url string, err error)
+	// Race is whether steered controllers are built with the race detector, which needs cgo.
+	Race bool
+	// Wire, if it is set, is the address of something that carries their bytes to the API server instead.
+	Wire string
 
 	controllers []*Controller
 }
@@ -151,10 +155,14 @@ func (l *Lab) StartControllerAs(ctx context.Context, namespace, account string, 
 	if err != nil {
 		return nil, err
 	}
-	if l.Front != nil {
-		if kubeconfig, err = l.behindFront(namespace, account); err != nil {
-			return nil, err
-		}
+	switch {
+	case l.Wire != "":
+		kubeconfig, err = l.overWire(kubeconfig)
+	case l.Front != nil:
+		kubeconfig, err = l.behindFront(namespace, account)
+	}
+	if err != nil {
+		return nil, err
 	}
 	args = append([]string{"--namespace=" + namespace}, args...)
 	c, err := startController(ctx, l.Binary, kubeconfig, append(l.Env(), l.ControllerEnv...), log, args)
@@ -193,6 +201,19 @@ func (l *Lab) behindFront(namespace, name string) (string, error) {
 	kubeconfig.CurrentContext = "front"
 	path := filepath.Join(filepath.Dir(l.Kubeconfig()), "front.kubeconfig")
 	return path, clientcmd.WriteToFile(*kubeconfig, path)
+}
+
+// overWire makes a kubeconfig of the same user that leads over the wire.
+func (l *Lab) overWire(kubeconfig string) (string, error) {
+	config, err := clientcmd.LoadFromFile(kubeconfig)
+	if err != nil {
+		return "", err
+	}
+	for _, cluster := range config.Clusters {
+		cluster.Server = "https://" + l.Wire
+	}
+	path := filepath.Join(filepath.Dir(l.Kubeconfig()), "wire.kubeconfig")
+	return path, clientcmd.WriteToFile(*config, path)
 }
 
 // repository finds the top of the repository from the working directory.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -52,13 +53,24 @@ func (l *Lab) buildSteered(ctx context.Context) error {
 	if l.Binary == binary {
 		return nil
 	}
-	build := exec.CommandContext(ctx, "cmd/buildenv", "go", "build", "-tags=grpcnotrace,lab", "-o", binary, "./cmd/regcred")
+	args := []string{"go", "build", "-tags=grpcnotrace,lab", "-o", binary, "./cmd/regcred"}
+	if l.Race {
+		args = slices.Concat([]string{"env", "CGO_ENABLED=1"}, slices.Insert(args, 2, "-race"))
+	}
+	build := exec.CommandContext(ctx, "cmd/buildenv", args...)
 	build.Dir, build.Env = l.Root, append(os.Environ(), "VERSION=lab")
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("building the controller for tests: %w: %s", err, out)
 	}
 	l.Binary = binary
 	return nil
+}
+
+// CanRace is whether there is a C compiler that works with cgo.
+func (l *Lab) CanRace(ctx context.Context) bool {
+	probe := exec.CommandContext(ctx, "sh", "-c", `echo "int main(void) { return 0; }" | $(go env CC) -x c -o /dev/null -`)
+	probe.Dir = l.Root
+	return probe.Run() == nil
 }
 
 // Advance moves the clock of the controller, and of the clouds that share it.

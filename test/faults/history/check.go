@@ -15,6 +15,7 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/test/cloud"
 	"github.com/regcred/regcred/test/controlplane"
+	"github.com/regcred/regcred/test/lab"
 )
 
 // History is what happened.
@@ -25,6 +26,10 @@ type History struct {
 	Calls    []cloud.Call
 	// Token knows the passwords that a cloud has issued.
 	Token func(password string) (cloud.Token, bool)
+	// Refused are pulls with tokens that lived no longer.
+	Refused []cloud.Refusal
+	// Absent is when no controller was at work.
+	Absent []lab.Span
 }
 
 // often is how many times one object may be written within a minute, beside what is published in it for the first time: the budget of a
@@ -33,7 +38,7 @@ const often = 12
 
 // Check says what must hold and does not, a sentence for each.
 func (h History) Check() []string {
-	return slices.Concat(h.deadTokens(), h.olderTokens(), h.takenOver(), h.touched(), h.doubleCalls(), h.repeated())
+	return slices.Concat(h.deadTokens(), h.olderTokens(), h.takenOver(), h.touched(), h.doubleCalls(), h.repeated(), h.leaseless(), h.unblamed())
 }
 
 // login is a published token.
@@ -139,6 +144,9 @@ func (h History) doubleCalls() (broken []string) {
 	slices.SortFunc(calls, func(a, b cloud.Call) int { return a.Began.Compare(b.Began) })
 	for _, c := range calls {
 		key := c.Action + " of " + c.Caller
+		if slices.Contains([]string{cloud.CodeHung, cloud.CodeClosed, cloud.CodeAbandoned}, c.Code) {
+			continue // its client may have given up long before that was seen
+		}
 		if c.Caller != "" && c.Began.Before(ended[key].Ended) {
 			broken = append(broken, fmt.Sprintf("%s was called at %s while a call from %s to %s was in flight", key, c.Began, ended[key].Began, ended[key].Ended))
 		}
@@ -155,8 +163,7 @@ func (h History) repeated() (broken []string) {
 	written := map[string][]time.Time{}
 	told := map[string]bool{}
 	for _, r := range h.Requests {
-		write := slices.Contains([]string{"create", "update", "patch", "delete"}, r.Verb)
-		if !write || r.Code == http.StatusConflict || r.Subresource != "" || r.Resource != "secrets" && r.Resource != "serviceaccounts" {
+		if !writes(r) || r.Code == http.StatusConflict || r.Subresource != "" || r.Resource != "secrets" && r.Resource != "serviceaccounts" {
 			continue
 		}
 		object := r.Resource + " " + r.Namespace + "/" + r.Name

@@ -13,6 +13,7 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/test/cloud"
 	"github.com/regcred/regcred/test/controlplane"
+	"github.com/regcred/regcred/test/lab"
 )
 
 var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -52,11 +53,50 @@ func call(from, to int) cloud.Call {
 		Began: start.Add(time.Duration(from) * time.Second), Ended: start.Add(time.Duration(to) * time.Second)}
 }
 
-func writes(n int, every time.Duration) (all []controlplane.AuditRequest) {
+func writesEvery(n int, every time.Duration) (all []controlplane.AuditRequest) {
 	for i := range n {
 		all = append(all, controlplane.AuditRequest{Verb: "update", Resource: "secrets", Namespace: "ns", Name: "regcred", Time: start.Add(time.Duration(i) * every)})
 	}
 	return all
+}
+
+// asked is a request of a replica, so many seconds after the start.
+func asked(second int, replica, verb, resource, holder string) controlplane.AuditRequest {
+	return controlplane.AuditRequest{Time: start.Add(time.Duration(second) * time.Second), Credential: replica, Verb: verb, Resource: resource, Holder: holder,
+		Namespace: "ns", Name: "regcred", Code: 200}
+}
+
+// refused is a pull with the first token after its end. Real time is as old as that of the clouds, or has stood still.
+func refused(stood bool) cloud.Refusal {
+	t, _ := token("token-0")
+	at := start.Add(13 * time.Hour)
+	r := cloud.Refusal{At: at, Real: at, Token: t}
+	if stood {
+		r.Real = start
+	}
+	return r
+}
+
+// failing is a call that was not answered, at that hour.
+func failing(hour int, code string) cloud.Call {
+	at := start.Add(time.Duration(hour) * time.Hour)
+	return cloud.Call{Outcome: cloud.Outcome{Action: "ecr:GetAuthorizationToken", Code: code}, Caller: "KEY in eu-west-1", Began: at, Ended: at.Add(time.Minute)}
+}
+
+// kept is a Secret of ours that got its only token at the start.
+func kept() []Version { return []Version{version(0, "token-0", owned)} }
+
+func gone(hour int, password string) Version {
+	v := version(hour, password, owned)
+	v.Deleted = true
+	return v
+}
+
+func second(s *corev1.Secret) { s.Name, s.UID = "second", "second" }
+
+func revoked(r cloud.Refusal) cloud.Refusal {
+	r.Revoked = true
+	return r
 }
 
 func TestAHistoryIsCheckedForWhatMustHold(t *testing.T) {
@@ -64,22 +104,54 @@ func TestAHistoryIsCheckedForWhatMustHold(t *testing.T) {
 		history History
 		want    string
 	}{
-		"a rotation":               {History{Secrets: []Version{version(0, "token-0"), version(6, "token-6")}}, ""},
-		"a token that is dead":     {History{Secrets: []Version{version(13, "token-0")}}, "had expired"},
-		"a token that dies later":  {History{Secrets: []Version{version(0, "token-0", owned), version(13, "token-0", owned)}}, ""},
-		"an older token":           {History{Secrets: []Version{version(6, "token-6"), version(7, "token-0")}}, "had a token"},
-		"a Secret of its own":      {History{Secrets: []Version{version(0, "token-0", owned)}}, ""},
-		"a Secret that is adopted": {History{Secrets: []Version{version(0, "mine", adopted), version(0, "token-0", owned, adopted)}}, ""},
-		"a Secret that is taken":   {History{Secrets: []Version{version(0, "mine"), version(0, "token-0", owned)}}, "taken over"},
-		"a Secret that is left":    {History{Secrets: []Version{version(0, "mine"), version(1, "mine")}}, ""},
-		"a Secret that is written": {History{Secrets: []Version{version(0, "mine"), version(0, "mine", written)}}, "was written"},
-		"a Secret that is given":   {History{Secrets: []Version{version(0, "mine", adopted), version(0, "mine", adopted, written)}}, ""},
-		"calls in turn":            {History{Calls: []cloud.Call{call(0, 1), call(1, 2)}}, ""},
-		"calls at once":            {History{Calls: []cloud.Call{call(0, 3), call(1, 2)}}, "in flight"},
-		"writes in an hour":        {History{Requests: writes(60, time.Minute)}, ""},
-		"writes of what is new":    {History{Requests: writes(14, time.Second), Secrets: []Version{version(0, "token-0"), version(1, "token-1")}}, ""},
-		"writes of what was there": {History{Requests: writes(14, time.Second), Secrets: []Version{version(0, "token-0"), version(1, "token-0")}}, "within a minute"},
-		"writes in a minute":       {History{Requests: writes(60, time.Second)}, "within a minute"},
+		"a rotation":                         {History{Secrets: []Version{version(0, "token-0"), version(6, "token-6")}}, ""},
+		"a token that is dead":               {History{Secrets: []Version{version(13, "token-0")}}, "had expired"},
+		"a token that dies later":            {History{Secrets: []Version{version(0, "token-0", owned), version(13, "token-0", owned)}}, ""},
+		"an older token":                     {History{Secrets: []Version{version(6, "token-6"), version(7, "token-0")}}, "had a token"},
+		"a Secret of its own":                {History{Secrets: []Version{version(0, "token-0", owned)}}, ""},
+		"a Secret that is adopted":           {History{Secrets: []Version{version(0, "mine", adopted), version(0, "token-0", owned, adopted)}}, ""},
+		"a Secret that is taken":             {History{Secrets: []Version{version(0, "mine"), version(0, "token-0", owned)}}, "taken over"},
+		"a Secret that is left":              {History{Secrets: []Version{version(0, "mine"), version(1, "mine")}}, ""},
+		"a Secret that is written":           {History{Secrets: []Version{version(0, "mine"), version(0, "mine", written)}}, "was written"},
+		"a Secret that is given":             {History{Secrets: []Version{version(0, "mine", adopted), version(0, "mine", adopted, written)}}, ""},
+		"calls in turn":                      {History{Calls: []cloud.Call{call(0, 1), call(1, 2)}}, ""},
+		"calls at once":                      {History{Calls: []cloud.Call{call(0, 3), call(1, 2)}}, "in flight"},
+		"writes in an hour":                  {History{Requests: writesEvery(60, time.Minute)}, ""},
+		"writes of what is new":              {History{Requests: writesEvery(14, time.Second), Secrets: []Version{version(0, "token-0"), version(1, "token-1")}}, ""},
+		"writes of what was there":           {History{Requests: writesEvery(14, time.Second), Secrets: []Version{version(0, "token-0"), version(1, "token-0")}}, "within a minute"},
+		"writes in a minute":                 {History{Requests: writesEvery(60, time.Second)}, "within a minute"},
+		"a call after one that was given up": {History{Calls: []cloud.Call{failing(1, cloud.CodeHung), failing(1, "")}}, ""},
+
+		"a leader": {History{Requests: []controlplane.AuditRequest{
+			asked(1, "a", "create", "leases", "a"), asked(2, "a", "update", "secrets", ""), asked(3, "b", "get", "leases", ""),
+			asked(4, "b", "create", "subjectaccessreviews", ""), asked(5, "b", "list", "secrets", ""), asked(6, "a", "patch", "serviceaccounts", ""),
+		}}, ""},
+		"one without a Lease": {History{Requests: []controlplane.AuditRequest{asked(1, "a", "update", "leases", "a"), asked(2, "b", "update", "secrets", "")}}, ""},
+		"one that waits for it": {History{Requests: []controlplane.AuditRequest{
+			asked(1, "a", "update", "leases", "a"), asked(2, "b", "get", "leases", ""), asked(3, "b", "update", "secrets", "")}}, "without the Lease"},
+		"one that has lost it": {History{Requests: []controlplane.AuditRequest{
+			asked(1, "a", "update", "leases", "a"), asked(20, "b", "update", "leases", "b"), asked(21, "a", "update", "secrets", "")}}, "without the Lease"},
+		"one that has given it up": {History{Requests: []controlplane.AuditRequest{
+			asked(1, "a", "update", "leases", "a"), asked(2, "a", "update", "leases", ""), asked(3, "a", "delete", "secrets", "")}}, "without the Lease"},
+		"one that got it in vain": {History{Requests: []controlplane.AuditRequest{
+			asked(1, "a", "update", "leases", "a"), {Time: start.Add(2 * time.Second), Credential: "b", Verb: "update", Resource: "leases", Holder: "b", Code: 409},
+			asked(3, "a", "update", "secrets", "")}}, ""},
+		"the order of the log": {History{Requests: []controlplane.AuditRequest{
+			asked(20, "b", "update", "leases", "b"), asked(1, "a", "update", "leases", "a"), asked(2, "a", "update", "secrets", "")}}, ""},
+
+		"a pull too late":            {History{Secrets: kept(), Refused: []cloud.Refusal{refused(false)}}, "no outage"},
+		"a pull with what was there": {History{Secrets: append(kept(), version(11, "token-11", owned)), Refused: []cloud.Refusal{refused(false)}}, ""},
+		"a token that came too late": {History{Secrets: append(kept(), version(14, "token-14", owned)), Refused: []cloud.Refusal{refused(false)}}, "no outage"},
+		"a pull in an outage":        {History{Secrets: kept(), Refused: []cloud.Refusal{refused(false)}, Calls: []cloud.Call{failing(11, "ServerException")}}, ""},
+		"a pull in a silence":        {History{Secrets: kept(), Refused: []cloud.Refusal{refused(false)}, Calls: []cloud.Call{failing(11, cloud.CodeHung)}}, ""},
+		"a pull after an outage":     {History{Secrets: kept(), Refused: []cloud.Refusal{refused(false)}, Calls: []cloud.Call{failing(-1, "ServerException")}}, "no outage"},
+		"a pull while nobody was there": {History{Secrets: kept(), Refused: []cloud.Refusal{refused(false)},
+			Absent: []lab.Span{{From: start.Add(time.Hour), To: start.Add(2 * time.Hour)}}}, ""},
+		"a pull after a jump":           {History{Secrets: kept(), Refused: []cloud.Refusal{refused(true)}}, ""},
+		"a pull with another's":         {History{Secrets: []Version{version(0, "token-0")}, Refused: []cloud.Refusal{refused(false)}}, ""},
+		"a pull after the end":          {History{Secrets: append(kept(), gone(1, "token-0")), Refused: []cloud.Refusal{refused(false)}}, ""},
+		"a pull with one of two":        {History{Secrets: append(kept(), version(0, "token-0", owned, second), version(6, "token-6", owned)), Refused: []cloud.Refusal{refused(false)}}, "ns/second"},
+		"a pull with what is withdrawn": {History{Secrets: kept(), Refused: []cloud.Refusal{revoked(refused(false))}}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.history.Token = token

@@ -4,14 +4,15 @@ package history
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
 
 	"github.com/regcred/regcred/test/controlplane"
 	"github.com/regcred/regcred/test/lab"
@@ -28,10 +29,11 @@ type Version struct {
 	Secret  *corev1.Secret
 }
 
-// Recorder sees every version of every Secret from its start on.
+// Recorder sees every version of every Secret from its start on. While the API server is away it sees none, and only the last afterwards.
 type Recorder struct {
 	world  *lab.Lab
 	began  time.Time
+	now    func() time.Time
 	cancel context.CancelFunc
 	done   chan struct{}
 
@@ -46,28 +48,36 @@ func Record(ctx context.Context, world *lab.Lab, now func() time.Time) (*Recorde
 		return nil, err
 	}
 	watching, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	w, err := clients.CoreV1().Secrets("").Watch(watching, metav1.ListOptions{})
+	r := &Recorder{world: world, began: time.Now(), now: now, cancel: cancel, done: make(chan struct{})}
+	secrets := informers.NewSharedInformerFactory(clients, 0).Core().V1().Secrets().Informer()
+	handled, err := secrets.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc: func(o any) { r.see(o, false) }, UpdateFunc: func(_, o any) { r.see(o, false) }, DeleteFunc: func(o any) { r.see(o, true) },
+	})
 	if err != nil {
 		cancel()
-		return nil, fmt.Errorf("watching Secrets: %w", err)
+		return nil, err
 	}
-	r := &Recorder{world: world, began: time.Now(), cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(r.done)
-		defer w.Stop()
-		for e := range w.ResultChan() {
-			if s, ok := e.Object.(*corev1.Secret); ok {
-				r.add(Version{now(), time.Now(), e.Type == watch.Deleted, s})
-			}
-		}
+		secrets.RunWithContext(watching)
 	}()
+	if !cache.WaitForCacheSync(ctx.Done(), handled.HasSynced) {
+		return nil, errors.Join(errors.New("the Secrets cannot be watched"), r.Stop())
+	}
 	return r, nil
 }
 
-func (r *Recorder) add(v Version) {
+func (r *Recorder) see(o any, deleted bool) {
+	if last, ok := o.(cache.DeletedFinalStateUnknown); ok {
+		o = last.Obj
+	}
+	s, ok := o.(*corev1.Secret)
+	if !ok {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.versions = append(r.versions, v)
+	r.versions = append(r.versions, Version{r.now(), time.Now(), deleted, s})
 }
 
 // Stop ends the watch. It may be called more than once.
@@ -82,12 +92,26 @@ func (r *Recorder) Check() ([]string, error) {
 	if err := r.Stop(); err != nil {
 		return nil, err
 	}
-	requests, err := r.world.AuditRequests(r.began, func(q controlplane.AuditRequest) bool { return q.User == controllerUser })
+	h, err := Of(r.world, r.began)
 	if err != nil {
 		return nil, err
 	}
-	if len(requests) == 0 || len(r.versions) == 0 {
-		return nil, fmt.Errorf("the history of %d requests and %d Secrets is none", len(requests), len(r.versions))
+	if h.Secrets = r.versions; len(h.Secrets) == 0 {
+		return nil, errors.New("the history of no Secrets is none")
 	}
-	return History{Secrets: r.versions, Requests: requests, Calls: r.world.AWS.Log(), Token: r.world.AWS.Token}.Check(), nil
+	return h.Check(), nil
+}
+
+// Of is what the audit log and the clouds of a lab say has happened since then. It knows nothing of what was in Secrets.
+func Of(world *lab.Lab, began time.Time) (History, error) {
+	requests, err := world.AuditRequests(began, func(q controlplane.AuditRequest) bool { return q.User == controllerUser })
+	if err == nil && len(requests) == 0 {
+		err = errors.New("the history of no requests is none")
+	}
+	if err != nil {
+		return History{}, fmt.Errorf("the history: %w", err)
+	}
+	return History{
+		Requests: requests, Calls: world.AWS.Log(), Token: world.AWS.Token, Refused: world.AWS.Refused(), Absent: world.Absences(began),
+	}, nil
 }
