@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
@@ -111,7 +112,11 @@ func blocking(resource string, answer http.HandlerFunc) func(*tenant) {
 // webhook is asked about every write of the resource in the namespace, until the test ends.
 func (u *tenant) webhook(resource string, answer http.HandlerFunc) {
 	u.Helper()
-	server := httptest.NewTLSServer(answer)
+	asked, once := make(chan struct{}), sync.Once{}
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		once.Do(func() { close(asked) })
+		answer(w, r)
+	}))
 	u.whole.Cleanup(server.Close)
 	u.whole.Cleanup(server.CloseClientConnections)
 	url := server.URL + "/"
@@ -130,7 +135,18 @@ func (u *tenant) webhook(resource string, answer http.HandlerFunc) {
 	}}
 	u.must(u.admin.Create(u.Context(), hook))
 	u.whole.Cleanup(func() { u.in(u.whole).must(u.admin.Delete(context.WithoutCancel(u.whole.Context()), hook)) })
-	waitFor(u.T, time.Second) // the API server reads its webhooks once a second
+	u.eventually("its webhook to be asked", func() bool {
+		ctx, cancel := context.WithTimeout(u.Context(), time.Second) // it may hang
+		defer cancel()
+		probe := map[string]client.Object{"secrets": u.target("probe"), "serviceaccounts": u.account("probe")}[resource]
+		_ = u.admin.Create(ctx, probe, client.DryRunAll) // it may be refused
+		select {
+		case <-asked:
+			return true
+		default:
+			return false
+		}
+	})
 }
 
 // join gives the namespace the label that the cluster's credential selects by.

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"strings"
 	"sync"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -118,10 +120,34 @@ func manyEntries(n int) string {
 	return "[" + strings.Join(entries, ",") + "]"
 }
 
-// repaired is what every tampered target of a credential becomes: a Secret that pulls, and a link to it.
+var times = regexp.MustCompile(`"\d{4}-\d\d-\d\dT[^"]*"`)
+
+// record is what the controller has written down on a Secret, without the times of these days.
+func (u *tenant) record(secret string) string {
+	u.Helper()
+	s := u.target(secret)
+	u.must(u.edit.Get(u.Context(), client.ObjectKeyFromObject(s), s))
+	return times.ReplaceAllStringFunc(s.Annotations[registries], func(quoted string) string {
+		at, err := time.Parse(`"`+time.RFC3339+`"`, quoted)
+		if err != nil || at.Sub(clock.Now()).Abs() > 48*time.Hour {
+			return quoted
+		}
+		return `"now"`
+	})
+}
+
+// repaired is what every tampered target of a credential becomes: a Secret that pulls and holds nothing else, with a record of that, and a
+// link to it.
 func repaired(u *tenant) {
 	u.Helper()
 	u.pulls(platform)
+	if u.recorded != "" {
+		u.eventually("the record to be "+u.recorded, func() bool { return u.record(platform) == u.recorded })
+	}
+	u.eventually("a Secret without other keys", func() bool {
+		s := u.target(platform)
+		return u.edit.Get(u.Context(), client.ObjectKeyFromObject(s), s) == nil && len(s.Data) == 1
+	})
 	if !u.linked("default", platform) {
 		u.Error("the ServiceAccount is not linked")
 	}

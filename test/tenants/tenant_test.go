@@ -21,7 +21,7 @@ import (
 )
 
 // patience bounds what a test waits for; no passing test waits as long.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // tenant is somebody with the role edit in one namespace.
 type tenant struct {
@@ -33,6 +33,8 @@ type tenant struct {
 	edit, admin client.Client
 	// user is the tenant's access key in AWS.
 	user cloud.User
+	// recorded is what the controller had written down on the tenant's Secret of the cluster's credential, before anything was done to it.
+	recorded string
 	// began is when its namespace was made.
 	began time.Time
 }
@@ -142,6 +144,19 @@ func (u *tenant) credential(name string, entries ...v1alpha1.Registry) *v1alpha1
 func (u *tenant) create(o client.Object) {
 	u.Helper()
 	u.must(u.edit.Create(u.Context(), o))
+}
+
+// refusable creates what the schema may refuse for this reason, and for no other.
+func (u *tenant) refusable(o client.Object, reason string) {
+	u.Helper()
+	err := u.edit.Create(u.Context(), o)
+	if err == nil {
+		return
+	}
+	u.Logf("refused: %v", err)
+	if !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), reason) {
+		u.Errorf("it is refused for another reason than its %s", reason)
+	}
 }
 
 // patch merges into an object, under the name of a field manager if one is given.
