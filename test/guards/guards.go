@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 
 	"sigs.k8s.io/yaml"
 )
@@ -28,7 +27,12 @@ type Guard struct {
 	In    string `json:"in"`
 	Take  string `json:"take"`
 	Leave string `json:"leave"`
-	// Caught is the package, and Run the pattern of the tests, that fail without it.
+	Tests
+}
+
+// Tests are those that fail without a guard.
+type Tests struct {
+	// Caught is their package, and Run the pattern of their names.
 	Caught string `json:"caught"`
 	Run    string `json:"run"`
 }
@@ -52,9 +56,19 @@ func (g Guard) without(root string) ([]byte, error) {
 	return bytes.Replace(source, []byte(g.Take), []byte(g.Leave), 1), nil
 }
 
-// Missed runs the tests without the guard, and is an error if they pass, or do not even build.
-func (g Guard) Missed(ctx context.Context, root string) error {
-	source, err := g.without(root)
+// Runner runs tests of the module at its root.
+type Runner struct {
+	Root string
+	// sound is what came of tests with every guard in its place.
+	sound map[Tests]error
+}
+
+// Missed is an error if the tests do not tell the guard's absence from its presence: they pass without it, fail with it, or do not run.
+func (r *Runner) Missed(ctx context.Context, g Guard) error {
+	if err := r.passes(ctx, g.Tests); err != nil {
+		return err
+	}
+	source, err := g.without(r.Root)
 	if err != nil {
 		return err
 	}
@@ -64,22 +78,34 @@ func (g Guard) Missed(ctx context.Context, root string) error {
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a temporary directory
 	mutated, overlay := filepath.Join(dir, "mutated.go"), filepath.Join(dir, "overlay.json")
-	replaced, err := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(root, g.In): mutated}})
+	replaced, err := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(r.Root, g.In): mutated}})
 	if err != nil {
 		return err
 	}
 	if err := errors.Join(os.WriteFile(mutated, source, 0o600), os.WriteFile(overlay, replaced, 0o600)); err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "go", "test", "-overlay="+overlay, "-run", g.Run, "-timeout=5m", "./"+g.Caught)
-	cmd.Dir = root
-	out, err := cmd.CombinedOutput()
-	switch {
-	case err == nil:
-		return errors.New("nothing noticed")
-	case strings.Contains(string(out), "--- FAIL"), strings.Contains(string(out), "panic:"):
-		return nil
-	default:
-		return fmt.Errorf("the tests did not run: %w: %s", err, bytes.TrimSpace(out))
+	out, err := r.test(ctx, g.Tests, "-overlay="+overlay)
+	return noticed(out, err)
+}
+
+// passes runs the tests once with every guard in its place.
+func (r *Runner) passes(ctx context.Context, tests Tests) error {
+	if err, known := r.sound[tests]; known {
+		return err
 	}
+	out, err := r.test(ctx, tests)
+	err = sound(out, err)
+	if r.sound == nil {
+		r.sound = map[Tests]error{}
+	}
+	r.sound[tests] = err
+	return err
+}
+
+func (r *Runner) test(ctx context.Context, tests Tests, flags ...string) ([]byte, error) {
+	args := append([]string{"test", "-run", tests.Run, "-timeout=5m"}, flags...)
+	cmd := exec.CommandContext(ctx, "go", append(args, "./"+tests.Caught)...)
+	cmd.Dir = r.Root
+	return cmd.CombinedOutput()
 }

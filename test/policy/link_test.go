@@ -22,17 +22,23 @@ import (
 	"github.com/regcred/regcred/providers"
 )
 
+var linksDir = filepath.Join(root, "config", "policy", "link")
+
 // withLinks applies the MutatingAdmissionPolicy until the test ends.
 func withLinks(t *testing.T) {
 	t.Helper()
-	dir := filepath.Join(root, "config", "policy", "link")
-	_, err := cluster.Kubectl(t.Context(), "apply", "-k", dir)
-	must(t, err)
+	applyLinks(t)
 	t.Cleanup(func() {
-		if _, err := cluster.Kubectl(context.Background(), "delete", "-k", dir); err != nil {
+		if _, err := cluster.Kubectl(context.Background(), "delete", "-k", linksDir); err != nil {
 			t.Error(err)
 		}
 	})
+}
+
+func applyLinks(t *testing.T) {
+	t.Helper()
+	_, err := cluster.Kubectl(t.Context(), "apply", "-k", linksDir)
+	must(t, err)
 }
 
 // cluster-wide credentials live until the test ends.
@@ -225,15 +231,28 @@ func randomSelector(random *rand.Rand) v1alpha1.Selector {
 func TestWithoutItsKindThePolicyIsNoHindrance(t *testing.T) {
 	withLinks(t)
 	ns := namespace(t)
-	awaitCredentials(t, ns)
-	for _, broken := range []string{"no-such-kind", "no-such-group"} {
-		patch := fmt.Sprintf(`{"spec":{"paramKind":{"apiVersion":"%s.dev/v1","kind":"Gone"}}}`, broken)
-		_, err := cluster.Kubectl(t.Context(), "patch", "mutatingadmissionpolicy", "regcred-link", "regcred-link-namespaced", "--type=merge", "-p", patch)
-		must(t, err)
+	c, o := shared("everybodys"), own(ns, "of-"+ns)
+	c.Spec.ServiceAccounts, o.Spec.ServiceAccounts = everybody(), everybody()
+	share(t, c)
+	must(t, admin.Create(t.Context(), o))
+	for name, version := range map[string]string{"no such kind": v1alpha1.GroupVersion.String(), "no such group": "gone.example.com/v1"} {
+		t.Run(name, func(t *testing.T) {
+			awaitLinks(t, ns, 2)
+			patch := fmt.Sprintf(`{"spec":{"paramKind":{"apiVersion":%q,"kind":"Gone"}}}`, version)
+			_, err := cluster.Kubectl(t.Context(), "patch", "mutatingadmissionpolicy", "regcred-link", "regcred-link-namespaced", "--type=merge", "-p", patch)
+			must(t, err)
+			awaitLinks(t, ns, 0)
+			applyLinks(t)
+		})
 	}
-	await(t, "a ServiceAccount that is linked no longer", func() bool {
-		sa := account(ns, "last")
+}
+
+// awaitLinks waits until a ServiceAccount is linked so often at its creation, which is never refused.
+func awaitLinks(t *testing.T, ns string, want int) {
+	t.Helper()
+	await(t, fmt.Sprintf("a ServiceAccount with %d links", want), func() bool {
+		sa := account(ns, "puller")
 		must(t, admin.Create(t.Context(), sa, client.DryRunAll))
-		return len(sa.ImagePullSecrets) == 0
+		return len(sa.ImagePullSecrets) == want
 	})
 }

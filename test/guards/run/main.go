@@ -40,6 +40,7 @@ func run(ctx context.Context, pattern string) (missed int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	runner := guards.Runner{Root: root}
 	for _, g := range all {
 		if !selected.MatchString(g.Name) {
 			continue
@@ -48,7 +49,7 @@ func run(ctx context.Context, pattern string) (missed int, err error) {
 			break
 		}
 		verdict := "noticed by " + g.Caught
-		if err := g.Missed(ctx, root); err != nil {
+		if err := runner.Missed(ctx, g); err != nil {
 			verdict = "MISSED: " + err.Error()
 			missed++
 		}
