@@ -63,6 +63,9 @@ func TestTheKubeletChoosesTheSame(t *testing.T) {
 			t.Fatal(err)
 		}
 		i, ok := ParseImage(q.Image)
+		if ok != a.Parsed {
+			t.Errorf("%s is an image: %t, and for the kubelet: %t", q.Image, ok, a.Parsed)
+		}
 		if !ok || !a.Parsed {
 			continue
 		}

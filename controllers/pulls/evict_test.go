@@ -101,6 +101,9 @@ func TestOtherPodsAreNeverEvicted(t *testing.T) {
 		if !p.there(pod) {
 			t.Errorf("a pod %s was evicted", name)
 		}
+		if told := p.told(); told == "" && c.text == unauthorized {
+			t.Errorf("a pod %s was not looked at", name)
+		}
 	}
 
 	left, ns := newWorld(t)

@@ -35,15 +35,23 @@ func TestNoHostileHostIsPublished(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, ok := keys.lookup(good.pattern); !ok {
+		t.Fatal("the good host gets no login")
+	}
+	tried := 0
 	for _, host := range providertest.HostileHosts(name, suffix) {
 		all, err := targets(good, []v1alpha1.Host{v1alpha1.Host(host)})
 		if err != nil {
 			continue
 		}
 		for _, target := range all[1:] {
+			tried++
 			if _, ok := keys.lookup(target.pattern); ok {
 				t.Errorf("%q passes for a host below %s", host, suffix)
 			}
 		}
+	}
+	if tried == 0 {
+		t.Error("no hostile host was looked up")
 	}
 }

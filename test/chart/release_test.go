@@ -114,6 +114,7 @@ func TestACertificateIsMadeOnce(t *testing.T) {
 
 // TestTokensGoToVerifiedServersOnly: who sends a token of Prometheus' names whom it trusts.
 func TestTokensGoToVerifiedServersOnly(t *testing.T) {
+	scrapers := 0
 	for _, file := range permutations(t) {
 		rendered := render(t, "--values", file)
 		if strings.Contains(rendered, "insecureSkipVerify") {
@@ -123,6 +124,10 @@ func TestTokensGoToVerifiedServersOnly(t *testing.T) {
 		if sent != verified {
 			t.Errorf("%s: %d scrapers send a token, %d verify", filepath.Base(file), sent, verified)
 		}
+		scrapers += sent
+	}
+	if scrapers == 0 {
+		t.Error("no scraper sends a token")
 	}
 }
 
