@@ -169,7 +169,7 @@ func (h History) repeated() (broken []string) {
 		object := r.Resource + " " + r.Namespace + "/" + r.Name
 		recent := within(append(written[object], r.Time), r.Time.Add(-time.Minute), r.Time)
 		written[object] = recent
-		const late = time.Second // of the watch that has seen it
+		const late = 10 * time.Second // of the watch that has seen it: a busy machine lags
 		if len(recent) > often+len(within(news[object], recent[0], r.Time.Add(late))) && !told[object] {
 			told[object] = true
 			broken = append(broken, fmt.Sprintf("%s was written %d times within a minute", object, len(recent)))
