@@ -11,9 +11,9 @@ type Scope int
 const (
 	// ScopeRequest is what a tenant's input or rights decide. It concerns nobody else.
 	ScopeRequest Scope = iota
-	// ScopeEndpoint is that of whom was called: no connection, no TLS, no answer in time, a server error, or its own throttling.
+	// ScopeEndpoint is the called endpoint's fault: no connection, no TLS, no answer in time, a server error, or its own throttling.
 	ScopeEndpoint
-	// ScopeKubernetes is that of the API server of this cluster.
+	// ScopeKubernetes is the fault of this cluster's API server.
 	ScopeKubernetes
 )
 

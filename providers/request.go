@@ -23,7 +23,7 @@ type Request struct {
 	// Identity is who asks.
 	Identity Identity
 
-	// Until is when a login by hand ends that is published instead of a provider's token; zero for a provider's.
+	// Until is the end of an override, for its login by hand; zero for a provider's token.
 	Until time.Time
 
 	// What follows is no part of the source.

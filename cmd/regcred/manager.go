@@ -25,7 +25,7 @@ import (
 // +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
 
-// leaseName is that of the Lease by which one replica works at a time.
+// leaseName is the name of the Lease by which one replica works at a time.
 const leaseName = "regcred.regcred.dev"
 
 func newManager(cfg *rest.Config, o options, scope view.Scope, t *tenure) (ctrl.Manager, *view.Caches, error) {

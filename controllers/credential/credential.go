@@ -147,7 +147,7 @@ func (c *Credential) Selects(ns metav1.Object) bool {
 	return c.namespaces.Matches(namespaceLabels{ns})
 }
 
-// namespaceLabels are those of a namespace. Each has its name as a label, too, which need not be held for that.
+// namespaceLabels are the labels of a namespace. Its name is one of them, and is not held for that.
 type namespaceLabels struct{ namespace metav1.Object }
 
 func (l namespaceLabels) Lookup(key string) (string, bool) {

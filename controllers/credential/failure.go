@@ -18,7 +18,7 @@ type Failure struct {
 	Reason   string
 	Message  string
 	Terminal bool
-	// RetryAfter is when it is tried again; 0 when an event brings the target back, or never.
+	// RetryAfter is when it is tried again; 0 if no time brings the target back, but an event does, or a change of the spec.
 	RetryAfter time.Duration
 }
 
@@ -36,7 +36,7 @@ func FailureOf(err error) *Failure {
 	return f
 }
 
-// Excluded is the failure of a credential in a namespace that is not served.
+// Excluded is the failure of a credential whose namespace is not served.
 func Excluded(namespace string) *Failure {
 	return &Failure{Reason: v1alpha1.ReasonNamespaceExcluded, Terminal: true,
 		Message: "namespace " + namespace + " is excluded by the administrator (--excluded-namespaces): use another namespace"}

@@ -35,7 +35,7 @@ func Linked(sa metav1.Object) []Target {
 	return targets
 }
 
-// LinkOf reads the record of a link from an annotation of a ServiceAccount, of which others may write any.
+// LinkOf reads the record of a link from an annotation of a ServiceAccount, where others may write anything.
 func LinkOf(namespace, annotation, record string) (Target, bool) {
 	secret, ok := strings.CutPrefix(annotation, v1alpha1.AnnotationLinkPrefix)
 	if !ok {

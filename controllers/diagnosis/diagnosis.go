@@ -18,7 +18,7 @@ type Evidence struct {
 	Linked []string
 	// Recreated is whether the pod was created after another of its owner had been evicted for want of the link.
 	Recreated bool
-	// Holdings are of the credentials whose Secret belongs into the namespace.
+	// Holdings are what each credential has whose Secret belongs into the namespace: at least one, for Diagnose.
 	Holdings []Holding
 	// WithLogin is the cause that the kubelet's words give if it showed a login; empty if they say that the login was not enough.
 	WithLogin string
@@ -70,13 +70,13 @@ type Finding struct {
 	Try []*Holding
 	// Evict is whether the pod's owner would create one that can pull.
 	Evict bool
-	// Wait is whether what lacks is on its way, as far as is known, so that it is too early to speak of it.
+	// Wait is whether the missing part is expected soon, so that it is too early to speak of it.
 	Wait bool
 	// Good is whether nothing needs to be done.
 	Good bool
 }
 
-// Diagnose finds the cause. The first that applies is given.
+// Diagnose finds the cause. The first that applies is given. There must be a holding: without a credential there is nothing to say.
 func Diagnose(e Evidence) Finding {
 	covering := slices.DeleteFunc(pointers(e.Holdings), func(h *Holding) bool { return h.Covering == nil })
 	shown := e.shown(covering)
@@ -114,7 +114,7 @@ func pointers(holdings []Holding) []*Holding {
 	return all
 }
 
-// uncovered is of an image whose registry is in no Secret.
+// uncovered is the finding for an image whose registry is in no Secret.
 func (e Evidence) uncovered() Finding {
 	for i := range e.Holdings {
 		if h := &e.Holdings[i]; h.Missing != "" {
@@ -131,7 +131,7 @@ func (e Evidence) uncovered() Finding {
 		e.Image.Host, strings.Join(names, " or "))}
 }
 
-// named is of a pod that has a Secret with a login for the registry.
+// named is the finding for a pod that names a Secret with a login for the registry.
 func (e Evidence) named(shown []*Holding) Finding {
 	live := slices.DeleteFunc(slices.Clone(shown), func(h *Holding) bool { return !h.Covering.ExpiresAt.After(e.Now) })
 	switch {
@@ -145,7 +145,7 @@ func (e Evidence) named(shown []*Holding) Finding {
 	return Finding{About: live[0], Try: live}
 }
 
-// unnamed is of a pod that lacks the Secret.
+// unnamed is the finding for a pod that does not name the Secret.
 func (e Evidence) unnamed(covering []*Holding) Finding {
 	h := covering[0]
 	for _, other := range covering {

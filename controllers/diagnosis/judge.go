@@ -74,7 +74,7 @@ func (e Evidence) Undecided(h *Holding, why string) Finding {
 		h.Secret, h.Covering.ExpiresAt.UTC().Format(time.RFC3339), e.Image, why)}
 }
 
-// identity is who may not.
+// identity names the identity that lacks the right.
 func (h *Holding) identity() string {
 	entry := h.Covering.Entry
 	switch {

@@ -25,7 +25,7 @@ import (
 type Wishes struct {
 	// Wanted is who wants a ServiceAccount to name the target's Secret: the target itself, another of the same Secret, or nobody.
 	Wanted func(sa metav1.Object) (*credential.Target, error)
-	// Dead says of a recorded link whether it is of nobody any more, whatever the ServiceAccount.
+	// Dead says whether nobody wants a recorded link any more, whatever the ServiceAccount.
 	Dead func(credential.Target) bool
 }
 
@@ -61,7 +61,7 @@ type place struct {
 	account string
 }
 
-// maxPlaces bounds the links, and the ServiceAccounts, of which something is remembered, and placesOfNamespace those of one namespace.
+// maxPlaces bounds the links, and the ServiceAccounts, that anything is remembered about, and placesOfNamespace those of one namespace.
 const (
 	maxPlaces         = 4096
 	placesOfNamespace = maxPlaces / 4

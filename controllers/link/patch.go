@@ -75,7 +75,8 @@ func patchFor(t credential.Target, sa *corev1.ServiceAccount, wanted *credential
 	case wanted != nil && *wanted == t && !linked:
 		patch.Metadata.Annotations[annotation] = new(t.LinkRecord())
 		patch.ImagePullSecrets = append(slices.Clone(sa.ImagePullSecrets), secret)
-		if patch.change.Made = 1; recorded {
+		patch.change = Changes{Made: 1}
+		if recorded {
 			patch.change = Changes{Restored: 1}
 		}
 	case wanted != nil && *wanted != t && recorded:

@@ -23,7 +23,7 @@ const (
 	atOnce = 32
 )
 
-// Unlink removes the links that Regcred has recorded in the namespaces, of which one may be all, whether or not their credentials are still
+// Unlink removes the links that Regcred has recorded in the namespaces, or in all if one is "", whether or not their credentials are still
 // there, and says how many. ours says whose links are to be removed: others may be of another controller. It is for when no controller runs
 // any more: one that does makes them again.
 //

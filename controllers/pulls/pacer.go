@@ -21,7 +21,7 @@ type pacer struct {
 }
 
 const (
-	// maxPaced bounds the namespaces of which is remembered how far they are; whoever is forgotten begins anew.
+	// maxPaced bounds the namespaces whose turns are remembered; one that is forgotten begins anew.
 	maxPaced = 8192
 	// pacedFor is longer than a namespace waits for the last of its turns.
 	pacedFor = time.Hour

@@ -25,11 +25,11 @@ type Trials interface {
 	// Try says what a registry makes of a login, or returns a *providers.PendingError and wakes w once when it knows.
 	Try(req providers.Request, login providers.Login, pull providers.Pull, w providers.Waiter) (providers.Verdict, error)
 	// Refuse says that the registry at the host refuses the login. It returns true if that is the token that was minted from the source of
-	// req, for that host, of which everybody is to have another; anything else concerns only the Secret that the login is in.
+	// req, for that host: everybody is then to have another. Anything else concerns only the Secret that the login is in.
 	Refuse(req providers.Request, login providers.Login, host string) bool
 	// Mend is what only somebody else can do about a refused login; empty if it is replaced.
 	Mend(req providers.Request) string
-	// RefusedIssuedAt is when the token was issued that a registry has refused; the zero time if none was.
+	// RefusedIssuedAt is the issue time of the newest token that a registry has refused; the zero time if none was.
 	RefusedIssuedAt(req providers.Request) time.Time
 }
 

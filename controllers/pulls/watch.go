@@ -21,7 +21,7 @@ import (
 // failedPods is what the API server sends us of all events: where nothing fails, nothing.
 var failedPods = fields.Set{"reason": "Failed", "involvedObject.kind": "Pod"}.String()
 
-// Watch watches the events of the pods of the namespaces, of which one may be all, until ctx ends.
+// Watch watches the events of pods in the namespaces, or in all if one is "", until ctx ends.
 func (r *Reconciler) Watch(ctx context.Context, core corev1client.EventsGetter, namespaces []string) {
 	for _, namespace := range namespaces {
 		w := &podEvents{events: core.Events(namespace), take: r.Take}

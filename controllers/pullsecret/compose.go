@@ -65,7 +65,7 @@ func Compose(name types.NamespacedName, owner Owner, existing *metav1.PartialObj
 	return secret, nil
 }
 
-// object is nil for nil.
+// object makes a nil Object of a nil pointer: a nil pointer in an interface would not be nil.
 func object(secret *metav1.PartialObjectMetadata) metav1.Object {
 	if secret == nil {
 		return nil

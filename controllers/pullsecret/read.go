@@ -23,7 +23,7 @@ const (
 	maxID         = 512
 	maxKeys       = 64
 	maxKey        = 317 // of a label: a prefix of 253, a slash and a name of 63
-	// maxSkew is how far ahead of our clock the one may have been that a record was written by.
+	// maxSkew is how far the clock that wrote a record may be ahead of ours.
 	maxSkew = time.Minute
 )
 
@@ -44,7 +44,7 @@ type Saved struct {
 	Labels, Annotations []string
 }
 
-// Read reads what a Secret says of itself. Whether it is ours must be asked before. An annotation of which anything is not as we write
+// Read reads what a Secret says of itself. Whether it is ours must be asked before. An annotation with anything that is not as we write
 // it, or whose times make no sense now, says nothing.
 func Read(secret metav1.Object, now time.Time) Saved {
 	text := secret.GetAnnotations()[AnnotationRegistries]
@@ -132,7 +132,7 @@ func decode(text string, into any) bool {
 	return err == io.EOF
 }
 
-// collect takes records of which no two have a name or a host in common, as is written here.
+// collect takes records if no two have a name or a host in common, as none have that are written here.
 func collect(records []Record, labels, annotations []string) (Saved, bool) {
 	saved := Saved{Records: make(map[string]Record, len(records)), Labels: labels, Annotations: annotations}
 	holders := map[string]string{}

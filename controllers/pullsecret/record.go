@@ -72,7 +72,7 @@ type document struct {
 
 const version = 1
 
-// errUnwritable is of records that would not be believed when they are read.
+// errUnwritable is returned for records that would not be believed when they are read.
 var errUnwritable = errors.New("the records of the tokens are not what could be read again")
 
 // encode makes the annotation, and refuses to make one that nobody would believe.

@@ -20,7 +20,7 @@ import (
 type Metrics struct {
 	Ledger *Ledger
 	Clock  clock.PassiveClock
-	// Version is that of the controller.
+	// Version is the controller's.
 	Version string
 	// Elected is closed when this replica begins to work.
 	Elected <-chan struct{}
@@ -154,7 +154,7 @@ type row struct {
 	sound bool
 	// failed counts targets by the first reason of their failure.
 	failed map[string]int
-	// entries are those of which any target holds a token, with the first times that come, and when its token was issued.
+	// entries are those with a token in any target: the first times that come, and when the token was issued.
 	entries []entryStanding
 	writes  map[target.Cause]int
 	links   link.Changes

@@ -16,7 +16,7 @@ type minted struct {
 	issuedAt time.Time
 }
 
-// hosts are those of a token, of which all targets hold one copy.
+// hosts are the hosts of a token. All targets share one copy.
 type hosts = unique.Handle[string]
 
 func hostsOf(e *target.EntryState) hosts { return unique.Make(strings.Join(e.Record.Hosts, ",")) }

@@ -35,7 +35,7 @@ type entryStanding struct {
 	expiresAt, refreshAt time.Time
 	issuedAt             time.Time
 	hosts                hosts
-	// overrideUntil is when the login by hand ends that is published; zero if a provider's token is.
+	// overrideUntil is the end of the override whose login is published; zero if a provider's token is.
 	overrideUntil time.Time
 	verified      metav1.ConditionStatus
 	unproven      string

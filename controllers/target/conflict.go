@@ -17,7 +17,7 @@ const maxConflictWait = 30 * time.Minute
 // knownConflict is a conflict that was found.
 type knownConflict struct {
 	failure *credential.Failure
-	// version is that of the credential: one that has changed looks again at once.
+	// version is the credential's resource version then: when it has changed, the Secret is looked at again at once.
 	version string
 	looks   int
 	next    time.Time

@@ -8,7 +8,7 @@ import (
 	"github.com/regcred/regcred/internal/apiserver"
 )
 
-// maxTargets bounds the targets of which something is remembered.
+// maxTargets bounds the targets that anything is remembered about.
 const maxTargets = 1 << 16
 
 // repairs are the causes that somebody else brings about.

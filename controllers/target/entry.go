@@ -30,7 +30,7 @@ type EntryState struct {
 	Unproven string
 	// optional is whether pulls need no login of it.
 	optional bool
-	// OverrideUntil is when the login by hand ends that the record is of; zero if it is of a provider's token.
+	// OverrideUntil is the end of the override, if the record is of one; zero if it is of a provider's token.
 	OverrideUntil time.Time
 	// WasOverridden is whether the Secret held a login by hand before.
 	WasOverridden bool
@@ -117,7 +117,7 @@ func withdraw(o observed, entries []*EntryState) {
 // drop leaves the entry out of the Secret.
 func (e *EntryState) drop() { e.auths, e.Fresh, e.Known = nil, false, false }
 
-// madeFromNow says whether the record is of what a token of the entry is made from now.
+// madeFromNow says whether the record names the source that the entry has now.
 func (e *EntryState) madeFromNow() bool { return e.req != nil && e.Record.Source == e.req.Source() }
 
 func anyAuth(entries []*EntryState) bool {

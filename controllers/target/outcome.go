@@ -15,7 +15,7 @@ import (
 // Outcome is how a target stands after a reconcile.
 type Outcome struct {
 	Entries []*EntryState
-	// Failure is of the target itself, and concerns all entries.
+	// Failure is what is wrong with the target itself, for all entries.
 	Failure *credential.Failure
 	// Unlinked means that pods are created without the Secret, whatever is in it.
 	Unlinked bool
@@ -47,7 +47,7 @@ type Outcomes interface {
 	Failure(t credential.Target, entry string) *credential.Failure
 }
 
-// result is when the target must be looked at again, if no event comes before.
+// result says when the target must be looked at again if no event comes before; a RequeueAfter of 0 sets no timer.
 func (o Outcome) result(now time.Time) reconcile.Result {
 	if o.CacheBehind {
 		return reconcile.Result{RequeueAfter: apiserver.CacheLag}
@@ -72,7 +72,7 @@ func (o Outcome) result(now time.Time) reconcile.Result {
 	return reconcile.Result{RequeueAfter: next, Priority: new(priority(expires, now.Add(next)))}
 }
 
-// sooner is the earlier of two times to come, of which 0 is never.
+// sooner is the shorter of two waits; 0 is for ever.
 func sooner(a, b time.Duration) time.Duration {
 	if a == 0 || b == 0 {
 		return max(a, b)

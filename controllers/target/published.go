@@ -21,7 +21,7 @@ const maxNamespaces = 4096
 type Publication struct {
 	Credential *credential.Credential
 	Target     credential.Target
-	// Records are those of its Secret, by entry, as far as they are ours.
+	// Records are what its Secret says of each entry; none if Regcred did not write that.
 	Records map[string]pullsecret.Record
 	// Failure is why an entry has no new token; nil if nothing is known.
 	Failure func(entry string) *credential.Failure
@@ -126,7 +126,7 @@ func (r *Reconciler) Condemn(p Publication, entry string) {
 	r.Wake(p.Target, 0)
 }
 
-// refusedIssuedAt is when the token was issued that a registry has refused, to everybody or in this Secret.
+// refusedIssuedAt is the issue time of the newest token that a registry has refused, to everybody or in this Secret.
 func (r *Reconciler) refusedIssuedAt(t credential.Target, req providers.Request) time.Time {
 	of := r.Tokens.RefusedIssuedAt(req)
 	if here, ok := r.condemned.Get(condemned{t, req.Registry.Name}); ok && here.After(of) {

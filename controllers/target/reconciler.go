@@ -27,13 +27,13 @@ type Tokens interface {
 	Token(req providers.Request, newerThan time.Time, w providers.Waiter) (providers.Token, error)
 	// InMemory returns the live token from the source of req that is in memory.
 	InMemory(req providers.Request) (providers.Token, bool)
-	// RefusedIssuedAt is when the token was issued that a registry has refused; the zero time if none was.
+	// RefusedIssuedAt is the issue time of the newest token that a registry has refused; the zero time if none was.
 	RefusedIssuedAt(req providers.Request) time.Time
-	// SetSources says which sources a credential names from now on.
+	// SetSources says which sources a credential, by its Key.String(), names from now on.
 	SetSources(owner string, sources []string)
-	// Annotations are the keys of a ServiceAccount's annotations that a token of the entry may depend on.
+	// Annotations are the keys of a ServiceAccount's annotations that a token of the entry may depend on; empty if it depends on none.
 	Annotations(entry *v1alpha1.Registry) []string
-	// Hosts are those that a token of the entry is for, as far as that is known without one.
+	// Hosts are the hosts that a token of the entry is for; empty if only a token can tell.
 	Hosts(entry *v1alpha1.Registry) []string
 	// Spare lets a token that was minted for the tenant, a namespace or "" for the cluster, live to its end.
 	Spare(tenant string, name providers.TokenName)

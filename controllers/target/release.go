@@ -62,7 +62,7 @@ func (r *Reconciler) releaseSecret(ctx context.Context, t credential.Target, c *
 	return err
 }
 
-// keptFor says whether the Secret is that of the target.
+// keptFor says whether the Secret names the target as its owner.
 func keptFor(t credential.Target, secret metav1.Object) bool {
 	of, ok := credential.TargetOf(secret)
 	return ok && of == t

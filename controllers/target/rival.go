@@ -78,7 +78,7 @@ func (r *Reconciler) wanted(ctx context.Context, t credential.Target, c *credent
 	}
 }
 
-// dead says of links that are recorded in a namespace whether they are of nobody any more: their credential is gone, or keeps a Secret of
+// dead says whether nobody wants a link that is recorded in the namespace: its credential is gone, or keeps a Secret of
 // another name, and no other wants theirs. What is retained stays.
 func (r *Reconciler) dead(ctx context.Context, namespace string) func(credential.Target) bool {
 	wanted := sync.OnceValues(func() (sets.Set[string], error) {

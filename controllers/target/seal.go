@@ -33,7 +33,7 @@ type seal struct {
 	gone bool
 }
 
-// seals are those of the targets that are served. Targets are keyed by a hash: the names of ten thousand would take the most memory here.
+// seals are kept for each target that is served. A hash is the key: the names of ten thousand would take the most memory here.
 type seals struct {
 	seed  maphash.Seed
 	bound int
@@ -84,7 +84,7 @@ func (s *seals) delete(t credential.Target) {
 	delete(s.all, maphash.Comparable(s.seed, t))
 }
 
-// seen is the seal of a Secret of which the metadata alone is known.
+// seen is the seal of a Secret whose data was not read.
 func (s *seals) seen(secret client.Object) seal {
 	var h maphash.Hash
 	h.SetSeed(s.seed)

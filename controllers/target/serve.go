@@ -138,7 +138,7 @@ func unwritten(t credential.Target, err error) *credential.Failure {
 	return credential.Unanswered("writing Secret "+t.Secret().String(), err)
 }
 
-// together tells of two failures, the first of which decides; nil is none.
+// together tells of two failures, and the first decides; nil is no failure.
 func together(secret, links *credential.Failure) *credential.Failure {
 	if secret == nil || links == nil {
 		return cmp.Or(secret, links)

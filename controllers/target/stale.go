@@ -36,7 +36,7 @@ func (o observed) followsTemplate() bool {
 	return o.Records == nil || o.owner.Template.Followed(o.secret, o.Saved)
 }
 
-// asForged is the Secret of which nothing is believed.
+// asForged is the same Secret, and nothing that it says is believed.
 func (o observed) asForged() observed {
 	o.Saved, o.forged = pullsecret.Saved{}, true
 	return o
@@ -110,7 +110,7 @@ var entryChecks = []struct {
 // wanted is what a record is held against.
 type wanted struct {
 	req providers.Request
-	// refusedIssuedAt is when the token was issued that was refused; the zero time if none was.
+	// refusedIssuedAt is the issue time of the token that was refused; the zero time if none was.
 	refusedIssuedAt time.Time
 	now             time.Time
 }

@@ -98,7 +98,7 @@ func (r *Reconciler) patch(ctx context.Context, existing *metav1.PartialObjectMe
 	return r.Client.Patch(ctx, secret, client.RawPatch(types.MergePatchType, patch))
 }
 
-// deleteEmpty deletes a Secret of which nothing is left but what is to be withdrawn.
+// deleteEmpty deletes a Secret that would be left without a login.
 func (r *Reconciler) deleteEmpty(ctx context.Context, why Cause, o observed, out Outcome) (Outcome, error) {
 	if why != CauseEntryRemoved && why != CauseLapsed || pullsecret.Kept(o.secret) {
 		return out, nil

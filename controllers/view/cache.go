@@ -37,7 +37,7 @@ func Options(annotations sets.Set[string]) cache.Options {
 	}
 }
 
-// KindSecret and KindNamespace are the kinds of which metadata alone is held.
+// KindSecret and KindNamespace are the kinds whose metadata alone is held.
 const (
 	KindSecret    = "Secret"
 	KindNamespace = "Namespace"

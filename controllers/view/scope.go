@@ -22,7 +22,7 @@ type Scope struct {
 	// SecretNames are the names of the only Secrets that are read and written, if there are any: those of credentials and those that
 	// identities refer to.
 	SecretNames sets.Set[string]
-	// Annotations are those of ServiceAccounts that providers read.
+	// Annotations are the annotations of ServiceAccounts that providers read.
 	Annotations sets.Set[string]
 }
 
@@ -63,7 +63,7 @@ func (s Scope) CacheOptions() cache.Options {
 func (s Scope) Confined() bool { return len(s.Namespaces) > 0 }
 func (s Scope) named() bool    { return len(s.SecretNames) > 0 }
 
-// Kinds are those of the credentials that are served.
+// Kinds are the kinds of credentials that are served.
 func (s Scope) Kinds() []client.Object {
 	if s.Confined() {
 		return []client.Object{&v1alpha1.RegistryCredential{}}

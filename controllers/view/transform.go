@@ -99,7 +99,7 @@ func cutLinks(annotations map[string]string) bool {
 	return len(more) > 0
 }
 
-// other is of credentials: of their metadata only the refresh request is read.
+// other keeps of a credential's metadata the refresh request alone.
 func (t *transforms) other(o any) (any, error) {
 	var meta *metav1.ObjectMeta
 	switch c := o.(type) {
@@ -128,7 +128,7 @@ func (t *transforms) share(m *metav1.ObjectMeta) {
 	m.GenerateName, m.Finalizers = "", nil
 }
 
-// one is a map of equal content, of which there is one.
+// one returns the one map of this content that is held.
 func (t *transforms) one(m map[string]string) map[string]string {
 	if len(m) == 0 {
 		return nil
@@ -148,7 +148,7 @@ func keyOfOwners(owners []metav1.OwnerReference) string {
 	return key.String()
 }
 
-// shared are values of which equal ones are held once. It is bounded, and starts anew when it is full.
+// shared holds equal values once. It is bounded, and starts anew when it is full.
 type shared[V any] struct {
 	mu     sync.Mutex
 	values map[string]V

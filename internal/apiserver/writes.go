@@ -15,7 +15,7 @@ const CacheLag = 5 * time.Second
 // Writes are the resource versions that our own last writes got, until the cache shows them.
 type Writes[K comparable] struct{ versions *expiring.Map[K, string] }
 
-// NewWrites returns Writes of which at most bound are remembered, and share of those that are one owner's.
+// NewWrites returns Writes that remember at most bound keys, and at most share of one owner.
 func NewWrites[K comparable](c clock.PassiveClock, bound, share int, ownerOf func(K) string) *Writes[K] {
 	return &Writes[K]{expiring.Shared(c, CacheLag, bound, share, func(key K, _ string) string { return ownerOf(key) })}
 }

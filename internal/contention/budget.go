@@ -34,7 +34,7 @@ type spent struct {
 	until time.Time
 }
 
-// New returns a Budget that remembers at most bound things, and share of those that are one owner's.
+// New returns a Budget that remembers at most bound things, and at most share of one owner.
 func New[K comparable](c clock.PassiveClock, bound, share int, ownerOf func(K) string) *Budget[K] {
 	return &Budget[K]{clock: c, spent: expiring.Shared(c, forgottenAfter, bound, share, func(thing K, _ spent) string { return ownerOf(thing) })}
 }

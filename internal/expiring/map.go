@@ -16,7 +16,7 @@ type Map[K comparable, V any] struct {
 	clock clock.PassiveClock
 	ttl   time.Duration
 	bound int
-	// ownerOf says whose a value is; nil if all are of one.
+	// ownerOf says whose a value is; nil if all have one owner.
 	ownerOf func(K, V) string
 
 	mu    sync.Mutex
@@ -33,7 +33,7 @@ type item[K comparable, V any] struct {
 	part  *part
 }
 
-// New returns an empty map of at most bound values, each of which is forgotten ttl after it was put. It is for what nobody can fill alone.
+// New returns an empty map of at most bound values, and forgets each ttl after it was put. It is for what nobody can fill alone.
 func New[K comparable, V any](c clock.PassiveClock, ttl time.Duration, bound int) *Map[K, V] {
 	return &Map[K, V]{clock: c, ttl: ttl, bound: bound, items: map[K]*list.Element{}}
 }
@@ -75,7 +75,8 @@ func (m *Map[K, V]) Add(key K, value V) bool {
 	return true
 }
 
-// Update replaces what is remembered of the key, or its absence, by what change makes of it. change is called with the map locked.
+// Update replaces what is remembered of the key, or its absence, by what change makes of it, and remembers that from now on, as Put does. change is
+// called with the map locked.
 func (m *Map[K, V]) Update(key K, change func(value V, known bool) V) V {
 	m.mu.Lock()
 	defer m.mu.Unlock()

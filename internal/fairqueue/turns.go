@@ -203,7 +203,7 @@ func (q *turns[T]) rank(priority int) int {
 	return q.pushed - min(max(priority, -maxOvertakes), maxOvertakes)
 }
 
-// priority is that of an item that is worked on.
+// priority is the priority of an item that is worked on.
 func (q *turns[T]) priority(key T) int {
 	q.mu.Lock()
 	defer q.mu.Unlock()

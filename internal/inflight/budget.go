@@ -23,7 +23,7 @@ type tenant struct {
 	users int
 }
 
-// New returns a Budget of so many bytes, of which one tenant takes up to its share.
+// New returns a Budget of so many bytes. One tenant takes its share of them at most.
 func New(most, share int64) *Budget {
 	return &Budget{all: semaphore.NewWeighted(most), share: min(share, most), tenants: map[string]*tenant{}}
 }

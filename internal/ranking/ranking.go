@@ -1,7 +1,7 @@
 // Package ranking has a heap whose elements know their place, so that one whose rank changes, or that goes, is found at once.
 package ranking
 
-// Of is a heap.Interface of elements, the first of which is that before all others. Placed tells an element where it is, -1 outside.
+// Of is a heap.Interface: its first element comes before all others. Placed tells an element where it is, -1 outside.
 type Of[E interface {
 	Before(other E) bool
 	Placed(at int)

@@ -56,7 +56,7 @@ type Broker struct {
 	bytes  *budget
 	// revocable are the live tokens that can be revoked, by their name.
 	revocable *expiring.Map[providers.TokenName, revocable]
-	// trials are under way, by what is tried, and trying counts them by tenant; verdicts are of those that have ended.
+	// trials are under way, by what is tried, and trying counts them by tenant; verdicts say how those that have ended did.
 	trials   map[trialKey]*trial
 	trying   map[string]int
 	verdicts *expiring.Map[trialKey, verdict]
@@ -84,7 +84,7 @@ func New(ctx context.Context, o Options) *Broker {
 // Token returns a live token that was minted later than newerThan, and after the refresh request of req was first seen; the zero time and
 // no refresh request ask for any live token.
 //
-// If a call is needed it is started, and Token returns a *PendingError; wake is then called once, when the call has ended. After a
+// If a call is needed it is started, and Token returns a *PendingError; w.Wake is then called once, when the call has ended. After a
 // failed call Token returns its *Error until the time to try again has come; RetryAfter is what remains until then. When it is too early
 // for another token, the *PendingError says when to ask again, and nobody is woken.
 func (b *Broker) Token(req providers.Request, newerThan time.Time, w providers.Waiter) (providers.Token, error) {
@@ -157,8 +157,8 @@ func (b *Broker) InMemory(req providers.Request) (providers.Token, bool) {
 	return s.token, true
 }
 
-// RefusedIssuedAt is when the token was issued that a registry has refused: tokens of the source from then and before are good for nothing. The
-// zero time is none.
+// RefusedIssuedAt is the issue time of the newest token of the source that a registry has refused: older ones are good for nothing, too. The zero
+// time is none.
 func (b *Broker) RefusedIssuedAt(req providers.Request) time.Time {
 	source := req.Source()
 	b.mu.Lock()

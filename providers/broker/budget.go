@@ -82,7 +82,7 @@ func (b *budget) drop(s *slot) {
 	}
 }
 
-// largest is the largest share of a namespace that holds others than the slot, or that of nobody in particular if there is none; nil if there
+// largest is the largest share of a namespace that holds others than the slot, or else the share of nobody in particular; nil if there
 // is nothing else at all.
 func (b *budget) largest(except *slot) *share {
 	var most *share

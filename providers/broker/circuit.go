@@ -23,7 +23,7 @@ type circuit struct {
 	opened bool
 	// probing is whether that call is under way.
 	probing bool
-	// inherited is whether the rest is that for all, of which the tenant has found out nothing itself yet.
+	// inherited is whether the rest is the one for all: the tenant has found out nothing itself yet.
 	inherited bool
 }
 

@@ -51,7 +51,7 @@ func NewMetrics(r prometheus.Registerer, names ...string) *Metrics {
 	return m
 }
 
-// called takes a call to a provider. Nobody need count.
+// called takes a call to a provider. A nil Metrics counts nothing.
 func (m *Metrics) called(req providers.Request, took time.Duration, err error) {
 	if m == nil {
 		return

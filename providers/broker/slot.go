@@ -40,7 +40,7 @@ type slot struct {
 	// prints are of the token's logins, so that they are known again, and shown are of each login at each host that it
 	// was minted for. Who serves a host under a glob is not known.
 	prints, shown []fingerprint
-	// refusedIssuedAt is when the token was issued that a registry has refused: neither it nor one from before is good.
+	// refusedIssuedAt is the issue time of the token that a registry has refused: neither it nor one from before is good.
 	refusedIssuedAt time.Time
 	refreshes       stamps
 	// size and inBudget are for the budget.

@@ -13,7 +13,7 @@ const copiedFor = time.Minute
 // sweepEvery is how often the Broker looks for what it can forget: that takes as long as there are slots.
 const sweepEvery = time.Minute
 
-// SetSources says which sources a credential, the owner, names from now on. A source is remembered as long as a credential names it; one that none
+// SetSources says which sources the owner, a credential's Key.String(), names from now on; one that is named twice counts twice. A source is remembered as long as a credential names it; one that none
 // names any more is forgotten with its token.
 func (b *Broker) SetSources(owner string, sources []string) {
 	b.mu.Lock()
