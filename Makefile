@@ -84,7 +84,7 @@ build: ## Build bin/regcred and the plugin of kubectl.
 	cp cmd/kubectl-regcred/kubectl_complete-regcred bin/
 
 .PHONY: image
-image: ## Build the image of every platform by docker buildx or ko: VERSION=, IMAGE=, PUSH=1 pushes it.
+image: ## Build the image of every platform by docker buildx, buildah or ko: VERSION=, IMAGE=, PUSH=1 pushes it.
 	VERSION="$(VERSION)" IMAGE="$(IMAGE)" PUSH="$(PUSH)" release/image
 
 .PHONY: release

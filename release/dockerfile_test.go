@@ -229,9 +229,9 @@ func TestTheImageHasNoShellAndNoRoot(t *testing.T) {
 }
 
 func TestImageSaysWhatItNeeds(t *testing.T) {
-	// Just enough for the script itself: neither docker nor ko.
+	// Just enough for the script itself: neither docker, buildah nor ko.
 	bin := t.TempDir()
-	for _, name := range []string{"bash", "dirname"} {
+	for _, name := range []string{"bash", "dirname", "sed"} {
 		path, err := exec.LookPath(name)
 		if err != nil {
 			t.Fatal(err)
@@ -244,9 +244,9 @@ func TestImageSaysWhatItNeeds(t *testing.T) {
 	image.Env = []string{"PATH=" + bin, "VERSION=v1.2.3", "IMAGE=registry.example/regcred"}
 	said, err := image.CombinedOutput()
 	if err == nil {
-		t.Error("passed without docker and ko")
+		t.Error("passed without docker and buildah")
 	}
-	for _, want := range []string{"docker with buildx", "ko "} {
+	for _, want := range []string{"docker with buildx", "buildah", "ko "} {
 		if !strings.Contains(string(said), want) {
 			t.Errorf("said %q, want it to name %s", said, want)
 		}

@@ -168,7 +168,9 @@ func create(t *testing.T, o client.Object) {
 
 func remove(t *testing.T, o client.Object) {
 	t.Helper()
-	if err := client.IgnoreNotFound(admin.Delete(context.Background(), o, client.GracePeriodSeconds(0))); err != nil {
+	// Else a Job waits for somebody to give its pods up.
+	background := client.PropagationPolicy(metav1.DeletePropagationBackground)
+	if err := client.IgnoreNotFound(admin.Delete(context.Background(), o, client.GracePeriodSeconds(0), background)); err != nil {
 		t.Error(err)
 	}
 }

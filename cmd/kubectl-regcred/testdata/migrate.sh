@@ -1,4 +1,5 @@
 # found: CronJob team-a/ecr-renew (aws ecr get-login-password)
+# found: Deployment audit-b/registry-creds (registry-creds)
 # found: Secret audit-a/shared (Reflector)
 # note: Secret regcred also logs in to index.docker.io, which no cloud mints
 # tokens for: keep that login in a Secret of its own with the label
@@ -68,19 +69,21 @@ kubectl regcred access -f credentials.yaml
 # 2. Stop team-a/ecr-renew, right after it has run: its last token must outlive
 # the next steps.
 kubectl patch cronjob ecr-renew --namespace=team-a '--patch={"spec":{"suspend":true}}'
-# 3. Stop Reflector for the Secrets below, as its documentation says, and let it
+# 3. Stop audit-b/registry-creds while the tokens that it has written live.
+kubectl scale deployment registry-creds --namespace=audit-b --replicas=0
+# 4. Stop Reflector for the Secrets below, as its documentation says, and let it
 # leave them: take its annotations and owner references off them.
-# 4. Hand the Secrets over. This is the owner's consent, and writes nothing into
+# 5. Hand the Secrets over. This is the owner's consent, and writes nothing into
 # them.
 # team-a/regcred holds a login that no credential here brings: add its entry
 # first, and then run
 # kubectl annotate secret regcred --namespace=team-a regcred.dev/adopt=true --overwrite
 kubectl annotate secret shared --namespace=audit-a regcred.dev/adopt=true --overwrite
 kubectl annotate secret shared --namespace=audit-b regcred.dev/adopt=true --overwrite
-# 5. Create the credentials. They rewrite the Secrets in place, so that no image
+# 6. Create the credentials. They rewrite the Secrets in place, so that no image
 # is pulled again because of it.
 kubectl apply -f credentials.yaml
-# 6. Wait. If it does not come to an end, the way back is: delete the
+# 7. Wait. If it does not come to an end, the way back is: delete the
 # credentials, which gives the Secrets back, and let the CronJob go on.
 kubectl regcred status regcred/regcred --wait=ready --namespace=team-a
 kubectl regcred status cregcred/shared --wait=ready

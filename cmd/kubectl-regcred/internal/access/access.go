@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/check"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/output"
 )
@@ -27,7 +28,7 @@ type Entry struct {
 	// Steps are what to do, in order.
 	Steps []Step `json:"steps"`
 	// Checks are what the clouds have answered, if they were asked.
-	Checks []Check `json:"checks,omitempty"`
+	Checks check.Checks `json:"checks,omitempty"`
 }
 
 // Step is one thing to do.
@@ -46,7 +47,7 @@ type Options struct {
 	// Roles are the roles of AWS that ServiceAccounts name, by the ServiceAccount.
 	Roles map[string]string
 	// Check asks a cloud about an entry; nil if nobody shall be asked.
-	Check func(*entry) []Check
+	Check func(*entry) check.Checks
 }
 
 // The placeholders for what is not known. They are shouted, so that nobody runs over them.

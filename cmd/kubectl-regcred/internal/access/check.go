@@ -6,29 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"slices"
 	"time"
 
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/check"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/output"
-)
-
-// Check is what a cloud has answered to a question.
-type Check struct {
-	// What is asked, and Command is how; empty if nobody could be asked.
-	What    string `json:"what"`
-	Command string `json:"command,omitempty"`
-	State   State  `json:"state"`
-	Text    string `json:"text,omitempty"`
-}
-
-// State is whether it is as it should be.
-type State string
-
-// The states of checks.
-const (
-	Good    State = "ok"
-	Bad     State = "bad"
-	Unknown State = "?"
 )
 
 // question is one that a command line of a cloud answers. No value of a credential is an argument of its own, or begins as the command
@@ -36,7 +19,7 @@ const (
 type question struct {
 	what  string
 	args  []string
-	judge func(stdout []byte) (State, string)
+	judge func(stdout []byte) (check.State, string)
 	// unasked is why it cannot be asked; empty if it can.
 	unasked string
 }
@@ -45,16 +28,16 @@ type question struct {
 const answerIn = 30 * time.Second
 
 // check asks the clouds by the command lines that the caller has, and with the caller's own rights. Each command is shown before it is run.
-func (c *command) check(ctx context.Context, e *entry) []Check {
-	checks := []Check{}
+func (c *command) check(ctx context.Context, e *entry) check.Checks {
+	checks := check.Checks{}
 	for _, q := range e.questions() {
 		checks = append(checks, c.ask(ctx, q))
 	}
 	return checks
 }
 
-func (c *command) ask(ctx context.Context, q question) Check {
-	done := Check{What: q.what, State: Unknown, Text: q.unasked}
+func (c *command) ask(ctx context.Context, q question) check.Check {
+	done := check.Check{Name: q.what, State: check.Unknown, Text: q.unasked}
 	if q.unasked != "" {
 		return done
 	}
@@ -81,34 +64,23 @@ func (c *command) ask(ctx context.Context, q question) Check {
 	return done
 }
 
-var colours = map[State]output.Colour{Good: output.Green, Bad: output.Red, Unknown: output.Yellow}
-
 func writeChecks(w io.Writer, style output.Style, all []Access) {
 	for _, a := range all {
 		ref := cluster.Ref{Kind: a.Kind, Namespace: a.Namespace, Name: a.Name}
 		fmt.Fprintln(w, output.Clean(ref.Long()))
 		for _, e := range a.Entries {
-			for _, check := range e.Checks {
-				text := e.Name + ": " + check.What
-				if check.Text != "" {
-					text += ": " + check.Text
-				}
-				output.Wrap(w, "  "+style.Paint(colours[check.State], fmt.Sprintf("%-3s", check.State))+" ", text)
+			var checks check.Checks
+			for _, c := range e.Checks {
+				checks.Add(e.Name, c.State, "%s: %s", c.Name, c.Text)
 			}
+			checks.Write(w, style, "  ")
 		}
 	}
 }
 
 // has says whether a check has ended so.
-func has(all []Access, state State) bool {
-	for _, a := range all {
-		for _, e := range a.Entries {
-			for _, check := range e.Checks {
-				if check.State == state {
-					return true
-				}
-			}
-		}
-	}
-	return false
+func has(all []Access, state check.State) bool {
+	return slices.ContainsFunc(all, func(a Access) bool {
+		return slices.ContainsFunc(a.Entries, func(e Entry) bool { return e.Checks.Has(state) })
+	})
 }

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/check"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cli"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/output"
@@ -67,7 +68,7 @@ func (c *command) run(ctx context.Context, args []string) error {
 	}
 	o := Options{Issuer: c.issuer, Home: orElse(c.home, "regcred-system"), Roles: c.roles}
 	if c.asks {
-		o.Check = func(e *entry) []Check { return c.check(ctx, e) }
+		o.Check = func(e *entry) check.Checks { return c.check(ctx, e) }
 	}
 	all := []Access{}
 	for _, credential := range credentials {
@@ -77,14 +78,14 @@ func (c *command) run(ctx context.Context, args []string) error {
 		return errors.Join(c.format.Write(c.env.Out, all, func(w io.Writer) error {
 			writeChecks(w, c.env.Style(), all)
 			return nil
-		}), cli.ExitWith(has(all, Bad), has(all, Unknown)))
+		}), cli.ExitWith(has(all, check.Bad), has(all, check.Unknown)))
 	}
 	if c.format.Is(terraform) {
 		writeTerraform(c.env.Out, all)
 		return nil
 	}
 	return c.format.Write(c.env.Out, all, func(w io.Writer) error {
-		writeShell(w, all)
+		WriteShell(w, all)
 		return nil
 	})
 }
@@ -105,7 +106,7 @@ func (c *command) credentials(ctx context.Context, args []string) ([]*cluster.Cr
 		c.home = k.ControllerNamespace(ctx)
 	}
 	if c.issuer == "" {
-		c.issuer = issuerOf(ctx, k)
+		c.issuer = Issuer(ctx, k)
 	}
 	if c.asks {
 		c.roles, err = rolesOf(ctx, k, one, c.home)
@@ -130,8 +131,8 @@ func rolesOf(ctx context.Context, k *cluster.Cluster, c *cluster.Credential, hom
 	return roles, nil
 }
 
-// issuerOf is what the API server says of its tokens; empty if it does not say it to the caller.
-func issuerOf(ctx context.Context, k *cluster.Cluster) string {
+// Issuer is what the API server says of its tokens; empty if it does not say it to the caller.
+func Issuer(ctx context.Context, k *cluster.Cluster) string {
 	clients, err := kubernetes.NewForConfig(k.Config)
 	if err != nil {
 		return ""
@@ -146,7 +147,8 @@ func issuerOf(ctx context.Context, k *cluster.Cluster) string {
 	return configuration.Issuer
 }
 
-func writeShell(w io.Writer, all []Access) {
+// WriteShell writes what credentials need as commands of sh.
+func WriteShell(w io.Writer, all []Access) {
 	for _, a := range all {
 		ref := cluster.Ref{Kind: a.Kind, Namespace: a.Namespace, Name: a.Name}
 		output.Comment(w, "What "+ref.Long()+" needs. What stands in capitals is for you to fill in.")

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/check"
 )
 
 // The forms of values. One of another form is in no question: the clouds' command lines read files that some values name.
@@ -60,23 +62,23 @@ func (e *entry) simulate(role, resource string, actions ...string) question {
 		return q
 	}
 	q.args = slices.Concat([]string{"aws", "iam", "simulate-principal-policy", "--output=json", "--policy-source-arn=" + role, "--resource-arns=" + resource, "--action-names"}, actions)
-	q.judge = func(out []byte) (State, string) {
+	q.judge = func(out []byte) (check.State, string) {
 		var answer struct {
 			EvaluationResults []struct{ EvalActionName, EvalDecision string }
 		}
 		if json.Unmarshal(out, &answer) != nil || len(answer.EvaluationResults) == 0 {
-			return Unknown, "the answer cannot be parsed"
+			return check.Unknown, "the answer cannot be parsed"
 		}
 		for _, r := range answer.EvaluationResults {
 			switch {
 			case r.EvalDecision == "allowed":
 			case strings.HasSuffix(resource, "/*"):
-				return Unknown, r.EvalActionName + " is not allowed for every repository (" + r.EvalDecision + "): with verify.repository one is asked about"
+				return check.Unknown, r.EvalActionName + " is not allowed for every repository (" + r.EvalDecision + "): with verify.repository one is asked about"
 			default:
-				return Bad, r.EvalActionName + " is not allowed (" + r.EvalDecision + ")"
+				return check.Bad, r.EvalActionName + " is not allowed (" + r.EvalDecision + ")"
 			}
 		}
-		return Good, "allowed"
+		return check.Good, "allowed"
 	}
 	return q
 }
@@ -91,14 +93,14 @@ func (e *entry) googleQuestions() []question {
 			continue
 		}
 		q.args = []string{"gcloud", "artifacts", "repositories", "get-iam-policy", r.name, "--project=" + e.ArtifactRegistry.Project, "--location=" + r.location, "--format=json", "--quiet"}
-		q.judge = func(out []byte) (State, string) { return bound(out, e.reader()) }
+		q.judge = func(out []byte) (check.State, string) { return bound(out, e.reader()) }
 		questions = append(questions, q)
 	}
 	return questions
 }
 
 // bound says whether a policy of Google's lets the member read.
-func bound(policy []byte, member string) (State, string) {
+func bound(policy []byte, member string) (check.State, string) {
 	var answer struct {
 		Bindings []struct {
 			Role    string
@@ -106,14 +108,14 @@ func bound(policy []byte, member string) (State, string) {
 		}
 	}
 	if json.Unmarshal(policy, &answer) != nil {
-		return Unknown, "the answer cannot be parsed"
+		return check.Unknown, "the answer cannot be parsed"
 	}
 	for _, b := range answer.Bindings {
 		if strings.HasPrefix(b.Role, "roles/artifactregistry.") && slices.Contains(b.Members, member) {
-			return Good, member + " has " + b.Role
+			return check.Good, member + " has " + b.Role
 		}
 	}
-	return Unknown, "its own policy does not name " + member + ": it may be inherited of the project"
+	return check.Unknown, "its own policy does not name " + member + ": it may be inherited of the project"
 }
 
 // azureQuestion asks for the roles of a client. That of a ServiceAccount may be in an annotation, which is not read.
@@ -125,17 +127,17 @@ func (e *entry) azureQuestion() question {
 	}
 	registry, _, _ := strings.Cut(string(e.ACR.Registry), ".")
 	q.args = []string{"az", "role", "assignment", "list", "--all", "--assignee=" + e.ACR.ClientID, "--output=json", "--only-show-errors"}
-	q.judge = func(out []byte) (State, string) { return assigned(out, registry) }
+	q.judge = func(out []byte) (check.State, string) { return assigned(out, registry) }
 	return q
 }
 
 // pullers are the roles of Azure that let pull.
 var pullers = []string{"AcrPull", "AcrPush", "Container Registry Repository Reader"}
 
-func assigned(assignments []byte, registry string) (State, string) {
+func assigned(assignments []byte, registry string) (check.State, string) {
 	var answer []struct{ RoleDefinitionName, Scope string }
 	if json.Unmarshal(assignments, &answer) != nil {
-		return Unknown, "the answer cannot be parsed"
+		return check.Unknown, "the answer cannot be parsed"
 	}
 	wider := ""
 	for _, a := range answer {
@@ -143,13 +145,13 @@ func assigned(assignments []byte, registry string) (State, string) {
 		switch {
 		case !slices.Contains(pullers, a.RoleDefinitionName):
 		case own && name == strings.ToLower(registry):
-			return Good, a.RoleDefinitionName + " of the registry"
+			return check.Good, a.RoleDefinitionName + " of the registry"
 		case !own:
 			wider = a.RoleDefinitionName + " of " + a.Scope + ": look whether the registry is in it"
 		}
 	}
 	if wider != "" {
-		return Unknown, wider
+		return check.Unknown, wider
 	}
-	return Bad, "none of " + strings.Join(pullers, ", ") + " in this subscription"
+	return check.Bad, "none of " + strings.Join(pullers, ", ") + " in this subscription"
 }

@@ -75,7 +75,10 @@ func (i *inventory) add(o client.Object) {
 	case *appsv1.DaemonSet:
 		i.work("DaemonSet", o, &o.Spec.Template.Spec)
 	case *batchv1.Job:
-		i.work("Job", o, &o.Spec.Template.Spec)
+		// That of a CronJob is as the CronJob has it.
+		if owner := metav1.GetControllerOf(o); (owner == nil || owner.Kind != "CronJob") && !cluster.Ended(o) {
+			i.work("Job", o, &o.Spec.Template.Spec)
+		}
 	case *batchv1.CronJob:
 		i.work("CronJob", o, &o.Spec.JobTemplate.Spec.Template.Spec)
 		i.cronJobs = append(i.cronJobs, o)
@@ -130,6 +133,7 @@ var lists = []struct {
 	{&appsv1.DeploymentList{}, nil},
 	{&appsv1.StatefulSetList{}, nil},
 	{&appsv1.DaemonSetList{}, nil},
+	{&batchv1.JobList{}, nil},
 	{&batchv1.CronJobList{}, nil},
 }
 

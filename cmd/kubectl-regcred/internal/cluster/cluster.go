@@ -83,7 +83,7 @@ func Each[T client.Object](ctx context.Context, c *Cluster, list client.ObjectLi
 	if err == nil {
 		return true, nil
 	}
-	return false, c.forgive(err, "list", resourceOf(list), namespace)
+	return false, c.forgive(err, "list", ResourceOf(list), namespace)
 }
 
 // Presence is whether an object is there.
@@ -105,7 +105,7 @@ func (c *Cluster) Read(ctx context.Context, namespace, name string, o client.Obj
 	case apierrors.IsNotFound(err):
 		return Absent, nil
 	default:
-		return Unreadable, c.forgive(err, "get", resourceOf(o), namespace)
+		return Unreadable, c.forgive(err, "get", ResourceOf(o), namespace)
 	}
 }
 
@@ -148,8 +148,8 @@ func (c *Cluster) Gaps() []string {
 	return texts
 }
 
-// resourceOf is the plural of an object's or a list's kind.
-func resourceOf(o runtime.Object) string {
+// ResourceOf is the plural of an object's or a list's kind.
+func ResourceOf(o runtime.Object) string {
 	gvk, err := apiutil.GVKForObject(o, scheme)
 	if err != nil {
 		return fmt.Sprintf("%T", o)

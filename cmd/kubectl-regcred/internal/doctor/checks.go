@@ -10,6 +10,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/check"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
 )
 
@@ -28,8 +29,8 @@ type doctor struct {
 	home   string
 }
 
-// checks are what is looked at, in this order.
-var checks = []func(*doctor, context.Context) error{
+// looks are what is looked at, in this order.
+var looks = []func(*doctor, context.Context) error{
 	(*doctor).clock, (*doctor).definitions, (*doctor).controller, (*doctor).lease, (*doctor).rules, (*doctor).policies, (*doctor).linkPolicies,
 	(*doctor).identity, (*doctor).credentials,
 }
@@ -55,10 +56,10 @@ func (d *doctor) clock(ctx context.Context) error {
 	if err := res.Body.Close(); err != nil {
 		return err
 	}
-	d.report.add("plugin", Note, "%s", d.version)
+	d.add("plugin", check.Note, "%s", d.version)
 	d.server, err = http.ParseTime(res.Header.Get("Date"))
 	if err != nil {
-		d.report.add("clock", NotChecked, "the API server does not say what time it is")
+		d.add("clock", check.Unknown, "the API server does not say what time it is")
 	}
 	return nil
 }
@@ -73,13 +74,13 @@ func (d *doctor) definitions(ctx context.Context) error {
 		case err != nil:
 			return err
 		case there == cluster.Unreadable:
-			d.report.unread("CRD "+name, "customresourcedefinitions", "get")
+			d.unread("CRD "+name, "customresourcedefinitions", "get")
 		case there == cluster.Absent:
-			d.report.add("CRD "+name, Bad, "it is not installed: helm install regcred-crds, or kubectl apply -f config/crd")
+			d.add("CRD "+name, check.Bad, "it is not installed: helm install regcred-crds, or kubectl apply -f config/crd")
 		case !knowsSuspend(crd):
-			d.report.add("CRD "+name, Bad, "it is older than this plugin and does not know spec.suspend: helm upgrade does not upgrade CRDs, so apply those of the new version")
+			d.add("CRD "+name, check.Bad, "it is older than this plugin and does not know spec.suspend: helm upgrade does not upgrade CRDs, so apply those of the new version")
 		default:
-			d.report.add("CRD "+name, Good, "installed")
+			d.add("CRD "+name, check.Good, "installed")
 		}
 	}
 	return nil

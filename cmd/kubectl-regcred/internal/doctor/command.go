@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
-	"slices"
 
 	"github.com/spf13/cobra"
 
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/check"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cli"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/output"
@@ -39,19 +39,17 @@ func run(ctx context.Context, e *cli.Env, format *output.Format) error {
 	if err := d.examine(ctx, e); err != nil {
 		return err
 	}
-	has := func(s State) bool {
-		return slices.ContainsFunc(d.report.Checks, func(c Check) bool { return c.State == s })
-	}
+	checks := d.report.Checks
 	return errors.Join(format.Write(e.Out, d.report, func(w io.Writer) error {
-		d.report.write(w, e.Style())
+		checks.Write(w, e.Style(), "")
 		return nil
-	}), cli.ExitWith(has(Bad), has(NotChecked)))
+	}), cli.ExitWith(checks.Has(check.Bad), checks.Has(check.Unknown)))
 }
 
 func (d *doctor) examine(ctx context.Context, e *cli.Env) error {
 	defer e.Progress(ctx, "looking at the cluster")()
-	for _, check := range checks {
-		if err := check(d, ctx); err != nil {
+	for _, look := range looks {
+		if err := look(d, ctx); err != nil {
 			return err
 		}
 	}

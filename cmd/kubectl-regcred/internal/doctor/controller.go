@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -9,38 +10,34 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/check"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/output"
 )
 
 // controller is the Deployment.
 func (d *doctor) controller(ctx context.Context) error {
 	found := 0
-	read, err := cluster.Each(ctx, d.k, &appsv1.DeploymentList{}, "", func(o *appsv1.Deployment) error {
+	read, err := each(ctx, d, "controller", &appsv1.DeploymentList{}, "", func(o *appsv1.Deployment) {
 		found++
 		d.home = o.Namespace
-		state := Good
+		state := check.Good
 		if o.Status.ReadyReplicas == 0 {
-			state = Bad
+			state = check.Bad
 		}
 		images := []string{}
 		for _, c := range o.Spec.Template.Spec.Containers {
 			images = append(images, c.Image)
 		}
-		d.report.add("controller", state, "Deployment %s/%s: %d of %d replicas ready, %s", o.Namespace, o.Name, o.Status.ReadyReplicas, o.Status.Replicas, strings.Join(images, ", "))
-		return nil
+		d.add("controller", state, "Deployment %s/%s: %d of %d replicas ready, %s", o.Namespace, o.Name, o.Status.ReadyReplicas, o.Status.Replicas, strings.Join(images, ", "))
 	}, ours)
 	switch {
-	case err != nil:
-		return err
 	case !read:
-		d.report.unread("controller", "deployments", "list")
 	case found == 0:
-		d.report.add("controller", Bad, "there is no Deployment with the label app.kubernetes.io/name=regcred")
+		d.add("controller", check.Bad, "there is no Deployment with the label app.kubernetes.io/name=regcred")
 	case found > 1:
-		d.report.add("controller", Bad, "there are %d of them: two controllers with the same rights work against each other unless they watch different namespaces", found)
+		d.add("controller", check.Bad, "there are %d of them: two controllers with the same rights work against each other unless they watch different namespaces", found)
 	}
-	return nil
+	return err
 }
 
 // late is how long a Lease lives without a word of its holder, twice.
@@ -56,34 +53,34 @@ func (d *doctor) lease(ctx context.Context) error {
 		return err
 	}
 	if d.k.Missed("leases") {
-		d.report.unread("leader", "leases", "list")
+		d.unread("leader", "leases", "list")
 		return nil
 	}
 	if len(found) == 0 {
-		d.report.add("leader", Bad, "nobody has ever led: the controller does not run, or runs without --leader-elect")
+		d.add("leader", check.Bad, "nobody has ever led: the controller does not run, or runs without --leader-elect")
 	}
 	for _, l := range found {
 		if d.home == "" {
 			d.home = l.Namespace
 		}
 		if l.Spec.HolderIdentity == nil || *l.Spec.HolderIdentity == "" || l.Spec.RenewTime == nil {
-			d.report.add("leader", Bad, "nobody holds Lease %s/%s: the controller does not run", l.Namespace, l.Name)
+			d.add("leader", check.Bad, "nobody holds Lease %s/%s: the controller does not run", l.Namespace, l.Name)
 			continue
 		}
 		ago := d.server.Sub(l.Spec.RenewTime.Time)
 		switch {
 		case d.server.IsZero():
-			d.report.add("leader", Note, "%s", *l.Spec.HolderIdentity)
+			d.add("leader", check.Note, "%s", *l.Spec.HolderIdentity)
 		case ago > late:
-			d.report.add("leader", Bad, "%s said so last %s ago: the controller does not run, or does not reach the API server", *l.Spec.HolderIdentity, output.Span(ago))
+			d.add("leader", check.Bad, "%s said so last %s ago: the controller does not run, or does not reach the API server", *l.Spec.HolderIdentity, output.Span(ago))
 		case ago < -skewed:
-			d.report.add("leader", Bad, "the clock of %s is %s ahead of the API server's: correct the node's, since tokens seem to expire early", *l.Spec.HolderIdentity, output.Span(-ago))
+			d.add("leader", check.Bad, "the clock of %s is %s ahead of the API server's: correct the node's, since tokens seem to expire early", *l.Spec.HolderIdentity, output.Span(-ago))
 		default:
-			d.report.add("leader", Good, "%s", *l.Spec.HolderIdentity)
+			d.add("leader", check.Good, "%s", *l.Spec.HolderIdentity)
 		}
 	}
 	if skew := d.now.Sub(d.server).Abs(); !d.server.IsZero() && skew > skewed {
-		d.report.add("clock", Note, "this machine's clock is %s from the API server's: what the plugin says of times is that much wrong", output.Span(skew))
+		d.add("clock", check.Note, "this machine's clock is %s from the API server's: what the plugin says of times is that much wrong", output.Span(skew))
 	}
 	return nil
 }
@@ -100,7 +97,7 @@ func (d *doctor) identity(ctx context.Context) error {
 		return nil
 	}
 	names, pods := map[string]bool{}, 0
-	read, err := cluster.Each(ctx, d.k, &corev1.PodList{}, d.home, func(p *corev1.Pod) error {
+	read, err := each(ctx, d, "identity", &corev1.PodList{}, d.home, func(p *corev1.Pod) {
 		pods++
 		for _, c := range p.Spec.Containers {
 			for _, e := range c.Env {
@@ -109,23 +106,13 @@ func (d *doctor) identity(ctx context.Context) error {
 				}
 			}
 		}
-		return nil
 	}, ours)
 	switch {
-	case err != nil:
-		return err
-	case !read:
-		d.report.unread("identity", "pods", "list")
-	case pods == 0:
+	case !read, pods == 0:
 	case len(names) == 0:
-		d.report.add("identity", Note, "no cloud has injected an identity into the controller's pods: entries without identity work by the node's, or not at all")
+		d.add("identity", check.Note, "no cloud has injected an identity into the controller's pods: entries without identity work by the node's, or not at all")
 	default:
-		all := []string{}
-		for name := range names {
-			all = append(all, name)
-		}
-		slices.Sort(all)
-		d.report.add("identity", Good, "the controller's own: %s", strings.Join(all, ", "))
+		d.add("identity", check.Good, "the controller's own: %s", strings.Join(slices.Sorted(maps.Keys(names)), ", "))
 	}
-	return nil
+	return err
 }

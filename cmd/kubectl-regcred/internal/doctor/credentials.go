@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/check"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/output"
 )
@@ -18,11 +19,11 @@ import (
 func (d *doctor) credentials(ctx context.Context) error {
 	all, err := d.k.Credentials(ctx, "")
 	if err != nil {
-		d.report.add("credentials", Bad, "%s", err)
+		d.add("credentials", check.Bad, "%s", err)
 		return nil
 	}
 	if d.k.Missed("registrycredentials") || d.k.Missed("clusterregistrycredentials") {
-		d.report.unread("credentials", "regcreds", "list")
+		d.unread("credentials", "regcreds", "list")
 	}
 	count := map[string]int{}
 	for _, c := range all {
@@ -37,16 +38,16 @@ func (d *doctor) credentials(ctx context.Context) error {
 			count[strings.ToLower(reason)]++
 		}
 	}
-	state, texts := Good, []string{output.Count(len(all), "credential")}
+	state, texts := check.Good, []string{output.Count(len(all), "credential")}
 	for _, what := range []string{"not reported on", "not ready", "secretconflict", "contended", "overridden", "suspended"} {
 		if n := count[what]; n > 0 {
 			texts = append(texts, fmt.Sprintf("%d %s", n, what))
 			if what != "overridden" && what != "suspended" {
-				state = Bad
+				state = check.Bad
 			}
 		}
 	}
-	d.report.add("credentials", state, "%s", strings.Join(texts, ", "))
+	d.add("credentials", state, "%s", strings.Join(texts, ", "))
 	return nil
 }
 

@@ -2,68 +2,36 @@
 package doctor
 
 import (
-	"fmt"
-	"io"
+	"context"
 
-	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/output"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/check"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
 )
 
 // Report is what the command prints.
 type Report struct {
-	Checks []Check `json:"checks"`
+	Checks check.Checks `json:"checks"`
 }
 
-// Check is one thing that was looked at.
-type Check struct {
-	Name  string `json:"name"`
-	State State  `json:"state"`
-	Text  string `json:"text"`
+func (d *doctor) add(name string, state check.State, format string, args ...any) {
+	d.report.Checks.Add(name, state, format, args...)
 }
 
-// State is how it stands.
-type State string
-
-// The states.
-const (
-	Good       State = "ok"
-	Bad        State = "bad"
-	Note       State = "note"
-	NotChecked State = "not checked"
-)
-
-func (r *Report) add(name string, state State, format string, args ...any) {
-	r.Checks = append(r.Checks, Check{name, state, fmt.Sprintf(format, args...)})
+// unread tells of what could not be looked at.
+func (d *doctor) unread(name, resource, verb string) {
+	d.add(name, check.Unknown, "not checked (needs the right to %s %s)", verb, resource)
 }
 
-// unread adds what could not be looked at.
-func (r *Report) unread(name, resource, verb string) {
-	r.add(name, NotChecked, "not checked (needs the right to %s %s)", verb, resource)
-}
-
-var colours = map[State]output.Colour{Good: output.Green, Bad: output.Red, Note: output.Yellow, NotChecked: output.Yellow}
-
-var marks = map[State]string{Good: "ok ", Bad: "bad", Note: "-  ", NotChecked: "?  "}
-
-func (r *Report) write(w io.Writer, style output.Style) {
-	for _, c := range r.Checks {
-		output.Wrap(paint{w, style, colours[c.State]}, marks[c.State]+" "+c.Name+": ", c.Text)
+// each calls fn with each object of a list. Where the caller may not list it, that is told under the name of the check, and read is false.
+func each[T client.Object](ctx context.Context, d *doctor, name string, list client.ObjectList, namespace string, fn func(T), options ...client.ListOption) (read bool, err error) {
+	read, err = cluster.Each(ctx, d.k, list, namespace, func(o T) error {
+		fn(o)
+		return nil
+	}, options...)
+	if err == nil && !read {
+		d.unread(name, cluster.ResourceOf(list), "list")
 	}
-}
-
-// paint colours lines.
-type paint struct {
-	w     io.Writer
-	style output.Style
-	c     output.Colour
-}
-
-func (p paint) Write(line []byte) (int, error) {
-	text := string(line)
-	if n := len(text); n > 3 && text[:3] != "   " {
-		text = p.style.Paint(p.c, text[:3]) + text[3:]
-	}
-	if _, err := io.WriteString(p.w, text); err != nil {
-		return 0, err
-	}
-	return len(line), nil
+	return read, err
 }

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/access"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cli"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/edit"
@@ -29,6 +30,8 @@ type migration struct {
 	home    string
 	answers *bufio.Reader
 	record  Record
+	// access is what an identity that could not mint needs.
+	access []access.Access
 }
 
 // Result is how a migration has ended.
@@ -37,6 +40,8 @@ type Result struct {
 	Outcome Outcome `json:"outcome"`
 	// Why is what kept it from being done.
 	Why []string `json:"why,omitempty"`
+	// Access is what the clouds must allow, where an identity could not mint.
+	Access []access.Access `json:"access,omitempty"`
 }
 
 // Outcome is how a migration has ended.
@@ -80,6 +85,10 @@ func (c *command) apply(ctx context.Context, k *cluster.Cluster, args []string) 
 		return errors.Join(m.end(Untouched, objections...), cli.Exit(cli.Findings))
 	}
 	if err := m.consent(p); err != nil {
+		return errors.Join(m.end(Untouched, err.Error()), cli.Exit(cli.Findings))
+	}
+	if err := m.try(ctx, p); err != nil {
+		m.access = m.needs(ctx, p)
 		return errors.Join(m.end(Untouched, err.Error()), cli.Exit(cli.Findings))
 	}
 	if err := m.forward(ctx, p); err != nil {
@@ -176,7 +185,7 @@ func (m *migration) against(ctx context.Context, o client.Object) (objections []
 	return objections
 }
 
-// consent shows what is about to be done, and asks whether the clouds are ready for it.
+// consent shows what is about to be done, and asks for leave to try it.
 func (m *migration) consent(p *Plan) error {
 	manifests, err := manifestsOf(p)
 	if err != nil {
@@ -186,7 +195,7 @@ func (m *migration) consent(p *Plan) error {
 	for _, note := range p.Notes {
 		m.say("note: " + note)
 	}
-	return m.ask("Do the clouds allow the pull to the identities of these credentials (kubectl regcred access -f prints what they need)?")
+	return m.ask("Try these identities first? The credentials are created for a moment as NAME" + trialSuffix + ", with Secrets of their own that no pod uses.")
 }
 
 // ask asks for leave to go on.
@@ -209,7 +218,7 @@ func (m *migration) say(text string) { output.Wrap(m.env.ErrOut, "", text) }
 
 // end tells how it has ended.
 func (m *migration) end(outcome Outcome, why ...string) error {
-	return m.format.Write(m.env.Out, Result{m.record, outcome, why}, func(w io.Writer) error {
+	return m.format.Write(m.env.Out, Result{m.record, outcome, why, m.access}, func(w io.Writer) error {
 		switch outcome {
 		case Migrated:
 			output.Wrap(w, "", fmt.Sprintf("%s is suspended, and its Secrets are kept by Regcred. Delete it when you are content; kubectl regcred migrate --rollback goes back.", m.record.CronJob))
@@ -223,6 +232,7 @@ func (m *migration) end(outcome Outcome, why ...string) error {
 		for _, line := range why {
 			output.Wrap(w, "  ", line)
 		}
+		access.WriteShell(w, m.access)
 		return nil
 	})
 }

@@ -40,10 +40,10 @@ func Command(e *cli.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "migrate [{--apply | --rollback} [CRONJOB]]",
 		Short: "Find what keeps pull Secrets fresh today, and print or do how Regcred takes that over",
-		Long: `Find what keeps pull Secrets fresh today: CronJobs, External Secrets, registry-creds, msi-acrpull, Reflector, Replicator. Print the
+		Long: `Find what keeps pull Secrets fresh today: CronJobs, Deployments, External Secrets, registry-creds, msi-acrpull, Reflector, Replicator. Print the
 credentials that replace them, and the steps in their order. Nothing is changed, unless it is asked for:
 
---apply takes one CronJob over, with a question at each step: it suspends the CronJob, hands over the Secrets of the
+--apply takes one CronJob over, with a question at each step: it tries whether the identities can mint, suspends the CronJob, hands over the Secrets of the
 namespaces that it looks at, creates the credentials, and waits. If the credentials are not ready in time, everything is put back. --rollback suspends the
 credentials, has the CronJob go on and run once, and deletes the credentials when it has written its tokens. What was changed is recorded in
 a ConfigMap of the controller's namespace.
@@ -191,6 +191,9 @@ func writeSteps(w io.Writer, p *Plan, file string) {
 		case t.Kind == "CronJob":
 			say("Stop " + t.Namespace + "/" + t.Name + ", right after it has run: its last token must outlive the next steps.")
 			fmt.Fprintln(w, output.Command("kubectl", "patch", "cronjob", t.Name, "--namespace="+t.Namespace, `--patch={"spec":{"suspend":true}}`))
+		case t.Kind == "Deployment":
+			say("Stop " + t.Namespace + "/" + t.Name + " while the tokens that it has written live.")
+			fmt.Fprintln(w, output.Command("kubectl", "scale", "deployment", t.Name, "--namespace="+t.Namespace, "--replicas=0"))
 		default:
 			say("Stop " + t.Tool + " for the Secrets below, as its documentation says, and let it leave them: take its annotations and owner references off them.")
 		}

@@ -7,10 +7,12 @@ import (
 	"slices"
 	"strings"
 
+	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
@@ -53,10 +55,14 @@ type findings struct {
 func find(ctx context.Context, k *cluster.Cluster, namespace string) (*findings, error) {
 	f := &findings{linked: map[string][]string{}}
 	_, err := cluster.Each(ctx, k, &batchv1.CronJobList{}, namespace, func(c *batchv1.CronJob) error {
-		spec := &c.Spec.JobTemplate.Spec.Template.Spec
-		if tool := legacy.Tool(spec); tool != "" {
-			f.tools = append(f.tools, Found{"CronJob", c.Namespace, c.Name, tool, cmp.Or(spec.ServiceAccountName, "default"), c.Spec.Suspend != nil && *c.Spec.Suspend})
-		}
+		f.runs("CronJob", c, &c.Spec.JobTemplate.Spec.Template.Spec, ptr.Deref(c.Spec.Suspend, false))
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	_, err = cluster.Each(ctx, k, &appsv1.DeploymentList{}, namespace, func(d *appsv1.Deployment) error {
+		f.runs("Deployment", d, &d.Spec.Template.Spec, ptr.Deref(d.Spec.Replicas, 1) == 0)
 		return nil
 	})
 	if err != nil {
@@ -81,6 +87,13 @@ func find(ctx context.Context, k *cluster.Cluster, namespace string) (*findings,
 	return f, err
 }
 
+// runs takes what makes pods in if they renew pull Secrets.
+func (f *findings) runs(kind string, o client.Object, spec *corev1.PodSpec, suspended bool) {
+	if tool := legacy.Tool(spec); tool != "" {
+		f.tools = append(f.tools, Found{kind, o.GetNamespace(), o.GetName(), tool, cmp.Or(spec.ServiceAccountName, "default"), suspended})
+	}
+}
+
 // take takes a Secret in if it is one to take over: it holds a cloud's token, or a tool keeps it, and no credential does.
 func (f *findings) take(o *corev1.Secret) {
 	config, err := dockerconfig.Parse(o)
@@ -101,7 +114,7 @@ func (f *findings) take(o *corev1.Secret) {
 		s.adopt = &adopt
 	}
 	f.secrets = append(f.secrets, s)
-	if tool != "" && !slices.ContainsFunc(f.tools, func(t Found) bool { return t.Tool == tool }) {
+	if tool != "" && !slices.ContainsFunc(f.tools, func(t Found) bool { return t.Kind == "Secret" && t.Tool == tool }) {
 		f.tools = append(f.tools, Found{Kind: "Secret", Namespace: o.Namespace, Name: o.Name, Tool: tool})
 	}
 }

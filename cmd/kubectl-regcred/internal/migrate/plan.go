@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -105,11 +106,20 @@ func (p *Plan) selector(name string, group []secret) v1alpha1.Selector {
 		p.note("Secret %s is in %d namespaces, more than a selector can name: ClusterRegistryCredential %s selects all; label the namespaces and select them by that instead", name, len(group), name)
 		return v1alpha1.Selector{}
 	}
-	var values []v1alpha1.LabelValue
+	var namespaces []string
 	for _, s := range group {
-		values = append(values, v1alpha1.LabelValue(s.namespace))
+		namespaces = append(namespaces, s.namespace)
 	}
-	return v1alpha1.Selector{MatchExpressions: []v1alpha1.SelectorRequirement{{Key: "kubernetes.io/metadata.name", Operator: metav1.LabelSelectorOpIn, Values: values}}}
+	return selectorOf(namespaces...)
+}
+
+// selectorOf selects namespaces by name.
+func selectorOf(namespaces ...string) v1alpha1.Selector {
+	var values []v1alpha1.LabelValue
+	for _, name := range namespaces {
+		values = append(values, v1alpha1.LabelValue(name))
+	}
+	return v1alpha1.Selector{MatchExpressions: []v1alpha1.SelectorRequirement{{Key: corev1.LabelMetadataName, Operator: metav1.LabelSelectorOpIn, Values: values}}}
 }
 
 // ecrHost is a private registry of ECR: account, kind of endpoint, region.

@@ -30,6 +30,10 @@ type Object struct {
 	UID       types.UID `json:"uid"`
 }
 
+func objectOf(o client.Object) Object {
+	return Object{cluster.CredentialOf(o).Kind, o.GetNamespace(), o.GetName(), o.GetUID()}
+}
+
 func (o Object) String() string {
 	if o.Namespace == "" {
 		return o.Kind + " " + o.Name

@@ -102,7 +102,7 @@ func (m *migration) handBack(ctx context.Context) error {
 	if err := m.suspendCredentials(ctx, true); err != nil {
 		return err
 	}
-	if err := m.settled(ctx, func(o *cluster.Credential, _ *metav1.Condition) bool { return o.Spec.Suspend }); err != nil {
+	if err := m.settled(ctx, m.record.Credentials, func(o *cluster.Credential, _ *metav1.Condition) (bool, error) { return o.Spec.Suspend, nil }); err != nil {
 		return err
 	}
 	if err := m.suspend(ctx, false); err != nil {

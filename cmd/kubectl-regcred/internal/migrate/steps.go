@@ -6,12 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -55,13 +53,13 @@ func (m *migration) forward(ctx context.Context, p *Plan) error {
 		if err := m.k.Create(ctx, o); err != nil {
 			return fmt.Errorf("creating %s: %w", cluster.CredentialOf(o).Ref().Long(), err)
 		}
-		m.record.Credentials = append(m.record.Credentials, Object{cluster.CredentialOf(o).Kind, o.GetNamespace(), o.GetName(), o.GetUID()})
+		m.record.Credentials = append(m.record.Credentials, objectOf(o))
 		if err := m.save(ctx); err != nil {
 			return err
 		}
 	}
-	if err := m.settled(ctx, func(_ *cluster.Credential, ready *metav1.Condition) bool {
-		return ready.Status == metav1.ConditionTrue && ready.Reason != v1alpha1.ReasonPartial
+	if err := m.settled(ctx, m.record.Credentials, func(_ *cluster.Credential, ready *metav1.Condition) (bool, error) {
+		return ready.Status == metav1.ConditionTrue && ready.Reason != v1alpha1.ReasonPartial, nil
 	}); err != nil {
 		return err
 	}
@@ -98,75 +96,23 @@ func (m *migration) patch(ctx context.Context, of Object, o client.Object, chang
 	return nil
 }
 
-// every is how often what cannot be watched is looked at.
-const every = time.Second
-
-// until looks at something until it is done, or the time is over.
-func (m *migration) until(ctx context.Context, what string, done func(context.Context) (bool, error)) error {
-	limited, cancel := context.WithTimeout(ctx, m.timeout)
-	defer cancel()
-	for {
-		ok, err := done(limited)
-		if ok || err != nil {
+// remove deletes credentials, unless others have their names by now.
+func (m *migration) remove(ctx context.Context, credentials []Object) error {
+	var errs []error
+	for _, c := range credentials {
+		o, err := cluster.Scheme().New(v1alpha1.GroupVersion.WithKind(c.Kind))
+		if err != nil {
 			return err
 		}
-		select {
-		case <-limited.Done():
-			return fmt.Errorf("%s: not within %s", what, m.timeout)
-		case <-m.env.Clock.After(every):
-		}
+		credential := o.(client.Object)
+		credential.SetNamespace(c.Namespace)
+		credential.SetName(c.Name)
+		errs = append(errs, client.IgnoreNotFound(m.k.Delete(ctx, credential, client.Preconditions{UID: &c.UID})))
 	}
-}
-
-// idle waits for the Jobs of the CronJob that run: those of its schedule, and those that somebody has started by hand.
-func (m *migration) idle(ctx context.Context) error {
-	return m.until(ctx, "the running Jobs of "+m.record.CronJob.String()+" end", func(ctx context.Context) (bool, error) {
-		o := &batchv1.CronJob{}
-		if err := m.k.Get(ctx, client.ObjectKey{Namespace: m.record.CronJob.Namespace, Name: m.record.CronJob.Name}, o); err != nil {
-			return false, err
-		}
-		running := len(o.Status.Active)
-		_, err := cluster.Each(ctx, m.k, &batchv1.JobList{}, m.record.CronJob.Namespace, func(j *batchv1.Job) error {
-			if metav1.IsControlledBy(j, o) && !over(j) {
-				running++
-			}
-			return nil
-		})
-		return running == 0, err
-	})
-}
-
-// over says whether a Job has ended.
-func over(j *batchv1.Job) bool {
-	return slices.ContainsFunc(j.Status.Conditions, func(c batchv1.JobCondition) bool {
-		return c.Status == corev1.ConditionTrue && (c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed)
-	})
-}
-
-// settled waits until the controller says of every credential what is wanted.
-func (m *migration) settled(ctx context.Context, wanted func(*cluster.Credential, *metav1.Condition) bool) error {
-	last := "the controller has not reported"
-	err := m.until(ctx, "the credentials are ready", func(ctx context.Context) (bool, error) {
-		for _, c := range m.record.Credentials {
-			o, err := m.k.Find(ctx, c.ref())
-			if err != nil {
-				return false, err
-			}
-			ready := meta.FindStatusCondition(o.Status.Conditions, v1alpha1.ConditionReady)
-			if ready == nil || o.Status.ObservedGeneration < o.GetGeneration() {
-				return false, nil
-			}
-			if !wanted(o, ready) {
-				last = c.String() + " says " + ready.Reason + ": " + ready.Message
-				return false, nil
-			}
-		}
-		return true, nil
-	})
-	if err != nil && ctx.Err() == nil {
-		return fmt.Errorf("%w; %s", err, last)
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("deleting the credentials: %w", err)
 	}
-	return err
+	return nil
 }
 
 // read reads a Secret of the record.
@@ -233,20 +179,10 @@ func (m *migration) back(ctx context.Context) error {
 
 // release deletes the credentials, which gives the Secrets back, and takes the consent away.
 func (m *migration) release(ctx context.Context) error {
+	if err := m.remove(ctx, m.record.Credentials); err != nil {
+		return err
+	}
 	var errs []error
-	for _, c := range m.record.Credentials {
-		o, err := cluster.Scheme().New(v1alpha1.GroupVersion.WithKind(c.Kind))
-		if err != nil {
-			return err
-		}
-		credential := o.(client.Object)
-		credential.SetNamespace(c.Namespace)
-		credential.SetName(c.Name)
-		errs = append(errs, client.IgnoreNotFound(m.k.Delete(ctx, credential, client.Preconditions{UID: &c.UID})))
-	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("deleting the credentials: %w", err)
-	}
 	for _, s := range m.record.Secrets {
 		// The consent stays until the Secret is given back: without it, it would be the controller's to delete.
 		err := m.until(ctx, s.String()+" is given back", func(ctx context.Context) (bool, error) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/check"
 	"github.com/regcred/regcred/controllers/diagnosis"
 	"github.com/regcred/regcred/providers"
 )
@@ -21,7 +22,7 @@ func (w *walk) ask(ctx context.Context) error {
 		h := w.holdingOf(l)
 		verdict, err := w.prober.Try(ctx, providers.Login{Username: l.Username, Password: l.Password, Hosts: []string{w.image.Host}}, w.image)
 		if err != nil {
-			w.pull.add("registry", Unknown, "%s", err)
+			w.pull.Chain.Add("registry", check.Unknown, "%s", err)
 			continue
 		}
 		f, err := w.finding(ctx, l, verdict)
@@ -32,7 +33,7 @@ func (w *walk) ask(ctx context.Context) error {
 			f = w.evidence.Judge(h, verdict, diagnosis.Replaced)
 		}
 		last, tried = verdict, append(tried, f)
-		w.pull.add("registry", registryStates[verdict.Result], "%s in %s: %s", l.key, l.secret, answers[verdict.Result])
+		w.pull.Chain.Add("registry", registryStates[verdict.Result], "%s in %s: %s", l.key, l.secret, answers[verdict.Result])
 		if verdict.Result == providers.PullAllowed {
 			tried = []diagnosis.Finding{f}
 			break
@@ -44,7 +45,7 @@ func (w *walk) ask(ctx context.Context) error {
 	return nil
 }
 
-var registryStates = map[providers.Result]State{providers.PullAllowed: Good, providers.PullDenied: Bad, providers.LoginRefused: Bad}
+var registryStates = map[providers.Result]check.State{providers.PullAllowed: check.Good, providers.PullDenied: check.Bad, providers.LoginRefused: check.Bad}
 
 var answers = map[providers.Result]string{
 	providers.PullAllowed: "may pull", providers.PullDenied: "is a good login and may not pull this repository", providers.LoginRefused: "is refused",

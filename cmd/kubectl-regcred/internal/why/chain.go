@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/check"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/dockerconfig"
 	"github.com/regcred/regcred/controllers/diagnosis"
@@ -47,11 +48,11 @@ func (f *facts) judge(ctx context.Context, s *subject, image string, now time.Ti
 	w := &walk{facts: f, s: s, now: now, pull: Pull{Namespace: s.namespace, Who: []string{s.name}, Image: image}}
 	var ok bool
 	if w.image, ok = diagnosis.ParseImage(image); !ok {
-		w.pull.add("image", Bad, "%s cannot be parsed", image)
+		w.pull.Chain.Add("image", check.Bad, "%s cannot be parsed", image)
 		w.pull.end(Fails, v1alpha1.CauseOther, "the image reference cannot be parsed: correct it")
 		return w.pull, nil
 	}
-	w.pull.add("image", Good, "%s is at registry %s", image, w.image.Host)
+	w.pull.Chain.Add("image", check.Good, "%s is at registry %s", image, w.image.Host)
 	for _, step := range []func(context.Context) error{w.readList, w.readSecrets, w.decide, w.ask} {
 		if err := step(ctx); err != nil {
 			return w.pull, err
@@ -68,20 +69,20 @@ func (w *walk) readList(ctx context.Context) (err error) {
 	}
 	switch own := w.s.secrets; {
 	case w.s.made && len(own) == 0:
-		w.pull.add("pod", Unknown, "the pod has no imagePullSecrets")
+		w.pull.Chain.Add("pod", check.Unknown, "the pod has no imagePullSecrets")
 	case len(own) > 0:
-		w.pull.add("pod", Good, "the pod has imagePullSecrets %s", strings.Join(own, ", "))
+		w.pull.Chain.Add("pod", check.Good, "the pod has imagePullSecrets %s", strings.Join(own, ", "))
 	default:
-		w.pull.add("pod", Good, "the template names no imagePullSecrets, so that its pods get those of the ServiceAccount")
+		w.pull.Chain.Add("pod", check.Good, "the template names no imagePullSecrets, so that its pods get those of the ServiceAccount")
 	}
 	linked := w.account.linked
 	switch w.account.presence {
 	case cluster.Unreadable:
-		w.pull.add("account", Unknown, "ServiceAccount %s could not be read", w.s.account)
+		w.pull.Chain.Add("account", check.Unknown, "ServiceAccount %s could not be read", w.s.account)
 	case cluster.Absent:
-		w.pull.add("account", Bad, "ServiceAccount %s does not exist", w.s.account)
+		w.pull.Chain.Add("account", check.Bad, "ServiceAccount %s does not exist", w.s.account)
 	case cluster.Present:
-		w.pull.add("account", Good, "ServiceAccount %s has imagePullSecrets %s", w.s.account, orNone(linked))
+		w.pull.Chain.Add("account", check.Good, "ServiceAccount %s has imagePullSecrets %s", w.s.account, orNone(linked))
 	}
 	w.list = w.s.secrets
 	if !w.s.made && len(w.list) == 0 {
@@ -110,25 +111,25 @@ func (w *walk) readSecrets(ctx context.Context) error {
 		switch {
 		case s.presence == cluster.Unreadable:
 			w.unread = true
-			w.pull.add("Secret", Unknown, "%s could not be read", name)
+			w.pull.Chain.Add("Secret", check.Unknown, "%s could not be read", name)
 			continue
 		case s.presence == cluster.Absent:
 			problem.end(Fails, CauseSecretMissing, "Secret %s does not exist in namespace %s, and no other of the pod's covers registry %s: create it, or take it off the list",
 				name, w.s.namespace, w.image.Host)
-			w.pull.add("Secret", Bad, "%s does not exist", name)
+			w.pull.Chain.Add("Secret", check.Bad, "%s does not exist", name)
 		case errors.Is(s.err, dockerconfig.ErrMalformed):
 			problem.end(Fails, CauseSecretMalformed, "Secret %s cannot be parsed, and the kubelet then reads none of the pod's Secrets: write it anew", name)
-			w.pull.add("Secret", Bad, "%s: %s", name, s.err)
+			w.pull.Chain.Add("Secret", check.Bad, "%s: %s", name, s.err)
 			w.fatal = &problem
 			continue
 		case s.err != nil:
 			problem.end(Fails, CauseSecretType, "Secret %s is of no use to the kubelet (%s): replace it by one of type kubernetes.io/dockerconfigjson", name, s.err)
-			w.pull.add("Secret", Bad, "%s: %s", name, s.err)
+			w.pull.Chain.Add("Secret", check.Bad, "%s: %s", name, s.err)
 		default:
 			for key, l := range s.config {
 				byKey[key] = append(byKey[key], login{name, key, l})
 			}
-			w.pull.add("Secret", Good, "%s has logins for %s", name, short(s.config.Keys()))
+			w.pull.Chain.Add("Secret", check.Good, "%s has logins for %s", name, short(s.config.Keys()))
 			continue
 		}
 		w.lame = &problem

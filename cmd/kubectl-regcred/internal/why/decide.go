@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/check"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/node"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/output"
@@ -20,7 +21,7 @@ func (w *walk) decide(ctx context.Context) error {
 	w.words, text, said = w.s.words(w.pull.Image, w.events[event{w.s.uid, w.pull.Image}].text)
 	defer func() {
 		if said {
-			w.pull.add("kubelet", Bad, "%s", text)
+			w.pull.Chain.Add("kubelet", check.Bad, "%s", text)
 		}
 	}()
 	if w.fatal != nil {
@@ -54,17 +55,17 @@ func (w *walk) live() bool {
 	for _, l := range w.logins {
 		switch {
 		case l.ExpiresAt.IsZero():
-			w.pull.add("login", Good, "%s in %s (%s) does not say when it expires", l.key, l.secret, kindOf(l))
+			w.pull.Chain.Add("login", check.Good, "%s in %s (%s) does not say when it expires", l.key, l.secret, kindOf(l))
 			live = true
 		case l.ExpiresAt.After(w.now):
-			w.pull.add("login", Good, "%s in %s (%s) expires %s", l.key, l.secret, kindOf(l), output.In(l.ExpiresAt, w.now))
+			w.pull.Chain.Add("login", check.Good, "%s in %s (%s) expires %s", l.key, l.secret, kindOf(l), output.In(l.ExpiresAt, w.now))
 			live = true
 		default:
-			w.pull.add("login", Bad, "%s in %s (%s) has expired %s", l.key, l.secret, kindOf(l), output.In(l.ExpiresAt, w.now))
+			w.pull.Chain.Add("login", check.Bad, "%s in %s (%s) has expired %s", l.key, l.secret, kindOf(l), output.In(l.ExpiresAt, w.now))
 		}
 	}
 	if len(w.logins) == 0 && !w.unread && len(w.list) > 0 {
-		w.pull.add("login", Bad, "no Secret of the list has a login for %s", w.image.Host)
+		w.pull.Chain.Add("login", check.Bad, "no Secret of the list has a login for %s", w.image.Host)
 	}
 	return live
 }

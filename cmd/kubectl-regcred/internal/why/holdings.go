@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/check"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/output"
 	"github.com/regcred/regcred/controllers/credential"
@@ -36,7 +37,7 @@ func (w *walk) holdings(ctx context.Context) ([]diagnosis.Holding, error) {
 		}
 		h.Wanted = own.Links(w.account.object)
 		w.cover(&h, c, s)
-		w.pull.add("credential", stateOf(h, w.now), "%s keeps Secret %s: %s", c.Ref(), name, describe(h, w.image, w.now))
+		w.pull.Chain.Add("credential", stateOf(h, w.now), "%s keeps Secret %s: %s", c.Ref(), name, describe(h, w.image, w.now))
 		all = append(all, h)
 	}
 	return all, nil
@@ -91,11 +92,11 @@ func failure(c *cluster.Credential, entry string) string {
 	return ""
 }
 
-func stateOf(h diagnosis.Holding, now time.Time) State {
+func stateOf(h diagnosis.Holding, now time.Time) check.State {
 	if h.Covering == nil || !h.Covering.ExpiresAt.After(now) {
-		return Bad
+		return check.Bad
 	}
-	return Good
+	return check.Good
 }
 
 func describe(h diagnosis.Holding, i diagnosis.Image, now time.Time) string {

@@ -30,9 +30,7 @@ func write(w io.Writer, style output.Style, r *Report, chains bool) {
 			output.Wrap(w, "  image: ", p.Image)
 			continue
 		}
-		for _, l := range p.Chain {
-			output.Wrap(w, fmt.Sprintf("  %-3s %s: ", l.State, l.Step), l.Text)
-		}
+		p.Chain.Write(w, style, "  ")
 	}
 	for _, gap := range r.NotRead {
 		output.Wrap(w, "", gap)

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/check"
 )
 
 // Report is what the command prints.
@@ -42,30 +44,9 @@ type Pull struct {
 	Result    Result   `json:"result"`
 	Cause     string   `json:"cause,omitempty"`
 	// Note names cause and cure in a sentence.
-	Note  string `json:"note"`
-	Chain []Link `json:"chain,omitempty"`
-}
-
-// Link is a step of the kubelet's way.
-type Link struct {
-	Step string `json:"step"`
-	// State is whether the step is as it should be.
-	State State  `json:"state"`
-	Text  string `json:"text"`
-}
-
-// State is whether a step is as it should be.
-type State string
-
-// The states of steps.
-const (
-	Good    State = "ok"
-	Bad     State = "bad"
-	Unknown State = "?"
-)
-
-func (p *Pull) add(step string, state State, format string, args ...any) {
-	p.Chain = append(p.Chain, Link{step, state, fmt.Sprintf(format, args...)})
+	Note string `json:"note"`
+	// Chain is the kubelet's way, step by step.
+	Chain check.Checks `json:"chain,omitempty"`
 }
 
 func (p *Pull) end(result Result, cause, format string, args ...any) {
