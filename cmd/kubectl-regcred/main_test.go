@@ -5,9 +5,11 @@ import (
 	"context"
 	"flag"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,6 +35,10 @@ var (
 	cp     *controlplane.ControlPlane
 	admin  client.Client
 	update = flag.Bool("update", false, "write the golden files anew")
+
+	// built is where the plugin is built, once some test wants it as a process.
+	built string
+	build sync.Once
 )
 
 // now is what the clock of the commands shows.
@@ -43,6 +49,7 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
+	built = filepath.Join(dir, "kubectl-regcred")
 	code := controlplane.RunTests(m, controlplane.Options{
 		CRDDirectories: []string{filepath.Join("..", "..", "config", "crd")}, AuditLog: filepath.Join(dir, "audit.log"),
 	}, func(started *controlplane.ControlPlane) {
@@ -83,6 +90,17 @@ func as(t *testing.T, kubeconfig string, stdin string, args ...string) result {
 	e.Getenv = func(string) string { return "" }
 	code := command.Run(t.Context(), e, append([]string{"--kubeconfig=" + kubeconfig, "-v=0"}, args...))
 	return result{stdout.String(), stderr.String(), code}
+}
+
+// binary is the plugin as it is built for users.
+func binary(t *testing.T) string {
+	t.Helper()
+	build.Do(func() {
+		if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", built, ".").CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	})
+	return built
 }
 
 // run runs the plugin as the administrator.

@@ -17,6 +17,11 @@ type Exit int
 
 func (e Exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
+// Unread is an error that comes of a lack of rights: what it says could not be read. The command ends with Undecided.
+type Unread string
+
+func (u Unread) Error() string { return string(u) }
+
 // ExitWith is what a command returns that has or has not found something, and has or has not read enough to know.
 func ExitWith(findings, undecided bool) error {
 	switch {

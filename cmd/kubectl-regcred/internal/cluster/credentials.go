@@ -86,6 +86,7 @@ func ParseRef(text, namespace string) (Ref, error) {
 // Find reads the credential of a reference. A bare name is sought among both kinds.
 func (c *Cluster) Find(ctx context.Context, ref Ref) (*Credential, error) {
 	var found []*Credential
+	var unread []string
 	for _, o := range []client.Object{&v1alpha1.RegistryCredential{}, &v1alpha1.ClusterRegistryCredential{}} {
 		candidate, key := CredentialOf(o), client.ObjectKey{Name: ref.Name}
 		if ref.Kind != "" && ref.Kind != candidate.Kind {
@@ -97,15 +98,19 @@ func (c *Cluster) Find(ctx context.Context, ref Ref) (*Credential, error) {
 		switch err := c.Get(ctx, key, o); {
 		case err == nil:
 			found = append(found, candidate)
-		case apierrors.IsNotFound(err), apierrors.IsForbidden(err) && ref.Kind == "":
+		case apierrors.IsForbidden(err):
+			unread = append(unread, Gap{"get", ResourceOf(o), key.Namespace}.String())
+		case apierrors.IsNotFound(err):
 		default:
 			return nil, fmt.Errorf("reading %s: %w", Ref{candidate.Kind, key.Namespace, key.Name}, err)
 		}
 	}
-	switch len(found) {
-	case 1:
+	switch {
+	case len(found) == 1:
 		return found[0], nil
-	case 0:
+	case len(found) == 0 && len(unread) > 0:
+		return nil, cli.Unread(fmt.Sprintf("no credential %s was found; %s", ref.Name, strings.Join(unread, "; ")))
+	case len(found) == 0:
 		return nil, c.notFound(ctx, ref)
 	default:
 		return nil, fmt.Errorf("%s is the name of two credentials: write %s or %s", ref.Name, found[0].Ref(), found[1].Ref())

@@ -15,8 +15,9 @@ import (
 
 // CredentialsFrom reads the credentials of a file, or of stdin if it is called -. Other objects are skipped.
 func CredentialsFrom(path string, stdin io.Reader) ([]*Credential, error) {
-	r := stdin
+	r, name := stdin, "stdin"
 	if path != "-" {
+		name = path
 		raw, err := os.ReadFile(path)
 		if err != nil {
 			return nil, err
@@ -33,7 +34,7 @@ func CredentialsFrom(path string, stdin io.Reader) ([]*Credential, error) {
 			break
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s cannot be parsed: %w", path, err)
+			return nil, fmt.Errorf("%s cannot be parsed: %w", name, err)
 		}
 		decoded, _, err := decoder.Decode(raw.Raw, nil, nil)
 		if o, ok := decoded.(client.Object); ok && err == nil && CredentialOf(o) != nil {
@@ -41,7 +42,7 @@ func CredentialsFrom(path string, stdin io.Reader) ([]*Credential, error) {
 		}
 	}
 	if len(found) == 0 {
-		return nil, fmt.Errorf("there is no credential in %s", path)
+		return nil, fmt.Errorf("there is no credential in %s", name)
 	}
 	return found, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/access"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/audit"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cli"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/doctor"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/edit"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/export"
@@ -50,7 +51,7 @@ func Run(ctx context.Context, e *cli.Env, args []string) int {
 	}
 	code := codeOf(err)
 	if err := words(err); err != nil {
-		fmt.Fprintln(e.ErrOut, "error: "+output.Clean(err.Error()))
+		fmt.Fprintln(e.ErrOut, "error: "+output.Clean(cluster.Explain(err)))
 	}
 	if e.ExitZero && code != cli.Failure {
 		return cli.Fine
@@ -61,9 +62,12 @@ func Run(ctx context.Context, e *cli.Env, args []string) int {
 // codeOf is the exit code of what a command has returned.
 func codeOf(err error) int {
 	exit, ended := errors.AsType[cli.Exit](err)
+	_, unread := errors.AsType[cli.Unread](err)
 	switch {
 	case err == nil:
 		return cli.Fine
+	case unread:
+		return cli.Undecided
 	case ended && words(err) == nil:
 		return int(exit)
 	default:

@@ -151,7 +151,11 @@ func Manifest(o client.Object) ([]byte, error) {
 }
 
 func human(w io.Writer, p *Plan) error {
-	if len(p.Found) == 0 && len(p.Credentials) == 0 {
+	switch {
+	case len(p.Found) > 0 || len(p.Credentials) > 0:
+	case len(p.NotRead) > 0:
+		fmt.Fprintln(w, "Nothing that you may read keeps pull Secrets fresh.")
+	default:
 		fmt.Fprintln(w, "Nothing was found that keeps pull Secrets fresh.")
 	}
 	for _, t := range p.Found {

@@ -3,7 +3,6 @@ package migrate
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -12,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cli"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
 )
 
@@ -124,7 +124,7 @@ func (m *migration) load(ctx context.Context, namespace string, args []string) e
 		return nil
 	case 0:
 		if m.k.Missed("configmaps") {
-			return errors.New(strings.Join(m.k.Gaps(), "\n"))
+			return cli.Unread(strings.Join(m.k.Gaps(), "; "))
 		}
 		return fmt.Errorf("namespace %s has no record of such a migration: only what --apply has done can be undone", m.home)
 	}

@@ -51,7 +51,7 @@ func (m *migration) changed(ctx context.Context) (changed []string, err error) {
 		case err != nil:
 			return err
 		case there == cluster.Unreadable:
-			return errors.New(m.k.Gaps()[0])
+			return cli.Unread(m.k.Gaps()[0])
 		case there == cluster.Absent:
 			changed = append(changed, of.String()+" is gone")
 		case o.GetUID() != of.UID:

@@ -44,7 +44,7 @@ func (m *migration) try(ctx context.Context, p *Plan) (err error) {
 		case slices.Contains(passing, ready.Reason):
 			return false, nil
 		}
-		return false, errors.New(ready.Reason + ": " + ready.Message)
+		return false, errors.New("the identity cannot mint")
 	})
 }
 

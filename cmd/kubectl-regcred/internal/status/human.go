@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/output"
@@ -22,7 +25,11 @@ type human struct {
 var colours = map[State]output.Colour{Failing: output.Red, Warning: output.Yellow, Fine: output.Green}
 
 func (h human) write(r *Report) {
-	if len(r.Credentials) == 0 {
+	switch {
+	case len(r.Credentials) > 0:
+	case len(r.NotRead) > 0:
+		fmt.Fprintln(h.w, "There are no credentials here that you may read.")
+	default:
 		fmt.Fprintln(h.w, "There are no credentials here.")
 	}
 	for i := range r.Credentials {
@@ -45,11 +52,11 @@ func (h human) write(r *Report) {
 // trouble says in full what is wrong with a credential.
 func (h human) trouble(c *Credential) {
 	head := fmt.Sprintf("%s: %s", output.Clean(c.ref().Long()), output.Clean(c.Reason))
-	if c.Since != nil && c.State == Failing {
+	if c.Since != nil && c.Ready != metav1.ConditionTrue { // else it says since when it is Ready
 		head += " for " + output.Span(h.now.Sub(c.Since.Time))
 	}
 	fmt.Fprintln(h.w, h.style.Paint(colours[c.State], head+", "+h.hurts(c)))
-	if c.Message != "" {
+	if c.Message != "" && !c.repeats() {
 		output.Wrap(h.w, "  ", c.Message)
 	}
 	for _, e := range c.Entries {
@@ -68,6 +75,12 @@ func (h human) trouble(c *Credential) {
 	}
 	output.Wrap(h.w, "  cure: ", c.Cure)
 	fmt.Fprintln(h.w)
+}
+
+// repeats says whether the message of the credential is told again by an entry or for namespaces.
+func (c *Credential) repeats() bool {
+	return slices.ContainsFunc(c.Entries, func(e Entry) bool { return e.Message != "" && strings.Contains(c.Message, e.Message) }) ||
+		slices.ContainsFunc(c.Failures, func(f v1alpha1.FailureGroup) bool { return strings.Contains(c.Message, f.Message) })
 }
 
 // hurts says how long pods can still pull.

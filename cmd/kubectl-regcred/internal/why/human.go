@@ -11,7 +11,11 @@ var colours = map[Result]output.Colour{Works: output.Green, Fails: output.Red, U
 
 // write writes the report for people. Of many pulls it shows no chains, unless it is asked to.
 func write(w io.Writer, style output.Style, r *Report, chains bool) {
-	if len(r.Pulls) == 0 {
+	switch {
+	case len(r.Pulls) > 0:
+	case len(r.NotRead) > 0:
+		fmt.Fprintln(w, "No pod that you may read waits for an image.")
+	default:
 		fmt.Fprintln(w, "No pod waits for an image.")
 	}
 	for i := range r.Pulls {

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cli"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
 	"github.com/regcred/regcred/controllers/diagnosis"
 )
@@ -132,7 +133,7 @@ func get(ctx context.Context, k *cluster.Cluster, namespace, name string, o clie
 	case there == cluster.Absent:
 		return fmt.Errorf("there is no %s/%s in namespace %s", kind, name, namespace)
 	case there == cluster.Unreadable:
-		return fmt.Errorf("%s/%s in namespace %s may not be read", kind, name, namespace)
+		return cli.Unread(fmt.Sprintf("%s/%s in namespace %s may not be read; %s", kind, name, namespace, strings.Join(k.Gaps(), "; ")))
 	default:
 		return nil
 	}
