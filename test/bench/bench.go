@@ -35,6 +35,8 @@ type bench struct {
 	options
 	*lab.Lab
 	controller *lab.Controller
+	// profiled is the controller, if it is built for profiles.
+	profiled *lab.Steered
 	// flags are those of the controller besides what every one gets.
 	flags  []string
 	report report
@@ -76,9 +78,13 @@ func (b *bench) close() error {
 
 // startController starts the controller and says how long it took to get ready.
 func (b *bench) startController(ctx context.Context) (time.Duration, error) {
+	flags := append([]string{"--allow-ambient-identity"}, b.flags...)
+	if b.profiles != "" {
+		return b.startProfiled(ctx, flags)
+	}
 	start := time.Now()
 	var err error
-	b.controller, err = b.StartController(ctx, b.log, append([]string{"--allow-ambient-identity"}, b.flags...)...)
+	b.controller, err = b.StartController(ctx, b.log, flags...)
 	return time.Since(start), err
 }
 

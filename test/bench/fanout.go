@@ -60,6 +60,9 @@ func (b *bench) serve(ctx context.Context, raw *ceiling) (s served, err error) {
 	if s.idle, err = b.usageAfter(ctx); err != nil {
 		return s, err
 	}
+	if err := b.profileHeap(ctx, "idle"); err != nil {
+		return s, err
+	}
 	for i := range b.rounds {
 		if i > 0 {
 			if err := b.clear(ctx, s.last().credential); err != nil {
@@ -91,7 +94,10 @@ func (b *bench) round(ctx context.Context, name string, raw *ceiling) (r round, 
 	}
 	progress("%s: fan-out", name)
 	applied := time.Now()
-	r.fanOut, err = b.burst(ctx, watch, anything, func() error { return b.Client.Create(ctx, credential) })
+	err = b.profileDuring(ctx, "fan-out", func() (err error) {
+		r.fanOut, err = b.burst(ctx, watch, anything, func() error { return b.Client.Create(ctx, credential) })
+		return err
+	})
 	if err != nil {
 		return r, fmt.Errorf("fan-out of %s: %w", name, err)
 	}
@@ -108,9 +114,12 @@ func (b *bench) round(ctx context.Context, name string, raw *ceiling) (r round, 
 	if err != nil {
 		return r, err
 	}
-	r.rotation, err = b.burst(ctx, watch, rotated, func() error {
-		patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.AnnotationRefreshRequestedAt, time.Now().UTC().Format(time.RFC3339Nano))
-		return b.Client.Patch(ctx, credential, client.RawPatch(types.MergePatchType, []byte(patch)))
+	err = b.profileDuring(ctx, "rotation", func() (err error) {
+		r.rotation, err = b.burst(ctx, watch, rotated, func() error {
+			patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.AnnotationRefreshRequestedAt, time.Now().UTC().Format(time.RFC3339Nano))
+			return b.Client.Patch(ctx, credential, client.RawPatch(types.MergePatchType, []byte(patch)))
+		})
+		return err
 	})
 	if err != nil {
 		return r, fmt.Errorf("rotation of %s: %w", name, err)

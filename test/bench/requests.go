@@ -25,6 +25,9 @@ func (t tally) of(match func(string) bool) int {
 	return n
 }
 
+// each is how many there are for each of n Secrets.
+func (t tally) each(match func(string) bool, n int) float64 { return float64(t.of(match)) / float64(n) }
+
 // lines lists the most frequent first.
 func (t tally) lines() []string {
 	order := slices.SortedFunc(maps.Keys(t), func(a, b string) int {
@@ -77,6 +80,12 @@ func isWrite(what string) bool {
 	verb, _, _ := strings.Cut(what, " ")
 	return slices.Contains([]string{"create", "update", "patch", "delete", "deletecollection"}, verb)
 }
+
+func isRead(what string) bool {
+	return strings.HasPrefix(what, "get ") || strings.HasPrefix(what, "list ")
+}
+
+func isWriteOfSecret(what string) bool { return isWrite(what) && strings.HasSuffix(what, " secrets") }
 
 // isAvoidable is true of what a controller with nothing to do has no reason to send.
 func isAvoidable(what string) bool {

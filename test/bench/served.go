@@ -24,6 +24,8 @@ func (b *bench) reportServed(s served) {
 		Note: each(s.each(func(r round) float64 { return r.fanOut.ease() }), 2)})
 	calls := s.each(func(r round) float64 { return float64(r.fanOut.calls) })
 	f.add(figure{ID: "fan-out-calls", Name: "cloud calls, worst", Value: slices.Max(calls), Target: exactly(1)})
+	f.add(figure{ID: "fan-out-reads", Name: "reads for each Secret", Value: last.fanOut.requests.each(isRead, n), Digits: 2})
+	f.add(figure{ID: "fan-out-writes", Name: "writes for each Secret", Value: last.fanOut.requests.each(isWriteOfSecret, n), Digits: 2})
 	f.list("requests of the controller, last round", last.fanOut.requests)
 
 	r := b.report.section("Mass rotation: regcred.dev/refresh-requested-at set on the credential, " + over)
@@ -35,6 +37,10 @@ func (b *bench) reportServed(s served) {
 		Note: each(s.each(func(r round) float64 { return r.rotation.ease() }), 2)})
 	calls = s.each(func(r round) float64 { return float64(r.rotation.calls) })
 	r.add(figure{ID: "rotation-calls", Name: "cloud calls, worst", Value: slices.Max(calls), Target: exactly(1)})
+	r.add(figure{ID: "rotation-reads", Name: "reads for each Secret", Value: last.rotation.requests.each(isRead, n), Digits: 2})
+	r.add(figure{ID: "rotation-writes", Name: "writes for each Secret", Value: last.rotation.requests.each(isWriteOfSecret, n), Digits: 2})
+	r.add(figure{ID: "status-writes", Name: "writes of the status for each Secret", Digits: 3,
+		Value: last.rotation.requests.each(func(what string) bool { return strings.HasSuffix(what, "/status") }, n)})
 	r.list("requests of the controller, last round", last.rotation.requests)
 	b.reportProcess(s)
 }

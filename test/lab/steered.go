@@ -30,6 +30,15 @@ type Steered struct {
 
 // StartSteered builds the controller with the tag lab, and starts it with this clock and without a Lease.
 func (l *Lab) StartSteered(ctx context.Context, c *Clock, log io.Writer, args ...string) (*Steered, error) {
+	return l.startSteered(ctx, c, func() (*Controller, error) { return l.StartControllerAs(ctx, Namespace, "regcred", log, args...) })
+}
+
+// StartProfiled does so with a Lease, as StartController, and with the machine's clock.
+func (l *Lab) StartProfiled(ctx context.Context, log io.Writer, args ...string) (*Steered, error) {
+	return l.startSteered(ctx, &Clock{}, func() (*Controller, error) { return l.StartController(ctx, log, args...) })
+}
+
+func (l *Lab) startSteered(ctx context.Context, c *Clock, start func() (*Controller, error)) (*Steered, error) {
 	if err := l.buildSteered(ctx); err != nil {
 		return nil, err
 	}
@@ -38,7 +47,7 @@ func (l *Lab) StartSteered(ctx context.Context, c *Clock, log io.Writer, args ..
 		return nil, err
 	}
 	l.ControllerEnv = append(l.ControllerEnv, "REGCRED_LAB="+address) // the last of a name counts
-	controller, err := l.StartControllerAs(ctx, Namespace, "regcred", log, args...)
+	controller, err := start()
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +121,16 @@ func (s *Steered) ask(ctx context.Context, method, path string) ([]byte, error) 
 
 // Profile writes what is reachable in the controller's memory, and by whom, for go tool pprof.
 func (s *Steered) Profile(ctx context.Context, path string) error {
-	profile, err := s.ask(ctx, http.MethodGet, "/debug/pprof/heap?gc=1")
+	return s.profile(ctx, "/debug/pprof/heap?gc=1", path)
+}
+
+// ProfileCPU writes what the controller's processor time went into for so long, for go tool pprof.
+func (s *Steered) ProfileCPU(ctx context.Context, lasts time.Duration, path string) error {
+	return s.profile(ctx, fmt.Sprintf("/debug/pprof/profile?seconds=%d", int(lasts.Seconds())), path)
+}
+
+func (s *Steered) profile(ctx context.Context, of, path string) error {
+	profile, err := s.ask(ctx, http.MethodGet, of)
 	if err != nil {
 		return err
 	}
