@@ -46,7 +46,7 @@ func namespaceOf(name client.ObjectKey) string { return name.Namespace }
 // Reconcile wakes the targets that a ServiceAccount concerns, be it there or gone.
 func (a accounts) Reconcile(ctx context.Context, name client.ObjectKey) (reconcile.Result, error) {
 	sa := &corev1.ServiceAccount{}
-	if err := client.IgnoreNotFound(a.cache.Get(ctx, name, sa)); err != nil {
+	if err := client.IgnoreNotFound(a.cache.Get(ctx, name, sa, client.UnsafeDisableDeepCopy)); err != nil {
 		return reconcile.Result{}, err
 	}
 	sa.Namespace, sa.Name = name.Namespace, name.Name

@@ -14,6 +14,7 @@ import (
 
 	"github.com/regcred/regcred/controllers/credential"
 	"github.com/regcred/regcred/controllers/link"
+	"github.com/regcred/regcred/controllers/view"
 )
 
 // frozen reads the ServiceAccounts as they once were.
@@ -47,9 +48,14 @@ func TestAServiceAccountIsChangedForOneCredentialAtATime(t *testing.T) {
 	stale := &frozen{}
 	w.must(w.admin.List(t.Context(), &stale.accounts, client.InNamespace(ns)))
 	linker := link.New(w.Clock)
+	accountsOf := func(cache client.Reader) func(context.Context, string) ([]*corev1.ServiceAccount, error) {
+		return func(ctx context.Context, namespace string) ([]*corev1.ServiceAccount, error) {
+			return view.ServiceAccounts(ctx, cache, namespace)
+		}
+	}
 	reconcile := func(name string, cache client.Reader) error {
 		target := credential.Target{Credential: credential.Key{Namespace: ns, Name: name}, Namespace: ns, Name: name}
-		out, lost := linker.Sync(t.Context(), link.API{Cache: cache, Live: w.admin, Client: counting}, target, link.Wishes{
+		out, lost := linker.Sync(t.Context(), link.API{Accounts: accountsOf(cache), Live: w.admin, Client: counting}, target, link.Wishes{
 			Wanted: func(metav1.Object) (*credential.Target, error) { return &target, nil },
 			Dead:   func(credential.Target) bool { return false },
 		})

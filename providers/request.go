@@ -47,6 +47,12 @@ func (r Request) Sealed() Request {
 	return r
 }
 
+// SealedAs returns the request with the source that an equal one was sealed with.
+func (r Request) SealedAs(source string) Request {
+	r.source = source
+	return r
+}
+
 // Source identifies what the token is made from. It is a hash, so that it can be kept where the request itself should not be. It is written
 // beside the token: a change of the entry or of its identity is then noticed after a restart, too.
 func (r Request) Source() string {

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/go-logr/logr"
+	gozap "go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 )
@@ -15,9 +18,19 @@ type withoutBodies struct{ zapcore.LevelEnabler }
 
 func (w withoutBodies) Enabled(l zapcore.Level) bool { return l > -bodies && w.LevelEnabler.Enabled(l) }
 
+// lazy writes the values of a logger down when something is logged with them, and so hardly ever: each reconcile has a logger of its own.
+type lazy struct{ zapcore.Core }
+
+// With implements zapcore.Core.
+func (l lazy) With(fields []zapcore.Field) zapcore.Core {
+	return lazy{zapcore.NewLazyWith(l.Core, fields)}
+}
+
 func (o *options) logger() logr.Logger {
-	if o.log.Level != nil {
-		o.log.Level = withoutBodies{o.log.Level}
+	settings := o.log
+	if settings.Level != nil {
+		settings.Level = withoutBodies{settings.Level}
 	}
-	return zap.New(zap.UseFlagOptions(&o.log))
+	settings.ZapOpts = append(slices.Clone(settings.ZapOpts), gozap.WrapCore(func(core zapcore.Core) zapcore.Core { return lazy{core} }))
+	return zap.New(zap.UseFlagOptions(&settings))
 }

@@ -3,8 +3,11 @@ package main
 import (
 	"bytes"
 	"flag"
+	"io"
 	"strings"
 	"testing"
+
+	"go.uber.org/zap/zapcore"
 )
 
 func TestNoVerbosityShowsBodies(t *testing.T) {
@@ -29,5 +32,27 @@ func TestNoVerbosityShowsBodies(t *testing.T) {
 		if strings.Join(got, " ") != want {
 			t.Errorf("%q lets through %v, want %s", arg, got, want)
 		}
+	}
+}
+
+// noted is a value that notes when it is written down.
+type noted struct{ written bool }
+
+func (n *noted) MarshalLogObject(e zapcore.ObjectEncoder) error {
+	n.written = true
+	return e.AddReflected("noted", true)
+}
+
+func TestTheValuesOfALoggerAreWrittenWhenSomethingIsLogged(t *testing.T) {
+	var o options
+	o.log.DestWriter = io.Discard
+	value := &noted{}
+	logger := o.logger().WithValues("target", value).WithValues("id", 1)
+	logger.V(1).Info("unheard")
+	if value.written {
+		t.Error("a value was written down before anything was logged")
+	}
+	if logger.Info("heard"); !value.written {
+		t.Error("a value was not logged")
 	}
 }

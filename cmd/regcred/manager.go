@@ -7,8 +7,11 @@ import (
 	"net/http"
 	"time"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -29,9 +32,13 @@ import (
 const leaseName = "regcred.regcred.dev"
 
 func newManager(cfg *rest.Config, o options, scope view.Scope, t *tenure) (ctrl.Manager, *view.Caches, error) {
-	scheme := runtime.NewScheme()
-	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
-		return nil, nil, err
+	scheme := runtime.NewScheme() // of what is read and written alone: that of all kinds takes memory
+	for _, add := range []func(*runtime.Scheme) error{
+		corev1.AddToScheme, authenticationv1.AddToScheme, eventsv1.AddToScheme, policyv1.AddToScheme, v1alpha1.AddToScheme,
+	} {
+		if err := add(scheme); err != nil {
+			return nil, nil, err
+		}
 	}
 	managed := managerOptions(cfg, o, scope, scheme)
 	if o.leaderElect {
@@ -47,6 +54,7 @@ func newManager(cfg *rest.Config, o options, scope view.Scope, t *tenure) (ctrl.
 		return nil, nil, err
 	}
 	return mgr, caches, errors.Join(
+		mgr.Add(&thrift{}),
 		mgr.AddHealthzCheck("ping", healthz.Ping),
 		mgr.AddReadyzCheck("caches", func(r *http.Request) error {
 			ctx, cancel := context.WithTimeout(r.Context(), time.Second)

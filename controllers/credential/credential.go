@@ -97,13 +97,13 @@ func Gone(key Key, uid types.UID, secretName string) *Credential {
 	return &Credential{Key: key, Spec: spec, Object: &v1alpha1.RegistryCredential{ObjectMeta: meta}}
 }
 
-// Get reads a credential; nil if there is none or it is being deleted.
+// Get reads a credential, which is shared and read-only; nil if there is none or it is being deleted.
 func Get(ctx context.Context, r client.Reader, key Key) (*Credential, error) {
 	var o client.Object = &v1alpha1.RegistryCredential{}
 	if key.Namespace == "" {
 		o = &v1alpha1.ClusterRegistryCredential{}
 	}
-	err := r.Get(ctx, client.ObjectKey(key), o)
+	err := r.Get(ctx, client.ObjectKey(key), o, client.UnsafeDisableDeepCopy)
 	if err != nil || !o.GetDeletionTimestamp().IsZero() {
 		return nil, client.IgnoreNotFound(err)
 	}

@@ -31,8 +31,10 @@ type Wishes struct {
 
 // API is where ServiceAccounts are read and written.
 type API struct {
-	// Cache reads what package view holds, and Live reads past it.
-	Cache, Live client.Reader
+	// Accounts are the ServiceAccounts of a namespace, as the cache shows them: shared and read-only.
+	Accounts func(ctx context.Context, namespace string) ([]*corev1.ServiceAccount, error)
+	// Live reads past the cache.
+	Live client.Reader
 	// Client writes.
 	Client client.Client
 }
@@ -97,12 +99,11 @@ type Outcome struct {
 // it is left alone for a while, and the others have their turn soon, so that the token waits for one such request at most. A conflict is
 // returned as the error: it has changed since the cache saw it, and not every change of it is an event for us.
 func (l *Linker) Sync(ctx context.Context, api API, t credential.Target, w Wishes) (out Outcome, lost error) {
-	var accounts corev1.ServiceAccountList
-	if err := api.Cache.List(ctx, &accounts, client.InNamespace(t.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+	accounts, err := api.Accounts(ctx, t.Namespace)
+	if err != nil {
 		return out, err
 	}
-	for n := range accounts.Items {
-		sa := &accounts.Items[n]
+	for _, sa := range accounts {
 		by, err := w.Wanted(sa)
 		if err != nil {
 			return out, err

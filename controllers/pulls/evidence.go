@@ -79,7 +79,7 @@ func (r *Reconciler) evidence(ctx context.Context, i diagnosis.Image, failed dia
 		e.Recreated = r.evictions.recreated(pod.workload(), pod.createdAt, r.Clock.Now())
 	}
 	sa := &corev1.ServiceAccount{}
-	if err := r.Cache.Get(ctx, client.ObjectKey{Namespace: pod.namespace, Name: pod.Account}, sa); err != nil {
+	if err := r.Cache.Get(ctx, client.ObjectKey{Namespace: pod.namespace, Name: pod.Account}, sa, client.UnsafeDisableDeepCopy); err != nil {
 		return e, client.IgnoreNotFound(err)
 	}
 	e.Linked = namesOf(sa.ImagePullSecrets)

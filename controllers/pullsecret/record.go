@@ -82,8 +82,9 @@ func (d document) encode() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, ok := parse(string(raw)); !ok {
+	text := string(raw)
+	if _, ok := parsed.of(text); !ok { // which is asked once for all targets of a token
 		return "", errUnwritable
 	}
-	return string(raw), nil
+	return text, nil
 }

@@ -50,3 +50,19 @@ func BenchmarkStatus(b *testing.B) {
 		})
 	}
 }
+
+func TestABurstOfManyTargetsIsNotSummedUpAllTheTime(t *testing.T) {
+	for n, want := range map[int]time.Duration{999: 0, 10_000: time.Second} {
+		b, selected := books(n)
+		b.Ledger.sum(b.c, selected, metricsStart)
+		if got := b.Ledger.pause(b.c.Key, metricsStart); got != want {
+			t.Errorf("%d targets are not summed up again for %s, want %s", n, got, want)
+		}
+		if got := b.Ledger.pause(b.c.Key, metricsStart.Add(want)); got > 0 {
+			t.Errorf("%d targets wait for another %s after that", n, got)
+		}
+		if got := b.Ledger.pause(b.c.Key, metricsStart.Add(-time.Hour)); got != 0 {
+			t.Errorf("when the clock is set back, %d targets wait for %s", n, got)
+		}
+	}
+}

@@ -35,8 +35,9 @@ type book struct {
 	uid        types.UID
 	secretName string
 	targets    map[string]standing
-	// selected is how many targets there are to be, as the status was last summed up.
+	// selected is how many targets there are to be, as the status was last summed up, and summedAt is when that was.
 	selected int
+	summedAt time.Time
 	// writes counts why Secrets were written.
 	writes map[target.Cause]int
 	// links counts what was done to links, pullFailures failed pulls by cause, and evictions pods that were evicted.
@@ -202,6 +203,17 @@ func (l *Ledger) takeNews(c *credential.Credential) []news {
 	told := b.news
 	b.news = nil
 	return told
+}
+
+// pause is how much longer the targets of a credential are not summed up again.
+func (l *Ledger) pause(key credential.Key, now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.books[key]
+	if b == nil || len(b.targets) < restAfterMany || now.Before(b.summedAt) {
+		return 0
+	}
+	return time.Duration(len(b.targets))*restPerTarget - now.Sub(b.summedAt)
 }
 
 // statusWritten is when the status was written last, and the resource version that it got.

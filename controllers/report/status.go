@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -32,6 +33,10 @@ const (
 	// with each target.
 	timesOnly   = time.Minute
 	manyTargets = 10
+	// restAfterMany and restPerTarget are for how long a credential of very many targets is not summed up again, so that a burst of outcomes
+	// costs each of them the same, however many there are.
+	restAfterMany = 1000
+	restPerTarget = 100 * time.Microsecond
 )
 
 // StatusReconciler writes the status of credentials, and their events. Nobody else does.
@@ -55,15 +60,18 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, key credential.Key) (r
 		recordNews(ctx, r.Events, was, left)
 		return reconcile.Result{}, nil
 	}
-	selected, err := r.selected(ctx, c)
-	if err != nil {
-		return reconcile.Result{}, err
-	}
 	recordNews(ctx, r.Events, c, r.Ledger.takeNews(c))
 	if r.stale(c) {
 		return reconcile.Result{RequeueAfter: Debounce}, nil
 	}
 	now := r.Clock.Now()
+	if left := r.Ledger.pause(key, now); left > 0 {
+		return reconcile.Result{RequeueAfter: left}, nil
+	}
+	selected, err := r.selected(ctx, c)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
 	sum := r.Ledger.sum(c, selected, now)
 	if wait := quiet(sum, statusOf(c.Object)); wait > 0 {
 		return reconcile.Result{RequeueAfter: min(wait, time.Second)}, nil
@@ -99,24 +107,20 @@ func (r *StatusReconciler) selected(ctx context.Context, c *credential.Credentia
 	if c.Namespace != "" {
 		return []string{c.Namespace}, nil
 	}
-	list := view.MetadataList(view.KindNamespace)
-	if err := r.Cache.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
-		return nil, err
-	}
 	var selected []string
-	for i := range list.Items {
-		ns := &list.Items[i]
+	err := view.Namespaces(ctx, r.Cache, func(ns *metav1.PartialObjectMetadata) {
 		if ns.DeletionTimestamp.IsZero() && c.Selects(ns) && !r.Excluded.Has(ns.Name) {
 			selected = append(selected, ns.Name)
 		}
-	}
+	})
 	slices.Sort(selected)
-	return selected, nil
+	return selected, err
 }
 
 // write patches the status if it says anything new.
 func (r *StatusReconciler) write(ctx context.Context, c *credential.Credential, sum summary, now time.Time) (reconcile.Result, error) {
-	before := c.Object.DeepCopyObject().(client.Object)
+	before := c.Object
+	c.Object = before.DeepCopyObject().(client.Object) // that of the cache is everybody's
 	was, is := statusOf(before), statusOf(c.Object)
 	sum.fill(c, is)
 	setStatus(c.Object, is)

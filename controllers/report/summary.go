@@ -54,7 +54,7 @@ func (l *Ledger) sum(c *credential.Credential, selected []string, now time.Time)
 	if b == nil {
 		b = l.open(c.Key, now)
 	}
-	b.selected = len(selected)
+	b.selected, b.summedAt = len(selected), now
 	b.forgetRemoved(c)
 	s := summary{selected: len(selected), age: now.Sub(b.opened), generation: c.Object.GetGeneration()}
 	s.refresh, _ = c.RefreshRequest()

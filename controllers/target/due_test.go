@@ -2,10 +2,13 @@ package target
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"testing"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
@@ -69,5 +72,45 @@ func TestWhatIsNotRenewedByTimeAloneIsDueOtherwise(t *testing.T) {
 				t.Errorf("%s: due at %s, want %s to %s", name, at, c.earliest, c.latest)
 			}
 		}
+	}
+}
+
+// Ten thousand credentials that are applied in one second, each with an identity of its own, are ten thousand calls: in the first cycle over the
+// window of the jitter, and a day later at any time.
+func TestCredentialsOfOneSecondDoNotStayTogether(t *testing.T) {
+	const credentials, until, life = 10_000, 30 * time.Hour, time.Hour
+	var minutes [until / time.Minute]int
+	entry := v1alpha1.Registry{Name: "prod", ECR: &v1alpha1.ECR{Region: "eu-west-1"}}
+	for i := range credentials {
+		o := &v1alpha1.RegistryCredential{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "pull", UID: types.UID(strconv.Itoa(i))}}
+		c, err := credential.Of(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for issued := dueStart; ; {
+			issued = dueAt(c, "shop", entry, pullsecret.Record{IssuedAt: issued, ExpiresAt: issued.Add(life)}).Truncate(time.Second)
+			minute := int(issued.Sub(dueStart) / time.Minute)
+			if minute >= len(minutes) {
+				break
+			}
+			minutes[minute]++
+		}
+	}
+	for when, window := range map[string][]int{
+		"in the first cycle":       minutes[24:30], // half of the life, less up to a tenth
+		"from the 24th hour on":    minutes[24*60:],
+		"in any hour after a day":  minutes[25*60 : 26*60],
+		"in the last of the hours": minutes[29*60:],
+	} {
+		all := 0
+		for _, n := range window {
+			all += n
+		}
+		if ratio := float64(slices.Max(window)*len(window)) / float64(all); all == 0 || ratio > 1.3 {
+			t.Errorf("%s the peak of refreshes by minute is %.2f of their mean, want 1.3 at most", when, ratio)
+		}
+	}
+	if early := slices.Max(minutes[:24]); early > 0 {
+		t.Errorf("%d refreshes in a minute before any is due", early)
 	}
 }

@@ -16,7 +16,7 @@ import (
 // credentialGone says whether the credential is no more though the cache shows it. The garbage collector then deletes a Secret as soon as it is made, so
 // that is asked where one was deleted that was written lately.
 func (r *Reconciler) credentialGone(ctx context.Context, t credential.Target, c *credential.Credential, why Cause) (bool, error) {
-	if why != CauseMissing || !r.repairs.Recent(t) {
+	if sealed, _ := r.seals.get(t); why != CauseMissing || !sealed.gone && !r.repairs.Recent(t) {
 		return false, nil
 	}
 	uid := c.Object.GetUID()

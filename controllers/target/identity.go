@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
@@ -33,8 +34,42 @@ type noIdentity struct {
 	err error
 }
 
-// request resolves the identity of an entry: what it is, for the hash, and how to use it, for the provider.
+// hashed is what the source of an entry depends on, short of a ServiceAccount.
+type hashed struct {
+	// tenant is the namespace of the credential.
+	tenant         string
+	credential     types.UID
+	version, entry string
+	// namespace, secret and data are of an identity that is a Secret.
+	namespace, secret, data string
+}
+
+// requestOf is request for an entry as it stands in the spec: what its source is, is worked out once for all targets.
+func (r *Reconciler) requestOf(ctx context.Context, c *credential.Credential, entry v1alpha1.Registry) (providers.Request, error) {
+	req, err := r.resolve(ctx, c, entry)
+	if err != nil || req.Identity.ServiceAccount != nil {
+		return req.Sealed(), err
+	}
+	of := hashed{tenant: c.Namespace, credential: c.Object.GetUID(), version: c.Object.GetResourceVersion(), entry: entry.Name}
+	if s := req.Identity.Secret; s != nil {
+		of.namespace, of.secret, of.data = s.Namespace, s.Name, s.DataHash
+	}
+	source, known := r.sources.Get(of)
+	if !known {
+		source = req.Sealed().Source()
+		r.sources.Put(of, source)
+	}
+	return req.SealedAs(source), nil
+}
+
+// request is what a token of the entry is made from.
 func (r *Reconciler) request(ctx context.Context, c *credential.Credential, entry v1alpha1.Registry) (providers.Request, error) {
+	req, err := r.resolve(ctx, c, entry)
+	return req.Sealed(), err
+}
+
+// resolve resolves the identity of an entry: what it is, for the hash, and how to use it, for the provider.
+func (r *Reconciler) resolve(ctx context.Context, c *credential.Credential, entry v1alpha1.Registry) (providers.Request, error) {
 	refresh, _ := c.RefreshRequest()
 	req := providers.Request{Registry: entry, Credential: c.String(), Tenant: c.Namespace, RefreshStamp: pullsecret.Stamp(refresh)}
 	namespace := r.identityNamespace(c)
@@ -48,7 +83,7 @@ func (r *Reconciler) request(ctx context.Context, c *credential.Credential, entr
 	case ref.SecretRef != nil:
 		req.Identity.Secret, err = r.identitySecret(ctx, client.ObjectKey{Namespace: namespace, Name: ref.SecretRef.Name}, largestIdentity(entry))
 	}
-	return req.Sealed(), err
+	return req, err
 }
 
 // identityNamespace is where identities are. References are names, never namespaces: a RegistryCredential reads its own namespace, a
@@ -66,7 +101,7 @@ var errAmbient = providers.Errorf("", "the entry names no identity, and this con
 // serviceAccount is an identity with those annotations that its provider reads: any other may change as it likes.
 func (r *Reconciler) serviceAccount(ctx context.Context, key client.ObjectKey, read []string) (*providers.ServiceAccount, error) {
 	sa := &corev1.ServiceAccount{}
-	if err := r.Cache.Get(ctx, key, sa); err != nil {
+	if err := r.Cache.Get(ctx, key, sa, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, identityError(err, "ServiceAccount", key)
 	}
 	annotations := maps.Clone(sa.Annotations)
@@ -153,7 +188,7 @@ type identityHash struct {
 // secretVersion costs one request for each version of a Secret with our label, whatever its value, and one in half a minute for any other.
 func (r *Reconciler) secretVersion(ctx context.Context, key client.ObjectKey) (providers.Secret, error) {
 	m := view.SecretMetadata()
-	err := r.Cache.Get(ctx, key, m)
+	err := r.Cache.Get(ctx, key, m, client.UnsafeDisableDeepCopy)
 	if !apierrors.IsNotFound(err) {
 		r.identities.Delete(key)
 		if err != nil {

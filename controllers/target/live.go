@@ -2,10 +2,13 @@ package target
 
 import (
 	"context"
+	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
 	"github.com/regcred/regcred/controllers/pullsecret"
 	"github.com/regcred/regcred/controllers/view"
@@ -15,15 +18,52 @@ import (
 const absentFor = 10 * time.Second
 
 // readUnwatched reads a Secret that the cache does not show, for it may be foreign, or have lost our label: what is there is not created.
-func (r *Reconciler) readUnwatched(ctx context.Context, t credential.Target) (*metav1.PartialObjectMetadata, error) {
-	if _, absent := r.absent.Get(t); absent {
+func (r *Reconciler) readUnwatched(ctx context.Context, t credential.Target, c *credential.Credential) (*metav1.PartialObjectMetadata, error) {
+	if absent, _ := r.absent.Get(t); absent || r.createsFirst(ctx, t, c) {
 		return nil, nil
 	}
 	secret, err := r.readLive(ctx, t)
 	if err == nil && secret == nil {
-		r.absent.Put(t, struct{}{})
+		r.absent.Put(t, true)
 	}
 	return secret, err
+}
+
+// createsFirst says whether a Secret that the cache does not show can be made without a look: the API server refuses to make what is there, and
+// until then nothing is minted or linked for it.
+func (r *Reconciler) createsFirst(ctx context.Context, t credential.Target, c *credential.Credential) bool {
+	_, asked := r.absent.Get(t)
+	_, met := r.conflicts.Get(t)
+	if asked || met || !r.linkedAlready(ctx, t, c) {
+		return false
+	}
+	for _, entry := range c.Spec.Registries {
+		if !r.inHand(ctx, c, t, entry) {
+			return false
+		}
+	}
+	return true
+}
+
+// inHand says whether a token of the entry is in memory that will do for a Secret that has none.
+func (r *Reconciler) inHand(ctx context.Context, c *credential.Credential, t credential.Target, entry v1alpha1.Registry) bool {
+	req, err := r.requestOf(ctx, c, entry)
+	if err != nil || req.RefreshStamp != "" || entry.Override != nil {
+		return false
+	}
+	token, held := r.Tokens.InMemory(req)
+	return held && r.Clock.Now().Before(dueAt(c, t.Namespace, entry, pullsecret.NewRecord(entry.Name, "", token)))
+}
+
+// linkedAlready says whether every ServiceAccount that is to name the Secret does, as where a policy sees to it.
+func (r *Reconciler) linkedAlready(ctx context.Context, t credential.Target, c *credential.Credential) bool {
+	if c.Spec.ServiceAccounts == nil {
+		return true
+	}
+	accounts, err := view.ServiceAccounts(ctx, r.Cache, t.Namespace)
+	return err == nil && !slices.ContainsFunc(accounts, func(sa *corev1.ServiceAccount) bool {
+		return c.Links(sa) && !slices.Contains(sa.ImagePullSecrets, corev1.LocalObjectReference{Name: t.Name})
+	})
 }
 
 // readLive reads a Secret past the cache, and leaves of it what the cache would: it is remembered, and others write it.

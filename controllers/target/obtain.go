@@ -47,7 +47,7 @@ func (r *Reconciler) askAll(ctx context.Context, t credential.Target, c *credent
 // askOne returns the sources that the entry names by itself: its provider's, and that of a login by hand, unless its hosts are what the Secret
 // says. known is whether these are all.
 func (r *Reconciler) askOne(ctx context.Context, t credential.Target, c *credential.Credential, spec v1alpha1.Registry, o observed, e *EntryState) (sources []string, known bool) {
-	req, err := r.request(ctx, c, spec)
+	req, err := r.requestOf(ctx, c, spec)
 	if known = err == nil; known {
 		e.providerSource = req.Source()
 		sources = []string{e.providerSource}

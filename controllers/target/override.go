@@ -45,7 +45,7 @@ func (r *Reconciler) byHand(ctx context.Context, c *credential.Credential, spec 
 	for _, host := range hosts {
 		by.Static.Hosts = append(by.Static.Hosts, v1alpha1.Host(host))
 	}
-	req, err := r.request(ctx, c, by)
+	req, err := r.resolve(ctx, c, by)
 	e.recheckIn = sooner(e.recheckIn, r.recheckIn(c, by))
 	if err != nil {
 		return nil, err

@@ -73,6 +73,8 @@ type Reconciler struct {
 
 	// identities are the Secrets that entries name, and that are missing or no identities.
 	identities *expiring.Map[client.ObjectKey, noIdentity]
+	// sources are those of entries, as they were worked out.
+	sources *expiring.Map[hashed, string]
 	// written are the resource versions of our own last writes, until the cache shows them.
 	written *apiserver.Writes[credential.Target]
 	// seals are what the Secrets were when we wrote them, and comparisons limits the reads that find out whether they still are.
@@ -85,9 +87,9 @@ type Reconciler struct {
 	condemned *expiring.Map[condemned, time.Time]
 	// selected are the credentials of namespaces, as they were lately.
 	selected *expiring.Map[string, []*credential.Credential]
-	// absent are Secrets that were not there when the API server was asked, conflicts those that are not ours, and repairs those that somebody
-	// else changes again and again.
-	absent    *expiring.Map[credential.Target, struct{}]
+	// absent says of Secrets that the cache does not show whether the API server has none either, conflicts are those that are not ours, and
+	// repairs those that somebody else changes again and again.
+	absent    *expiring.Map[credential.Target, bool]
 	conflicts *expiring.Map[credential.Target, knownConflict]
 	repairs   *contention.Budget[credential.Target]
 	links     *link.Linker
@@ -108,6 +110,8 @@ const (
 	goneFor = 10 * time.Second
 	// inspectedFor is how long a Secret may be there before it is noticed that a suspended credential would meet it.
 	inspectedFor = 30 * time.Minute
+	// sourcesFor is how long the source of an entry is remembered.
+	sourcesFor = 10 * time.Minute
 	// maxIdentities bounds the identities that are remembered.
 	maxIdentities = 4096
 )
@@ -132,12 +136,13 @@ func New(c Config) *Reconciler {
 	return &Reconciler{
 		Config:          c,
 		identities:      expiring.Shared(c.Clock, missingSecret, maxIdentities, maxIdentities/shares, ofSecret[noIdentity]),
+		sources:         expiring.Shared(c.Clock, sourcesFor, maxIdentities, maxIdentities/shares, func(of hashed, _ string) string { return of.tenant }),
 		written:         apiserver.NewWrites(c.Clock, maxWritten, maxWritten/shares, func(t credential.Target) string { return t.Namespace }),
 		inspected:       expiring.Shared(c.Clock, inspectedFor, maxWritten, maxWritten/shares, ofTarget[inspection]),
 		identityHashes:  expiring.Shared(c.Clock, identityHashFor, maxIdentities, maxIdentities/shares, ofSecret[identityHash]),
 		condemned:       expiring.Shared(c.Clock, condemnedFor, maxCondemned, maxCondemned/shares, func(at condemned, _ time.Time) string { return at.target.Namespace }),
 		selected:        expiring.New[string, []*credential.Credential](c.Clock, time.Second, maxNamespaces),
-		absent:          expiring.Shared(c.Clock, absentFor, maxTargets, maxTargets/shares, ofTarget[struct{}]),
+		absent:          expiring.Shared(c.Clock, absentFor, maxTargets, maxTargets/shares, ofTarget[bool]),
 		conflicts:       expiring.Shared(c.Clock, 2*maxConflictWait, maxTargets, maxTargets/shares, ofTarget[knownConflict]),
 		repairs:         newBudget(c.Clock),
 		links:           link.New(c.Clock),

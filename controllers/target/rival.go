@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
 
@@ -118,7 +119,12 @@ func recorded(sa metav1.Object, t credential.Target) bool {
 	return slices.Contains(credential.Linked(sa), t)
 }
 
-func (r *Reconciler) api() link.API { return link.API{Cache: r.Cache, Live: r.Live, Client: r.Client} }
+func (r *Reconciler) api() link.API {
+	accounts := func(ctx context.Context, namespace string) ([]*corev1.ServiceAccount, error) {
+		return view.ServiceAccounts(ctx, r.Cache, namespace)
+	}
+	return link.API{Accounts: accounts, Live: r.Live, Client: r.Client}
+}
 
 // wishes are what is wanted of the ServiceAccounts of a target whose credential is c; nil if it wants none any more.
 func (r *Reconciler) wishes(ctx context.Context, t credential.Target, c *credential.Credential) link.Wishes {

@@ -79,7 +79,7 @@ func (r *Reconciler) serve(ctx context.Context, t credential.Target, c *credenti
 		if f := r.conflictOf(t, c); f != nil {
 			return Outcome{Failure: f}, nil
 		}
-		if secret, err = r.readUnwatched(ctx, t); err != nil {
+		if secret, err = r.readUnwatched(ctx, t, c); err != nil {
 			return Outcome{}, err
 		}
 	}
@@ -106,6 +106,10 @@ func (r *Reconciler) update(ctx context.Context, t credential.Target, c *credent
 		return Outcome{}, lost
 	}
 	out, err := r.converge(ctx, t, c, o)
+	if _, asked := r.absent.Get(t); apierrors.IsAlreadyExists(err) && !asked {
+		r.absent.Put(t, false) // so that it is looked at now
+		return r.serve(ctx, t, c)
+	}
 	if apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err) {
 		// The Secret has changed since it was observed; the event of that change brings us back, too.
 		r.absent.Delete(t)
@@ -205,6 +209,7 @@ func (r *Reconciler) publish(ctx context.Context, t credential.Target, o observe
 		}
 		return r.deleteEmpty(ctx, why, o, out)
 	}
+	_, had := r.seals.get(t) // else it is the first, and nobody has deleted one
 	changed, rejection, err := r.write(ctx, t, o, out.Entries)
 	if err != nil || rejection != nil {
 		withdraw(o, out.Entries)
@@ -213,7 +218,7 @@ func (r *Reconciler) publish(ctx context.Context, t credential.Target, o observe
 	if changed {
 		out.Retained = o.owner.Retain
 	}
-	if changed && why.repairs() {
+	if changed && why.repairs() && (had || why != CauseMissing) {
 		r.repairs.Spend(t, rivalOf(o))
 	}
 	switch {

@@ -41,8 +41,14 @@ func TestWhatIsKnownOfOneNamespaceMakesNothingOfOthersBeForgotten(t *testing.T) 
 		"refused tokens of single Secrets": {maxCondemned,
 			func(ns string, n int) { r.condemned.Put(condemned{targetOf(ns, n), "prod"}, r.Clock.Now()) },
 			func(ns string, n int) bool { _, ok := r.condemned.Get(condemned{targetOf(ns, n), "prod"}); return ok }},
+		"sources": {maxIdentities,
+			func(ns string, n int) { r.sources.Put(hashed{tenant: ns, entry: fmt.Sprint(n)}, "") },
+			func(ns string, n int) bool {
+				_, ok := r.sources.Get(hashed{tenant: ns, entry: fmt.Sprint(n)})
+				return ok
+			}},
 		"Secrets that are absent": {maxTargets,
-			func(ns string, n int) { r.absent.Put(targetOf(ns, n), struct{}{}) },
+			func(ns string, n int) { r.absent.Put(targetOf(ns, n), true) },
 			func(ns string, n int) bool { _, ok := r.absent.Get(targetOf(ns, n)); return ok }},
 		"Secrets in conflict": {maxTargets,
 			func(ns string, n int) { r.conflicts.Put(targetOf(ns, n), knownConflict{}) },

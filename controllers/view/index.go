@@ -14,14 +14,22 @@ const IndexCredential = "credential"
 
 // Prepare asks for every informer before the manager starts, so that all of them are filled before the first reconcile.
 func (v *Caches) Prepare(ctx context.Context) error {
-	objects := append(v.Kinds(), &corev1.ServiceAccount{})
-	if !v.Confined() {
-		objects = append(objects, NamespaceMetadata())
-	}
-	for _, o := range objects {
+	for _, o := range v.Kinds() {
 		if _, err := v.GetInformer(ctx, o); err != nil {
 			return err
 		}
+	}
+	accounts, err := v.GetInformer(ctx, &corev1.ServiceAccount{})
+	if err != nil {
+		return err
+	}
+	v.held.accounts = indexerOf(accounts)
+	if !v.Confined() {
+		namespaces, err := v.GetInformer(ctx, NamespaceMetadata())
+		if err != nil {
+			return err
+		}
+		v.held.namespaces = indexerOf(namespaces)
 	}
 	for _, c := range v.SecretCaches() {
 		if _, err := c.GetInformer(ctx, SecretMetadata()); err != nil {

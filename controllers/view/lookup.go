@@ -14,19 +14,19 @@ import (
 	"github.com/regcred/regcred/controllers/credential"
 )
 
-// Secret reads the metadata of a target's Secret; nil if there is none.
+// Secret reads the metadata of a target's Secret, which are shared and read-only; nil if there is none.
 func Secret(ctx context.Context, from client.Reader, t credential.Target) (*metav1.PartialObjectMetadata, error) {
 	m := SecretMetadata()
-	if err := from.Get(ctx, t.Secret(), m); err != nil {
+	if err := from.Get(ctx, t.Secret(), m, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, client.IgnoreNotFound(err)
 	}
 	return m, nil
 }
 
-// Namespace reads a namespace; nil if there is none or it is being deleted.
+// Namespace reads a namespace, which is shared and read-only; nil if there is none or it is being deleted.
 func Namespace(ctx context.Context, from client.Reader, name string) (client.Object, error) {
 	ns := NamespaceMetadata()
-	err := from.Get(ctx, client.ObjectKey{Name: name}, ns)
+	err := from.Get(ctx, client.ObjectKey{Name: name}, ns, client.UnsafeDisableDeepCopy)
 	if err != nil || !ns.DeletionTimestamp.IsZero() {
 		return nil, client.IgnoreNotFound(err)
 	}
@@ -97,16 +97,12 @@ func selected(ctx context.Context, from client.Reader, c *credential.Credential)
 		return []string{c.Namespace}, nil
 	}
 	var names []string
-	list := MetadataList(KindNamespace)
-	if err := List(ctx, from, list); err != nil {
-		return nil, err
-	}
-	for i := range list.Items {
-		if c.Selects(&list.Items[i]) {
-			names = append(names, list.Items[i].Name)
+	err := Namespaces(ctx, from, func(ns *metav1.PartialObjectMetadata) {
+		if c.Selects(ns) {
+			names = append(names, ns.Name)
 		}
-	}
-	return names, nil
+	})
+	return names, err
 }
 
 // List reads from a cache, which fails only for what Options does not plan. The result is shared and read-only.

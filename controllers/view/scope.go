@@ -44,7 +44,9 @@ func (s Scope) Validate() error {
 // CacheOptions is what the manager's cache holds of the scope. Secrets of certain names are in caches of their own: see Caches.
 func (s Scope) CacheOptions() cache.Options {
 	options := Options(s.Annotations)
+	options.NewInformer = inBuckets
 	if s.Confined() {
+		options.NewInformer = newInformer // each is of one namespace
 		options.DefaultNamespaces = make(map[string]cache.Config, len(s.Namespaces))
 		for name := range s.Namespaces {
 			options.DefaultNamespaces[name] = cache.Config{}

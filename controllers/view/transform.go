@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"unique"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -35,6 +34,7 @@ type transforms struct {
 	annotations sets.Set[string]
 	maps        shared[map[string]string]
 	owners      shared[[]metav1.OwnerReference]
+	names       shared[string]
 }
 
 var secretType, namespaceType = SecretMetadata().TypeMeta, NamespaceMetadata().TypeMeta
@@ -79,7 +79,7 @@ func (t *transforms) serviceAccount(o any) (any, error) {
 		metav1.SetMetaDataAnnotation(&sa.ObjectMeta, credential.AnnotationCrowded, "true")
 	}
 	for i := range sa.ImagePullSecrets {
-		sa.ImagePullSecrets[i].Name = unique.Make(sa.ImagePullSecrets[i].Name).Value()
+		sa.ImagePullSecrets[i].Name = t.name(sa.ImagePullSecrets[i].Name)
 	}
 	if len(sa.ImagePullSecrets) > maxPullSecrets {
 		sa.ImagePullSecrets = nil
@@ -123,10 +123,15 @@ func (t *transforms) share(m *metav1.ObjectMeta) {
 	if size(m.Labels) > maxLabels {
 		m.Labels = nil
 	}
-	m.Namespace, m.Name = unique.Make(m.Namespace).Value(), unique.Make(m.Name).Value()
+	if m.Namespace != "" { // else it has a name of its own
+		m.Name = t.name(m.Name)
+	}
 	m.Labels, m.Annotations = t.one(m.Labels), t.one(m.Annotations)
 	m.GenerateName, m.Finalizers = "", nil
 }
+
+// name is one of which most namespaces have one, such as default. Other names are no longer than what it takes to share them.
+func (t *transforms) name(name string) string { return t.names.of(name, name) }
 
 // one returns the one map of this content that is held.
 func (t *transforms) one(m map[string]string) map[string]string {

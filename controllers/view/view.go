@@ -24,6 +24,7 @@ type Caches struct {
 	// secrets are the caches of the Secrets of one name each: RBAC authorises a list and a watch by resourceNames only if the field
 	// selector asks for one name.
 	secrets map[string]cache.Cache
+	held    held
 }
 
 // New makes the manager fill what the scope needs.
