@@ -2,9 +2,11 @@ package controllers
 
 import (
 	"context"
+	"slices"
 
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -12,6 +14,38 @@ import (
 	"github.com/regcred/regcred/controllers/credential"
 	"github.com/regcred/regcred/controllers/target"
 )
+
+// crowd is the priority of what one event brings about in many namespaces: what one of them alone waits for, such as its first token, goes before it.
+const crowd = -1
+
+// concerning wakes the targets that an event concerns.
+func concerning(find handler.TypedMapFunc[client.Object, credential.Target]) handler.TypedEventHandler[client.Object, credential.Target] {
+	type queue = workqueue.TypedRateLimitingInterface[credential.Target]
+	// Of what is not news, the library knows the priority.
+	add := func(q queue, news bool, targets []credential.Target) {
+		if q, ok := q.(priorityqueue.PriorityQueue[credential.Target]); ok && news && crowded(targets) {
+			q.AddWithOpts(priorityqueue.AddOpts{Priority: new(crowd)}, targets...)
+			return
+		}
+		for _, t := range targets {
+			q.Add(t)
+		}
+	}
+	return handler.TypedFuncs[client.Object, credential.Target]{
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) {
+			add(q, !e.IsInInitialList, find(ctx, e.Object))
+		},
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
+			news := e.ObjectOld.GetResourceVersion() != e.ObjectNew.GetResourceVersion()
+			add(q, news, append(find(ctx, e.ObjectOld), find(ctx, e.ObjectNew)...))
+		},
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) { add(q, true, find(ctx, e.Object)) },
+	}
+}
+
+func crowded(targets []credential.Target) bool {
+	return slices.ContainsFunc(targets, func(t credential.Target) bool { return t.Namespace != targets[0].Namespace })
+}
 
 // noteDeleted tells the reconciler of Secrets that are deleted before it works on them, and wakes whoever waited for the name.
 type noteDeleted struct {

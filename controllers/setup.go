@@ -122,13 +122,13 @@ func setupTargets(mgr ctrl.Manager, o Options, targets *target.Reconciler, woken
 	}
 	b := builder.TypedControllerManagedBy[credential.Target](mgr).Named("target")
 	for _, kind := range o.View.Kinds() {
-		b = b.Watches(kind, enqueue(m.fromCredential), builder.WithPredicates(specChanged))
+		b = b.Watches(kind, concerning(m.fromCredential), builder.WithPredicates(specChanged))
 	}
 	if !o.View.Confined() {
-		b = b.WatchesMetadata(&corev1.Namespace{}, noteRecreated{enqueue(m.fromNamespace), targets.Forget, m.fromNamespace}, builder.WithPredicates(namespaceChanged))
+		b = b.WatchesMetadata(&corev1.Namespace{}, noteRecreated{concerning(m.fromNamespace), targets.Forget, m.fromNamespace}, builder.WithPredicates(namespaceChanged))
 	}
 	for _, c := range o.View.SecretCaches() {
-		handler := noteDeleted{enqueue(served(o.View.Scope, m.fromSecret)), targets, served(o.View.Scope, m.wanting)}
+		handler := noteDeleted{concerning(served(o.View.Scope, m.fromSecret)), targets, served(o.View.Scope, m.wanting)}
 		b = b.WatchesRawSource(source.TypedKind[client.Object](c, view.SecretMetadata(), handler))
 	}
 	return b.WatchesRawSource(source.TypedFunc[credential.Target](woken.Attach)).

@@ -104,7 +104,7 @@ func (r *Reconciler) WakeAll(ctx context.Context, c *credential.Credential) {
 		log.FromContext(ctx).Error(err, "Reading the cache failed")
 	}
 	for _, t := range targets {
-		r.Wake(t, 0)
+		r.Wake(t, -1) // after what one of them alone has to do
 	}
 }
 
