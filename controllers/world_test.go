@@ -29,13 +29,14 @@ import (
 	"github.com/regcred/regcred/controllers/report"
 	"github.com/regcred/regcred/controllers/target"
 	"github.com/regcred/regcred/controllers/view"
+	"github.com/regcred/regcred/internal/apiserver"
 	"github.com/regcred/regcred/providers"
 	"github.com/regcred/regcred/providers/broker"
 )
 
 const (
 	// unseen is when a target is looked at again whose last write the cache does not show yet.
-	unseen = 5 * time.Second
+	unseen = apiserver.CacheLag
 	// pendingGrace is how long a Secret waits for all of its entries.
 	pendingGrace = 2 * time.Second
 	// missingSecret is how long a Secret without the label of an identity is not looked at again.
