@@ -1,8 +1,10 @@
 package main
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"encoding/xml"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -176,6 +178,16 @@ func TestAuditForOtherPrograms(t *testing.T) {
 	}
 	if err := json.Unmarshal([]byte(run(t, append(from, "sarif")...).stdout), &log); err != nil || log.Version != "2.1.0" || len(log.Runs[0].Results) != all {
 		t.Errorf("sarif: %v, %+v", err, log)
+	}
+}
+
+// A Secret that was handed over has no owner, and is kept all the same.
+func TestAuditKnowsWhoKeepsAnAdoptedSecret(t *testing.T) {
+	manifest := fmt.Sprintf("apiVersion: v1\nkind: Secret\nmetadata: {name: pull, namespace: team-a, annotations: {regcred.dev/kept-by: RegistryCredential/pull}}\ntype: kubernetes.io/dockerconfigjson\ndata: {.dockerconfigjson: %s}\n",
+		base64.StdEncoding.EncodeToString(loginFor(now.Add(time.Minute), "kept")))
+	r := as(t, cp.Kubeconfig(), manifest, "audit", "--from=-", "-o", "wide")
+	if r.code != cli.Fine || !strings.Contains(r.stdout, "RegistryCredential pull") {
+		t.Errorf("%+v", r)
 	}
 }
 

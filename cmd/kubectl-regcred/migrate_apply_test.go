@@ -50,6 +50,9 @@ func TestMigrateTakesACronJobOverAndGivesBack(t *testing.T) {
 	if got := outcome(t, r); r.code != cli.Findings || got.Outcome != migrate.Undone || !m.suspended() || !m.credential() || !strings.Contains(r.stdout, "has failed: no token") {
 		t.Errorf("of a CronJob that fails: %+v", r)
 	}
+	if jobs := m.jobs(); len(jobs) > 0 {
+		t.Errorf("%d Jobs would write into the Secret yet", len(jobs))
+	}
 	m.fails = false
 	r = m.run("", "--rollback", "--yes", "-o", "json")
 	if got := outcome(t, r); r.code != cli.Fine || got.Outcome != migrate.RolledBack {

@@ -75,6 +75,15 @@ func (m *move) has(credential string) bool {
 	return !apierrors.IsNotFound(err)
 }
 
+func (m *move) jobs() []batchv1.Job {
+	m.Helper()
+	jobs := &batchv1.JobList{}
+	if err := admin.List(context.Background(), jobs, client.InNamespace(m.namespace)); err != nil {
+		m.Fatal(err)
+	}
+	return jobs.Items
+}
+
 // records are the ConfigMaps of migrations of the namespace.
 func (m *move) records() int {
 	m.Helper()

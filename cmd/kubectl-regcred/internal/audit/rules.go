@@ -7,14 +7,13 @@ import (
 	"strings"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/dockerconfig"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/legacy"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/node"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/output"
+	"github.com/regcred/regcred/controllers/credential"
 	"github.com/regcred/regcred/controllers/diagnosis"
 )
 
@@ -52,8 +51,8 @@ func (a *auditor) find(c Code, kind string, at types.NamespacedName, registry, f
 
 // keeper is the credential that keeps the Secret; empty if none does.
 func (s *pullSecret) keeper() string {
-	if owner := metav1.GetControllerOf(s); owner != nil && strings.HasPrefix(owner.APIVersion, v1alpha1.GroupVersion.Group+"/") {
-		return owner.Kind + " " + owner.Name
+	if of, kept := credential.TargetOf(s); kept {
+		return of.Credential.Kind() + " " + of.Credential.Name
 	}
 	return ""
 }

@@ -20,9 +20,12 @@ func (d *doctor) rules(ctx context.Context) error {
 			return // one of the roles for people, or for metrics
 		}
 		found = true
-		if missing := Lacking(r.Rules); len(missing) > 0 {
+		switch missing, off := Lacking(r.Rules); {
+		case len(missing) > 0:
 			d.add("rules", check.Bad, "ClusterRole %s lacks %s: upgrade what Regcred is installed from", r.Name, strings.Join(missing, ", "))
-		} else {
+		case len(off) > 0:
+			d.add("rules", check.Good, "ClusterRole %s, without the rights for %s", r.Name, strings.Join(off, " and "))
+		default:
 			d.add("rules", check.Good, "ClusterRole %s", r.Name)
 		}
 	}, ours)

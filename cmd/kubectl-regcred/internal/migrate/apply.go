@@ -30,6 +30,8 @@ type migration struct {
 	home    string
 	answers *bufio.Reader
 	record  Record
+	// started is the Job of a rollback.
+	started *batchv1.Job
 	// access is what an identity that could not mint needs.
 	access []access.Access
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cli"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/output"
 )
 
 // rollback gives the Secrets back to the CronJob. Nothing is deleted before it has written a token of its own into each of them.
@@ -30,7 +31,7 @@ func (c *command) rollback(ctx context.Context, k *cluster.Cluster, args []strin
 	if len(changed) > 0 {
 		return errors.Join(m.end(Untouched, changed...), cli.Exit(cli.Findings))
 	}
-	if err := m.ask(fmt.Sprintf("Have %s go on, run it once, and delete %d credentials?", m.record.CronJob, len(m.record.Credentials))); err != nil {
+	if err := m.ask(fmt.Sprintf("Have %s go on, run it once, and delete %s?", m.record.CronJob, output.Count(len(m.record.Credentials), "credential"))); err != nil {
 		return errors.Join(m.end(Untouched, err.Error()), cli.Exit(cli.Findings))
 	}
 	if err := m.handBack(ctx); err != nil {
@@ -123,9 +124,13 @@ func (m *migration) handBack(ctx context.Context) error {
 	return nil
 }
 
-// keepOn has the credentials keep the Secrets, as before a rollback that has failed.
+// keepOn has the credentials keep the Secrets, as before a rollback that has failed. A Job that it has started would write into them yet.
 func (m *migration) keepOn(ctx context.Context) error {
-	return errors.Join(m.suspend(ctx, true), m.suspendCredentials(ctx, false))
+	errs := []error{m.suspend(ctx, true)}
+	if m.started != nil {
+		errs = append(errs, client.IgnoreNotFound(m.k.Delete(ctx, m.started, client.PropagationPolicy(metav1.DeletePropagationBackground))))
+	}
+	return errors.Join(append(errs, m.suspendCredentials(ctx, false))...)
 }
 
 func (m *migration) suspendCredentials(ctx context.Context, suspend bool) error {
@@ -158,6 +163,7 @@ func (m *migration) runOnce(ctx context.Context) error {
 	if err := m.k.Create(ctx, job); err != nil {
 		return fmt.Errorf("running %s once: %w", m.record.CronJob, err)
 	}
+	m.started = job
 	m.say("waiting for Job " + job.Namespace + "/" + job.Name)
 	return m.until(ctx, "Job "+job.Namespace+"/"+job.Name+" ends", func(ctx context.Context) (bool, error) {
 		if err := m.k.Get(ctx, client.ObjectKeyFromObject(job), job); err != nil {

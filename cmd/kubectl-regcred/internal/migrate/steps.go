@@ -17,6 +17,7 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/dockerconfig"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/output"
 )
 
 // forward takes the Secrets over. What it changes is in the record before it is changed.
@@ -38,7 +39,7 @@ func (m *migration) forward(ctx context.Context, p *Plan) error {
 		return err
 	}
 	// First the consent: a Secret that is in conflict is looked at again after two minutes only.
-	if err := m.ask(fmt.Sprintf("2/3 Hand %d Secrets over?", len(m.record.Secrets))); err != nil {
+	if err := m.ask("2/3 Hand over " + output.Count(len(m.record.Secrets), "Secret") + "?"); err != nil {
 		return err
 	}
 	for _, s := range m.record.Secrets {
@@ -46,7 +47,7 @@ func (m *migration) forward(ctx context.Context, p *Plan) error {
 			return err
 		}
 	}
-	if err := m.ask(fmt.Sprintf("3/3 Create %d credentials?", len(p.Credentials))); err != nil {
+	if err := m.ask("3/3 Create " + output.Count(len(p.Credentials), "credential") + "?"); err != nil {
 		return err
 	}
 	for _, o := range p.Credentials {

@@ -111,9 +111,9 @@ func (h human) credential(c *Credential, width int) {
 	for i := range c.Entries {
 		e := &c.Entries[i]
 		bar := h.bar(e)
-		cells := []string{e.Name, bar, h.times(e)}
+		cells := []string{e.Name, bar, h.times(c, e)}
 		if h.wide {
-			cells = []string{e.Name, e.Provider, bar, h.times(e), cmp.Or(strings.Join(e.Hosts, ","), "-")}
+			cells = []string{e.Name, e.Provider, bar, h.times(c, e), cmp.Or(strings.Join(e.Hosts, ","), "-")}
 		}
 		rows.Add(cells...)
 	}
@@ -129,8 +129,8 @@ func (h human) bar(e *Entry) string {
 	return output.Bar(from, to, h.now, 10)
 }
 
-// times says when the token of an entry ends, when it is replaced and when it was.
-func (h human) times(e *Entry) string {
+// times says when the token of an entry ends, when it is replaced and when it was. Of a suspended credential nothing is replaced.
+func (h human) times(c *Credential, e *Entry) string {
 	var parts []string
 	switch {
 	case e.ExpiresAt == nil && len(e.Hosts) > 0:
@@ -143,7 +143,7 @@ func (h human) times(e *Entry) string {
 		parts = append(parts, "expired "+output.In(e.ExpiresAt.Time, h.now))
 	}
 	switch {
-	case e.RefreshAt == nil || e.ExpiresAt == nil:
+	case c.Suspended || e.RefreshAt == nil || e.ExpiresAt == nil:
 	case e.RefreshAt.After(h.now):
 		parts = append(parts, "refresh "+output.In(e.RefreshAt.Time, h.now))
 	default:

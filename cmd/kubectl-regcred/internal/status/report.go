@@ -106,7 +106,7 @@ func assess(c *cluster.Credential, now time.Time) Credential {
 	case a.Reason == ReasonNotReported:
 		a.Message = "the controller has not reported on it"
 	case a.Ready == metav1.ConditionTrue && a.ExpiresAt != nil && !a.ExpiresAt.After(now):
-		a.Ready, a.Reason = metav1.ConditionFalse, ReasonNotReported
+		a.Ready, a.Reason, a.Since = metav1.ConditionFalse, ReasonNotReported, a.ExpiresAt
 		a.Message = "a token has expired, and the controller has said nothing since"
 	}
 	a.State = stateOf(&a)

@@ -33,9 +33,9 @@ func readTargets(ctx context.Context, k *cluster.Cluster, namespace string, now 
 	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
 	all := targets{}
 	_, err := cluster.Each(ctx, k, list, namespace, func(o *metav1.PartialObjectMetadata) error {
-		owner := metav1.GetControllerOf(o)
-		if owner != nil && pullsecret.Trusted(pullsecret.Owner{Kind: owner.Kind, Name: owner.Name, UID: owner.UID}, o) {
-			all[client.ObjectKeyFromObject(o)] = target{credential.KeyFromRef(owner.Kind+"/"+owner.Name, o.Namespace), pullsecret.Read(o, now).Records}
+		of, kept := credential.TargetOf(o)
+		if kept && pullsecret.Trusted(pullsecret.Owner{Kind: of.Credential.Kind(), Name: of.Credential.Name}, o) {
+			all[client.ObjectKeyFromObject(o)] = target{of.Credential, pullsecret.Read(o, now).Records}
 		}
 		return nil
 	}, client.MatchingLabels{v1alpha1.LabelSecret: v1alpha1.LabelSecretTarget})
