@@ -23,6 +23,8 @@ var list []byte
 type Guard struct {
 	// Name says what it guards.
 	Name string `json:"name"`
+	// Against are the abuses of test/tenants that it stands against.
+	Against []string `json:"against"`
 	// In is its file, Take what of the file goes, and Leave what stays in its place.
 	In    string `json:"in"`
 	Take  string `json:"take"`

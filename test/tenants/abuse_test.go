@@ -49,20 +49,23 @@ func (a abuse) mayWrite() int {
 // each lets every abuse stand alone. Otherwise many are done at once, each by a tenant of its own.
 var each = flag.Bool("each", false, "look at every abuse by itself")
 
+// groups are all abuses. Each has a guard (test/guards).
+var groups = []struct {
+	name   string
+	abuses []abuse
+}{
+	{"records", recordAbuses},
+	{"ownership", ownershipAbuses},
+	{"identities", identityAbuses},
+	{"calls", callAbuses},
+	{"links", linkAbuses},
+	{"admission", admissionAbuses},
+	{"pods", podAbuses},
+}
+
 func TestATenantHarmsOnlyItself(t *testing.T) {
 	s := setStage(t)
-	for _, group := range []struct {
-		name   string
-		abuses []abuse
-	}{
-		{"records", recordAbuses},
-		{"ownership", ownershipAbuses},
-		{"identities", identityAbuses},
-		{"calls", callAbuses},
-		{"links", linkAbuses},
-		{"admission", admissionAbuses},
-		{"pods", podAbuses},
-	} {
+	for _, group := range groups {
 		t.Run(group.name, func(t *testing.T) {
 			for _, b := range batches(group.abuses) {
 				t.Run(b.name, func(t *testing.T) { s.withstands(t, b.abuses...) })
