@@ -183,8 +183,11 @@ func relink(t *rapid.T, target credential.Target, by *credential.Target) {
 		}
 		return by, nil
 	}
+	accounts := func(ctx context.Context, namespace string) ([]*corev1.ServiceAccount, error) {
+		return view.ServiceAccounts(ctx, admin, namespace)
+	}
 	dead := func(t credential.Target) bool { return by == nil && t == target }
-	links, lost := link.New(clock.RealClock{}).Sync(t.Context(), link.API{Cache: admin, Live: admin, Client: thief}, target, link.Wishes{Wanted: wanted, Dead: dead})
+	links, lost := link.New(clock.RealClock{}).Sync(t.Context(), link.API{Accounts: accounts, Live: admin, Client: thief}, target, link.Wishes{Wanted: wanted, Dead: dead})
 	if links.Failure != nil {
 		t.Fatalf("the policy refuses a link: %s", links.Failure.Message)
 	}
