@@ -1,13 +1,20 @@
 package controllers
 
 import (
+	"context"
+	"errors"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/pullsecret"
 )
 
 // newcomer is another target of the credential, in a namespace that has just come.
@@ -59,5 +66,99 @@ func TestASecretThatIsToBeLinkedOrNeedsATokenIsLookedAtFirst(t *testing.T) {
 	w.run(taken)
 	if links := w.links(taken.Namespace, "default"); len(links) != 0 {
 		t.Errorf("linked to a Secret that is somebody else's: %v", links)
+	}
+}
+
+// noneMayBeMade answers every creation with an error, and counts them.
+func (w *world) noneMayBeMade(because error) (tried *int) {
+	w.Helper()
+	tried = new(int)
+	watched, err := client.NewWithWatch(cluster.Config, client.Options{Scheme: w.admin.Scheme()})
+	w.must(err)
+	w.Client = client.WithFieldOwner(interceptor.NewClient(watched, interceptor.Funcs{
+		Create: func(context.Context, client.WithWatch, client.Object, ...client.CreateOption) error {
+			*tried++
+			return because
+		},
+	}), v1alpha1.FieldManager)
+	return tried
+}
+
+func TestASecretWithoutOurLabelIsFoundWhereNoneMayBeMade(t *testing.T) {
+	w, ns := newWorld(t)
+	target := w.apply(ns, func(s *v1alpha1.ClusterCredentialSpec) { s.ServiceAccounts = nil }, registry("prod", "eu-west-1"))
+	w.run(target)
+	secret := w.secret(target)
+	delete(secret.Labels, v1alpha1.LabelSecret)
+	w.must(w.admin.Update(t.Context(), secret))
+	w.deleted(secret)
+	w.Cache = labelled{w.admin}
+	made := w.noneMayBeMade(apierrors.NewForbidden(corev1.Resource("secrets"), target.Name, errors.New("exceeded quota: full")))
+	w.run(target)
+	if now := w.secret(target); now.Labels[v1alpha1.LabelSecret] == "" || now.UID != secret.UID || *made > 1 {
+		t.Errorf("labels %v after %d refused creations", now.Labels, *made)
+	}
+
+	fresh := w.newcomer(target)
+	w.run(fresh)
+	if f := w.report(fresh).Failures; len(f) != 1 || f[0].Reason != v1alpha1.ReasonSecretRejected {
+		t.Errorf("a Secret that the quota refuses: %v", f)
+	}
+}
+
+// lateAccounts shows no ServiceAccount at first, as of a namespace that has just come.
+type lateAccounts struct {
+	client.Reader
+	asked *bool
+}
+
+func (l lateAccounts) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	if _, ok := list.(*corev1.ServiceAccountList); ok && !*l.asked {
+		*l.asked = true
+		return nil
+	}
+	return l.Reader.List(ctx, list, opts...)
+}
+
+func TestAServiceAccountThatComesMeanwhileIsNotLinkedToASecretOfOthers(t *testing.T) {
+	w, ns := newWorld(t)
+	first := w.apply(ns, nil, registry("prod", "eu-west-1"))
+	w.run(first)
+	taken := w.newcomer(first)
+	w.must(w.admin.Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: taken.Namespace, Name: taken.Name}}))
+	w.Cache = lateAccounts{labelled{w.admin}, new(bool)}
+	w.run(taken)
+	if links := w.links(taken.Namespace, "default"); len(links) != 0 {
+		t.Errorf("linked to a Secret that is somebody else's: %v", links)
+	}
+}
+
+func TestAWebhookThatSaysAlreadyExistsIsARefusal(t *testing.T) {
+	w, ns := newWorld(t)
+	target := w.apply(ns, nil, registry("prod", "eu-west-1"))
+	w.noneMayBeMade(&apierrors.StatusError{ErrStatus: metav1.Status{
+		Reason: metav1.StatusReasonAlreadyExists, Message: `admission webhook "one.example" denied the request: one is enough`,
+	}})
+	w.run(target)
+	if f := w.report(target).Failures; len(f) != 1 || f[0].Reason != v1alpha1.ReasonSecretRejected {
+		t.Errorf("failures: %v", f)
+	}
+}
+
+func TestRecordsThatSayNothingAreRepairedWithinTheBudget(t *testing.T) {
+	w, ns := newWorld(t)
+	target := w.apply(ns, nil, registry("prod", "eu-west-1"))
+	w.run(target)
+	repaired := 0
+	for range 12 {
+		w.forge(target, "x")
+		w.step(time.Second)
+		w.run(target)
+		if w.secret(target).Annotations[pullsecret.AnnotationRegistries] != "x" {
+			repaired++
+		}
+	}
+	if f := w.report(target).Failures; repaired > 7 || len(f) != 1 || f[0].Reason != v1alpha1.ReasonContended {
+		t.Errorf("repaired %d times in twelve seconds, and failures: %v", repaired, f)
 	}
 }

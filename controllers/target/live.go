@@ -18,13 +18,13 @@ import (
 const absentFor = 10 * time.Second
 
 // readUnwatched reads a Secret that the cache does not show, for it may be foreign, or have lost our label: what is there is not created.
-func (r *Reconciler) readUnwatched(ctx context.Context, t credential.Target, c *credential.Credential) (*metav1.PartialObjectMetadata, error) {
-	if absent, _ := r.absent.Get(t); absent || r.createsFirst(ctx, t, c) {
+func (r *Reconciler) readUnwatched(ctx context.Context, t credential.Target) (*metav1.PartialObjectMetadata, error) {
+	if _, absent := r.absent.Get(t); absent {
 		return nil, nil
 	}
 	secret, err := r.readLive(ctx, t)
 	if err == nil && secret == nil {
-		r.absent.Put(t, true)
+		r.absent.Put(t, struct{}{})
 	}
 	return secret, err
 }
@@ -32,9 +32,9 @@ func (r *Reconciler) readUnwatched(ctx context.Context, t credential.Target, c *
 // createsFirst says whether a Secret that the cache does not show can be made without a look: the API server refuses to make what is there, and
 // until then nothing is minted or linked for it.
 func (r *Reconciler) createsFirst(ctx context.Context, t credential.Target, c *credential.Credential) bool {
-	_, asked := r.absent.Get(t)
+	_, absent := r.absent.Get(t)
 	_, met := r.conflicts.Get(t)
-	if asked || met || !r.linkedAlready(ctx, t, c) {
+	if absent || met || !r.linkedAlready(ctx, t, c) {
 		return false
 	}
 	for _, entry := range c.Spec.Registries {

@@ -87,9 +87,9 @@ type Reconciler struct {
 	condemned *expiring.Map[condemned, time.Time]
 	// selected are the credentials of namespaces, as they were lately.
 	selected *expiring.Map[string, []*credential.Credential]
-	// absent says of Secrets that the cache does not show whether the API server has none either, conflicts are those that are not ours, and
-	// repairs those that somebody else changes again and again.
-	absent    *expiring.Map[credential.Target, bool]
+	// absent are Secrets that were not there when the API server was asked, conflicts those that are not ours, and repairs those that somebody
+	// else changes again and again.
+	absent    *expiring.Map[credential.Target, struct{}]
 	conflicts *expiring.Map[credential.Target, knownConflict]
 	repairs   *contention.Budget[credential.Target]
 	links     *link.Linker
@@ -121,7 +121,15 @@ const shares = 4
 
 func ofTarget[V any](t credential.Target, _ V) (namespace string) { return t.Namespace }
 
-func ofSecret[V any](key client.ObjectKey, _ V) (namespace string) { return key.Namespace }
+// secretOwner counts the Secrets of the controller's own namespace, which cluster credentials name, to nobody.
+func secretOwner[V any](own string) func(client.ObjectKey, V) (namespace string) {
+	return func(key client.ObjectKey, _ V) string {
+		if key.Namespace == own {
+			return ""
+		}
+		return key.Namespace
+	}
+}
 
 func newBudget(c clock.PassiveClock) *contention.Budget[credential.Target] {
 	return contention.New(c, maxTargets, maxTargets/shares, func(t credential.Target) string { return t.Namespace })
@@ -135,14 +143,14 @@ func New(c Config) *Reconciler {
 	c.Client = newWary(c.Client, c.Clock)
 	return &Reconciler{
 		Config:          c,
-		identities:      expiring.Shared(c.Clock, missingSecret, maxIdentities, maxIdentities/shares, ofSecret[noIdentity]),
+		identities:      expiring.Shared(c.Clock, missingSecret, maxIdentities, maxIdentities/shares, secretOwner[noIdentity](c.Namespace)),
 		sources:         expiring.Shared(c.Clock, sourcesFor, maxIdentities, maxIdentities/shares, func(of hashed, _ string) string { return of.tenant }),
 		written:         apiserver.NewWrites(c.Clock, maxWritten, maxWritten/shares, func(t credential.Target) string { return t.Namespace }),
 		inspected:       expiring.Shared(c.Clock, inspectedFor, maxWritten, maxWritten/shares, ofTarget[inspection]),
-		identityHashes:  expiring.Shared(c.Clock, identityHashFor, maxIdentities, maxIdentities/shares, ofSecret[identityHash]),
+		identityHashes:  expiring.Shared(c.Clock, identityHashFor, maxIdentities, maxIdentities/shares, secretOwner[identityHash](c.Namespace)),
 		condemned:       expiring.Shared(c.Clock, condemnedFor, maxCondemned, maxCondemned/shares, func(at condemned, _ time.Time) string { return at.target.Namespace }),
 		selected:        expiring.New[string, []*credential.Credential](c.Clock, time.Second, maxNamespaces),
-		absent:          expiring.Shared(c.Clock, absentFor, maxTargets, maxTargets/shares, ofTarget[bool]),
+		absent:          expiring.Shared(c.Clock, absentFor, maxTargets, maxTargets/shares, ofTarget[struct{}]),
 		conflicts:       expiring.Shared(c.Clock, 2*maxConflictWait, maxTargets, maxTargets/shares, ofTarget[knownConflict]),
 		repairs:         newBudget(c.Clock),
 		links:           link.New(c.Clock),

@@ -144,10 +144,13 @@ func versionOf(o client.Object) uint64 {
 // compare finds out whether a Secret that looks as we wrote it is so. Another record is not ours; for its data it costs one read for each
 // change that we did not make. Such reads have a budget, as repairs do: again is when the next may be made.
 func (r *Reconciler) compare(ctx context.Context, t credential.Target, o observed) (found observed, again time.Duration, err error) {
+	sealed, known := r.seals.get(t)
 	if o.Records == nil {
+		if known && !sealed.gone && o.secret != nil && pullsecret.OwnedAs(o.owner, o.secret) && versionOf(o.secret) > sealed.version {
+			return o.asForged(), 0, nil // somebody has taken our records away, or made them unreadable
+		}
 		return o, 0, nil
 	}
-	sealed, known := r.seals.get(t)
 	o.sameOwner = known && sealed.owner == r.seals.wishOf(o.owner)
 	switch version := versionOf(o.secret); {
 	case !known: // after a restart, which reads nothing

@@ -3,11 +3,13 @@ package target
 import (
 	"cmp"
 	"context"
+	"errors"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/controllers/link"
 	"github.com/regcred/regcred/controllers/view"
 	"github.com/regcred/regcred/internal/apiserver"
 )
@@ -36,7 +38,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, t credential.Target) (reconc
 		return r.release(ctx, t, c)
 	case taskServe:
 	}
-	out, err := r.serve(ctx, t, c)
+	out, err := r.serve(ctx, t, c, false)
+	if errors.Is(err, errUnseen) {
+		out, err = r.serve(ctx, t, c, true)
+	}
 	switch {
 	case apiserver.IsTerminating(err):
 		r.Forget(t)
@@ -54,8 +59,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, t credential.Target) (reconc
 	return out.result(r.Clock.Now()), nil
 }
 
-// serve is the straight line: link, observe, decide, obtain, write, report.
-func (r *Reconciler) serve(ctx context.Context, t credential.Target, c *credential.Credential) (Outcome, error) {
+// serve is the straight line: link, observe, decide, obtain, write, report. It looks for what the cache does not show if look says so, or if it
+// cannot do without.
+func (r *Reconciler) serve(ctx context.Context, t credential.Target, c *credential.Credential, look bool) (Outcome, error) {
 	if f := r.Scope.Refuses(t); f != nil {
 		return Outcome{Failure: f}, nil
 	}
@@ -72,6 +78,7 @@ func (r *Reconciler) serve(ctx context.Context, t credential.Target, c *credenti
 	if r.cacheBehind(t, secret) {
 		return Outcome{CacheBehind: true}, nil
 	}
+	blind := false
 	if secret == nil {
 		if f, err := r.yield(ctx, t, c); f != nil || err != nil {
 			return Outcome{Failure: f}, err
@@ -79,11 +86,15 @@ func (r *Reconciler) serve(ctx context.Context, t credential.Target, c *credenti
 		if f := r.conflictOf(t, c); f != nil {
 			return Outcome{Failure: f}, nil
 		}
-		if secret, err = r.readUnwatched(ctx, t, c); err != nil {
+		if blind = !look && r.createsFirst(ctx, t, c); !blind {
+			secret, err = r.readUnwatched(ctx, t)
+		}
+		if err != nil {
 			return Outcome{}, err
 		}
 	}
 	o := r.observe(c, secret)
+	o.blind = blind
 	if f := conflict(o); f != nil {
 		return Outcome{Failure: r.noteConflict(t, c, f)}, nil
 	}
@@ -100,15 +111,17 @@ func (r *Reconciler) update(ctx context.Context, t credential.Target, c *credent
 	if err != nil {
 		return Outcome{}, err
 	}
-	links, lost := r.links.Sync(ctx, r.api(), t, r.wishes(ctx, t, c))
-	r.Outcomes.Linked(t.Credential, links.Done)
+	links, lost := link.Outcome{}, error(nil)
+	if !o.blind { // nothing is linked to a Secret before it is known whose it is
+		links, lost = r.links.Sync(ctx, r.api(), t, r.wishes(ctx, t, c))
+		r.Outcomes.Linked(t.Credential, links.Done)
+	}
 	if apiserver.IsTerminating(lost) || ctx.Err() != nil {
 		return Outcome{}, lost
 	}
 	out, err := r.converge(ctx, t, c, o)
-	if _, asked := r.absent.Get(t); apierrors.IsAlreadyExists(err) && !asked {
-		r.absent.Put(t, false) // so that it is looked at now
-		return r.serve(ctx, t, c)
+	if errors.Is(err, errUnseen) {
+		return Outcome{}, err
 	}
 	if apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err) {
 		// The Secret has changed since it was observed; the event of that change brings us back, too.
@@ -218,7 +231,7 @@ func (r *Reconciler) publish(ctx context.Context, t credential.Target, o observe
 	if changed {
 		out.Retained = o.owner.Retain
 	}
-	if changed && why.repairs() && (had || why != CauseMissing) {
+	if rejection == nil && err == nil && why.repairs() && (had || why != CauseMissing) {
 		r.repairs.Spend(t, rivalOf(o))
 	}
 	switch {

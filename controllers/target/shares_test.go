@@ -48,7 +48,7 @@ func TestWhatIsKnownOfOneNamespaceMakesNothingOfOthersBeForgotten(t *testing.T) 
 				return ok
 			}},
 		"Secrets that are absent": {maxTargets,
-			func(ns string, n int) { r.absent.Put(targetOf(ns, n), true) },
+			func(ns string, n int) { r.absent.Put(targetOf(ns, n), struct{}{}) },
 			func(ns string, n int) bool { _, ok := r.absent.Get(targetOf(ns, n)); return ok }},
 		"Secrets in conflict": {maxTargets,
 			func(ns string, n int) { r.conflicts.Put(targetOf(ns, n), knownConflict{}) },

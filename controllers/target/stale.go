@@ -14,6 +14,8 @@ import (
 // observed is a target as the cache shows it. The zero value is a Secret that is not there.
 type observed struct {
 	secret *metav1.PartialObjectMetadata
+	// blind is whether nobody has looked for a Secret that the cache does not show.
+	blind bool
 	// owner is whose the Secret is to be.
 	owner pullsecret.Owner
 	pullsecret.Saved

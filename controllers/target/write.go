@@ -38,6 +38,9 @@ func (r *Reconciler) write(ctx context.Context, t credential.Target, o observed,
 	switch {
 	case existing == nil:
 		err = r.Client.Create(ctx, secret)
+		if o.blind && (apierrors.IsAlreadyExists(err) || refused(err)) {
+			return false, nil, errUnseen
+		}
 	case patch:
 		err = r.patch(ctx, existing, secret)
 	default:
@@ -48,8 +51,7 @@ func (r *Reconciler) write(ctx context.Context, t credential.Target, o observed,
 		return false, nil, apierrors.NewConflict(corev1.Resource("secrets"), t.Name, err)
 	case apiserver.IsTerminating(err):
 		return false, nil, err
-	case apierrors.IsInvalid(err), apierrors.IsForbidden(err), apierrors.IsBadRequest(err),
-		apierrors.IsConflict(err) && apiserver.RefusedBy(err) != "": // a webhook may say what it likes
+	case refused(err):
 		return false, rejected(t, err), nil
 	case err != nil:
 		return false, nil, err
@@ -61,6 +63,19 @@ func (r *Reconciler) write(ctx context.Context, t credential.Target, o observed,
 	r.noteTokens(t, entries)
 	r.absent.Delete(t)
 	return o.secret == nil || o.secret.ResourceVersion != secret.ResourceVersion, nil, nil
+}
+
+// errUnseen is that a Secret could not be made, and that it may be there: a quota that is used up refuses one that has lost our label before
+// anybody says that it exists.
+var errUnseen = errors.New("the Secret was not looked for before it was made")
+
+// refused says whether the API server will not take what was written, however often it is sent. A webhook may call that what it likes.
+func refused(err error) bool {
+	if apiserver.IsTerminating(err) {
+		return false
+	}
+	return apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) ||
+		(apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err)) && apiserver.RefusedBy(err) != ""
 }
 
 // tooLarge is the credential's own failure only if the tokens alone are too many: what is read back is what somebody has written there.
