@@ -75,3 +75,16 @@ func TestWhatIsKnownOfOneNamespaceMakesNothingOfOthersBeForgotten(t *testing.T) 
 		}
 	}
 }
+
+func TestIdentitiesOfClusterCredentialsHaveNoShareToFill(t *testing.T) {
+	r := New(Config{Namespace: "regcred-system", Clock: clocktesting.NewFakePassiveClock(time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC))})
+	of := func(n int) client.ObjectKey {
+		return client.ObjectKey{Namespace: "regcred-system", Name: fmt.Sprint(n)}
+	}
+	for n := range maxIdentities {
+		r.identityHashes.Put(of(n), identityHash{})
+	}
+	if _, known := r.identityHashes.Get(of(0)); !known {
+		t.Error("the first of them is forgotten though there is room")
+	}
+}
