@@ -157,11 +157,11 @@ look: ## Look at dist/site in a headless Chromium, as a phone and as a desktop; 
 
 .PHONY: record
 record: ## Write the demo's output anew, of which README.md shows a part.
-	$(MAKE) --no-print-directory demo > test/demo/recorded.txt
+	$(MAKE) -s --no-print-directory demo > test/demo/recorded.txt
 
 .PHONY: nightly
 nightly: build ## What takes too long for every change: the demo's record, every order, faults, fuzzing, histories, years, guards, archives, readers, measurements.
-	$(MAKE) --no-print-directory demo > bin/demo.txt
+	$(MAKE) -s --no-print-directory demo > bin/demo.txt
 	assets=$(ASSETS); KUBEBUILDER_ASSETS="$$assets" $(GO) test ./test/docs -run TheRecord -args -demo-output "$(CURDIR)/bin/demo.txt"
 	$(MAKE) --no-print-directory chart
 	$(MAKE) --no-print-directory faults NIGHTLY=1

@@ -130,14 +130,27 @@ func (e *e2e) countedOnly(ctx context.Context, cause string, before map[string]i
 	}
 }
 
-// nothingTold fails if the controller has made an event on a pod of a namespace, or one of a failed pull on its credential.
+// loginMissing is what the kubelet says where it asked without a login: it may be a moment late to be allowed the Secret of a new pod.
+var loginMissing = regexp.MustCompile(`(?i)401|unauthorized|no basic auth`)
+
+// nothingTold fails if the controller has made an event on a pod of a namespace, or one of a failed pull on its credential. That a pull which the
+// kubelet tried without the login is allowed may be told.
 func (e *e2e) nothingTold(ctx context.Context, namespace string) error {
 	events := &corev1.EventList{}
 	if err := e.lab.Client.List(ctx, events, client.InNamespace(namespace)); err != nil {
 		return err
 	}
+	tooEarly := map[string]bool{}
+	for i := range events.Items {
+		if event := &events.Items[i]; isFailedPull(event) && loginMissing.MatchString(event.Message) {
+			tooEarly[event.InvolvedObject.Name] = true
+		}
+	}
 	for i := range events.Items {
 		event := &events.Items[i]
+		if event.Reason == v1alpha1.CausePullAllowed && tooEarly[event.InvolvedObject.Name] {
+			continue
+		}
 		if isOurs(event) && (event.InvolvedObject.Kind == "Pod" || event.Type == corev1.EventTypeWarning) {
 			return fmt.Errorf("the controller tells of %s %s/%s: %s: %s",
 				event.InvolvedObject.Kind, namespace, event.InvolvedObject.Name, event.Reason, event.Message)
