@@ -80,7 +80,7 @@ func TestMakeKindInstallsWhatIsHere(t *testing.T) {
 			if got := deployment.Spec.Template.Spec.Containers[0].Image; got != c.image {
 				t.Errorf("the image is %s, want %s", got, c.image)
 			}
-			kubectl(t, "", "delete", "cregcred/registry-pull", "namespace/regcred-try", "--wait=false")
+			kubectl(t, "", "delete", "cregcred/registry-pull", "namespace/regcred-try", "--timeout=2m") // the next makes it anew
 		})
 	}
 }
