@@ -18,13 +18,20 @@ func ambient(tenant string) providers.Request {
 	return req.Sealed()
 }
 
+// sharing is a Broker that has had the source for an hour, as the cluster asked for it.
+func sharing(t *testing.T) (*fake, *broker.Broker) {
+	t.Helper()
+	p := &fake{life: 12 * time.Hour}
+	b := newBroker(t, p)
+	b.SetSources("ClusterRegistryCredential platform", []string{ambient("").Source()})
+	must(t, b, ambient(""), time.Time{})
+	pass(time.Hour)
+	return p, b
+}
+
 func TestATenantThatSharesASourceMakesNobodysRefreshRequestBeForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &fake{life: 12 * time.Hour}
-		b := newBroker(t, p)
-		b.SetSources("ClusterRegistryCredential platform", []string{ambient("").Source()})
-		must(t, b, ambient(""), time.Time{})
-		pass(time.Hour)
+		p, b := sharing(t)
 		answered := refreshing(ambient(""), "the cluster's")
 		must(t, b, answered, time.Time{})
 		for n := range 5000 {
@@ -41,11 +48,7 @@ func TestATenantThatSharesASourceMakesNobodysRefreshRequestBeForgotten(t *testin
 
 func TestTheClustersRefreshRequestDoesNotWaitForThoseOfATenant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &fake{life: 12 * time.Hour}
-		b := newBroker(t, p)
-		b.SetSources("ClusterRegistryCredential platform", []string{ambient("").Source()})
-		must(t, b, ambient(""), time.Time{})
-		pass(time.Hour)
+		p, b := sharing(t)
 		must(t, b, refreshing(ambient("mallory"), "a"), time.Time{})
 		pass(time.Second)
 		// What a tenant asks for in the same words is another request.
