@@ -3,6 +3,7 @@
 package chart
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -132,9 +133,9 @@ func uninstallAfter(t *testing.T, release, namespace string) {
 }
 
 // start runs bin/regcred as the Deployment of the release says: with its arguments, and the rights of its ServiceAccount.
-func start(t *testing.T, namespace string, log io.Writer) *lab.Controller {
+func start(t *testing.T, namespace string) *lab.Controller {
 	t.Helper()
-	c, err := world.StartDeployed(t.Context(), namespace, log)
+	c, err := world.StartDeployed(t.Context(), namespace, logOf(t))
 	must(t, err)
 	t.Cleanup(func() {
 		if err := c.Stop(); err != nil {
@@ -142,4 +143,16 @@ func start(t *testing.T, namespace string, log io.Writer) *lab.Controller {
 		}
 	})
 	return c
+}
+
+// logOf is for what a process says. It is shown after what has failed, which long logs would hide.
+func logOf(t *testing.T) io.Writer {
+	t.Helper()
+	log := &bytes.Buffer{}
+	t.Cleanup(func() {
+		if t.Failed() {
+			_, _ = log.WriteTo(t.Output())
+		}
+	})
+	return log
 }

@@ -133,7 +133,7 @@ func (m mode) prepare(t *testing.T) {
 		m.identities(t, home)
 	}
 	install(t, m.name, args...)
-	start(t, m.name, t.Output())
+	start(t, m.name)
 }
 
 // identities are what credentials get their tokens by.

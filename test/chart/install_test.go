@@ -83,7 +83,7 @@ func TestOneInstallDoesEverythingAndAnUpgradeCostsNothing(t *testing.T) {
 	namespace(t, "upgrade-a", map[string]string{"team": "upgrade"})
 	file := values(t, credentials("upgrade", "upgrade"))
 	install(t, "regcred-system", "--values", file, "--set", "metrics.scrapers[0].namespace=monitoring,metrics.scrapers[0].name=prometheus")
-	controller := start(t, "regcred-system", t.Output())
+	controller := start(t, "regcred-system")
 	before := secret(t, "upgrade-a", "upgrade")
 	linked(t, "upgrade-a", "upgrade")
 	namespace(t, "upgrade-b", map[string]string{"team": "upgrade"})
@@ -97,7 +97,7 @@ func TestOneInstallDoesEverythingAndAnUpgradeCostsNothing(t *testing.T) {
 	upgraded, calls := time.Now(), world.AWS.Calls().Of(cloud.ActionGetAuthorizationToken)
 	mustHelm(t, "package", "charts/regcred", "--version", "0.1.1", "--app-version", "0.1.1", "--destination", scratch)
 	mustHelm(t, "upgrade", "regcred", scratch+"/regcred-0.1.1.tgz", "--namespace", "regcred-system", "--values", file)
-	start(t, "regcred-system", t.Output())
+	start(t, "regcred-system")
 	must(t, controller.Stop())
 	// The new one works when it makes good what somebody has broken meanwhile.
 	kubectl(t, "", "patch", "serviceaccount", "default", "-n", "upgrade-a", "--type=merge", "-p", `{"imagePullSecrets":null}`)

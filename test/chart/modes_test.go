@@ -55,7 +55,7 @@ func TestAnInstallForSomeNamespacesServesThemAndReadsNothingElse(t *testing.T) {
 
 	began := time.Now()
 	install(t, "confined", "--skip-crds", "--set", "watchNamespaces={inside},metrics.secure=false,allowAmbientIdentity=true")
-	start(t, "confined", t.Output())
+	start(t, "confined")
 	create(t, own("inside", "ours"))
 	create(t, own("outside", "ours"))
 	first := secret(t, "inside", "ours")
@@ -95,7 +95,7 @@ func TestAnInstallForSomeSecretsReadsNoOther(t *testing.T) {
 	}))
 	began := time.Now()
 	install(t, "named", "--skip-crds", "--set", "secretNames={regcred,second},allowAmbientIdentity=true")
-	start(t, "named", t.Output())
+	start(t, "named")
 	create(t, own("named-team", "regcred"))
 	create(t, own("named-team", "second"))
 	create(t, own("named-team", "another"))
@@ -144,7 +144,7 @@ func TestAnInstallThatDiagnosesNoPullsAsksForNoPods(t *testing.T) {
 	}
 	began := time.Now()
 	install(t, "undiagnosed", "--skip-crds", "--set", "diagnosePulls=false,allowAmbientIdentity=true")
-	start(t, "undiagnosed", t.Output())
+	start(t, "undiagnosed")
 	c := own("undiagnosed-team", "ours")
 	c.Spec.ServiceAccounts.RecoverPods = v1alpha1.RecoverPodsEvict
 	create(t, c)

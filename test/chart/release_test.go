@@ -66,12 +66,12 @@ func follow(t *testing.T, notes, name string) {
 
 func TestHelmTestSaysWhetherAControllerWorks(t *testing.T) {
 	install(t, "regcred-system")
-	start(t, "regcred-system", t.Output())
+	start(t, "regcred-system")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	ran := make(chan error, 1)
 	go func() {
-		ran <- world.RunPod(ctx, "regcred-system", map[string]string{"app.kubernetes.io/component": "test"}, t.Output())
+		ran <- world.RunPod(ctx, "regcred-system", map[string]string{"app.kubernetes.io/component": "test"}, logOf(t))
 	}()
 	mustHelm(t, "test", "regcred", "--namespace", "regcred-system", "--timeout", patience.String())
 	must(t, <-ran)

@@ -69,7 +69,7 @@ func working(t *testing.T, i int, args ...string) *installation {
 	c.Spec.Registries = []v1alpha1.Registry{{Name: "prod", ECR: &v1alpha1.ECR{Region: "eu-west-1"}}}
 	c.Spec.ServiceAccounts = &v1alpha1.ServiceAccounts{Names: []string{"default"}}
 	must(t, world.Client.Create(t.Context(), c))
-	w.controller = start(t, "regcred-system", t.Output())
+	w.controller = start(t, "regcred-system")
 	for _, ns := range []string{w.doomed, w.staying} {
 		secret(t, ns, name)
 		linked(t, ns, name)
@@ -185,7 +185,7 @@ func uninstall(t *testing.T) {
 	defer cancel()
 	ran := make(chan error, 1)
 	go func() {
-		ran <- world.RunPod(ctx, "regcred-system", map[string]string{"app.kubernetes.io/component": "uninstall"}, t.Output())
+		ran <- world.RunPod(ctx, "regcred-system", map[string]string{"app.kubernetes.io/component": "uninstall"}, logOf(t))
 	}()
 	mustHelm(t, "uninstall", "regcred", "--namespace", "regcred-system", "--wait=legacy", "--timeout", patience.String())
 	must(t, <-ran)
@@ -232,7 +232,7 @@ func TestTheHookWaitsForItsRights(t *testing.T) {
 	defer cancel()
 	ran := make(chan error, 1)
 	go func() {
-		ran <- world.RunPod(ctx, "any-order", map[string]string{"app.kubernetes.io/component": "uninstall"}, t.Output())
+		ran <- world.RunPod(ctx, "any-order", map[string]string{"app.kubernetes.io/component": "uninstall"}, logOf(t))
 	}()
 	// The Job first, then its ServiceAccount, without which no pod is made, and its rights last.
 	slices.SortFunc(hooks, func(a, b *unstructured.Unstructured) int {
