@@ -135,6 +135,19 @@ func (f *failing) tell(namespace string, about any, cause string) bool {
 	return f.told.Add(sumOf(namespace, teller{about, cause}), struct{}{})
 }
 
+// tellCredential says whether the cause is news of a namespace about a credential, which may hear of it from so many at a time only. Whoever is not
+// let through has told nothing, and has its turn when there is room.
+func (f *failing) tellCredential(namespace string, key credential.Key, cause string, now time.Time) bool {
+	if !f.tell(namespace, key, cause) {
+		return false
+	}
+	let := f.bears(key, cause, now)
+	if !let {
+		f.told.Delete(sumOf(namespace, teller{key, cause}))
+	}
+	return let
+}
+
 // bears says whether the credential can be told of the cause by one more namespace. That of a namespace hears no other.
 func (f *failing) bears(key credential.Key, cause string, now time.Time) bool {
 	if key.Namespace != "" {

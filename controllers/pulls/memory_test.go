@@ -48,7 +48,7 @@ func TestEachNamespaceTellsTheClustersCredentialOfACause(t *testing.T) {
 	f, platform := newFailing(now), credential.Key{Name: "platform"}
 	told := 0
 	tell := func(namespace string) bool {
-		news := f.tell(namespace, platform, "cause") && f.bears(platform, "cause", now.Now())
+		news := f.tellCredential(namespace, platform, "cause", now.Now())
 		if news {
 			told++
 		}
@@ -70,8 +70,12 @@ func TestEachNamespaceTellsTheClustersCredentialOfACause(t *testing.T) {
 	if !tell("later") || tell("too-many") {
 		t.Errorf("not told of one more %s later", tellEvery)
 	}
+	now.SetTime(now.Now().Add(tellEvery))
+	if !tell("too-many") {
+		t.Error("whoever was not let through is held to have told")
+	}
 	for n := range 100 { // that of a namespace has only its own
-		if !f.bears(credential.Key{Namespace: "a", Name: "own"}, fmt.Sprint("cause", n), now.Now()) {
+		if !f.tellCredential("a", credential.Key{Namespace: "a", Name: "own"}, fmt.Sprint("cause", n), now.Now()) {
 			t.Error("a namespace's own credential is not told")
 		}
 	}

@@ -220,7 +220,7 @@ func (r *Reconciler) tell(ctx context.Context, e evidence, f diagnosis.Finding) 
 		}
 		r.PodEvents.Eventf(e.pod.object(), c.Object, kind, f.Cause, "Pull", "%s", credential.Truncate(f.Note))
 	}
-	if !f.Good && r.failing.tell(e.pod.namespace, c.Key, f.Cause) && r.failing.bears(c.Key, f.Cause, r.Clock.Now()) {
+	if !f.Good && r.failing.tellCredential(e.pod.namespace, c.Key, f.Cause, r.Clock.Now()) {
 		note := "pod " + e.pod.name + ": " + f.Note
 		if c.Namespace == "" {
 			note = e.pod.namespace + ": " + note

@@ -230,20 +230,47 @@ func TestThereIsAFloorBetweenMintsOfOneSource(t *testing.T) {
 	}
 }
 
-func TestTokensThatLiveForSecondsAreNotMintedEachSecond(t *testing.T) {
+func TestATokenThatLivesForSecondsIsRefusedAndTheLastStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &fake{life: 2 * time.Second}
+		p, b, retired := revocable(t, broker.Options{})
+		p.life = 20 * time.Second
+		b.SetSources("a", []string{request("eu-west-1").Source()})
+		first := must(t, b, request("eu-west-1"), time.Time{})
+		pass(10 * time.Second)
+		p.life = 19 * time.Second
+		_, err := ask(b, request("eu-west-1"), first.IssuedAt)
+		if _ = failure(t, err, v1alpha1.ReasonInvalidResponse); !quotes(err, "lives for 19s, and is of use from 20s on") {
+			t.Errorf("what is wrong is not said: %v", err)
+		}
+		if held, ok := b.InMemory(request("eu-west-1")); !ok || !held.IssuedAt.Equal(first.IssuedAt) {
+			t.Error("the token in use was lost")
+		}
+		if got := retired(); len(got) != 1 {
+			t.Errorf("retired %v, want what nobody is given", got)
+		}
+	})
+}
+
+func TestAPlatformWhoseTokensLiveForSecondsIsAskedEverMoreRarely(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fake{life: 5 * time.Second}
 		b := newBroker(t, p)
-		written := time.Time{}
 		for range 600 {
-			if token, err := ask(b, request("eu-west-1"), written); err == nil {
-				written = token.IssuedAt
+			if _, err := b.Token(request("eu-west-1"), time.Time{}, nil); err == nil {
+				t.Fatal("a token of five seconds is handed out")
 			}
 			pass(time.Second)
 		}
-		if got := p.calls.Load(); got > 60 {
-			t.Errorf("%d mints in ten minutes", got)
+		if got := p.calls.Load(); got > 30 {
+			t.Errorf("%d calls in ten minutes", got)
 		}
+	})
+}
+
+// What was only read is as old as it is, and to read it again brings nothing else.
+func TestALoginThatIsReadShortlyBeforeItsEndIsHandedOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		must(t, newBroker(t, &fake{life: 5 * time.Second, change: func(token *providers.Token) { token.Copied = true }}), request("eu-west-1"), time.Time{})
 	})
 }
 
@@ -274,13 +301,21 @@ func TestATokenThatTheCloudRepeatsIsNotRenewed(t *testing.T) {
 }
 
 func TestAnUnusableTokenIsAFailure(t *testing.T) {
-	for name, p := range map[string]*fake{"expired": {life: -time.Minute}, "ends now": {}} {
+	for name, p := range map[string]*fake{
+		"expired":     {life: -time.Minute},
+		"ends now":    {},
+		"no login":    {life: time.Hour, change: func(token *providers.Token) { token.Logins = nil }},
+		"no password": {life: time.Hour, change: func(token *providers.Token) { token.Logins[0].Password = "" }},
+		"no host":     {life: time.Hour, change: func(token *providers.Token) { token.Logins[0].Hosts = nil }},
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			_, err := ask(newBroker(t, p), request("eu-west-1"), time.Time{})
 			if t.Log(name); err == nil {
 				t.Fatal("no failure")
 			}
-			_ = failure(t, err, v1alpha1.ReasonInvalidResponse)
+			if _ = failure(t, err, v1alpha1.ReasonInvalidResponse); !quotes(err, "no usable token") {
+				t.Errorf("what is wrong is not said: %v", err)
+			}
 		})
 	}
 }

@@ -14,11 +14,15 @@ import (
 )
 
 // maxFloor is the least time between two successful mints of one source, and between two calls for refresh requests, or an eighth of the token's
-// life if that is shorter, but never less than minFloor: a platform whose tokens live for seconds has nobody write each second. A refresh
-// request does not wait for the floor of a mint that was made for another reason.
+// life if that is shorter, but never less than minFloor. A refresh request does not wait for the floor of a mint that was made for another
+// reason.
 var maxFloor = time.Minute
 
-const minFloor = 10 * time.Second
+const (
+	minFloor = 10 * time.Second
+	// minLife is the shortest life of a token that can be replaced before it ends, in spite of that floor.
+	minLife = 2 * minFloor
+)
 
 // slot is what the Broker knows of one source: there is one, however many ask and for whatever reason.
 type slot struct {
@@ -164,9 +168,14 @@ func (s *slot) accept(req providers.Request, token providers.Token, began, now t
 	}
 	// Whole seconds, as they are written down: a token must not seem newer than its own record.
 	token.IssuedAt, token.ExpiresAt = now.Truncate(time.Second), token.ExpiresAt.Truncate(time.Second)
-	s.floor = now.Add(floorOf(token.ExpiresAt.Sub(now)))
 	prints, shown := printsOf(token)
-	if slices.Equal(prints, s.prints) && s.token.ExpiresAt.After(now) {
+	again := slices.Equal(prints, s.prints) && s.token.ExpiresAt.After(now)
+	life := token.ExpiresAt.Sub(now)
+	if !again && !token.Copied && life < minLife {
+		return providers.NewTokenName(s.source, token.ID), tooShort(life)
+	}
+	s.floor = now.Add(floorOf(life))
+	if again {
 		s.shown = shown
 		return "", s.repeat(req, token, began)
 	}
@@ -176,6 +185,12 @@ func (s *slot) accept(req providers.Request, token providers.Token, began, now t
 	s.token, s.prints, s.shown, s.began = token, prints, shown, began
 	s.failure, s.failures = nil, 0
 	return retired, nil
+}
+
+// tooShort is why a token is not published: it would have ended in the Secrets, in turn, before the next is there.
+func tooShort(life time.Duration) *providers.Error {
+	return providers.Errorf(v1alpha1.ReasonInvalidResponse, "the token lives for %s, and is of use from %s on: have the platform give its tokens a longer life",
+		life.Truncate(time.Second), minLife)
 }
 
 // repeat takes the token that is known already. It is as old as it was.
