@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -35,13 +34,15 @@ func (k Key) Kind() string {
 // Ref names the credential among those of one namespace, as annotations do: Kind/name.
 func (k Key) Ref() string { return k.Kind() + "/" + k.Name }
 
-// KeyFromRef reads a Ref that was found in the namespace.
-func KeyFromRef(ref, namespace string) Key {
-	kind, name, _ := strings.Cut(ref, "/")
-	if kind == v1alpha1.KindClusterRegistryCredential {
-		namespace = ""
+// keyIn is what a kind and a name mean in a namespace; ok is whether they can be a credential's.
+func keyIn(namespace, kind, name string) (key Key, ok bool) {
+	switch kind {
+	case v1alpha1.KindClusterRegistryCredential:
+		return Key{Name: name}, name != ""
+	case v1alpha1.KindRegistryCredential:
+		return Key{Namespace: namespace, Name: name}, name != ""
 	}
-	return Key{Namespace: namespace, Name: name}
+	return Key{}, false
 }
 
 func (k Key) String() string {

@@ -10,18 +10,18 @@ import (
 
 // TargetOf returns the target that a Secret is, as its owner reference says, or else what it is kept by.
 func TargetOf(secret metav1.Object) (Target, bool) {
-	ref := secret.GetAnnotations()[v1alpha1.AnnotationKeptBy]
-	if owner := metav1.GetControllerOf(secret); owner != nil {
+	kind, name, _ := strings.Cut(secret.GetAnnotations()[v1alpha1.AnnotationKeptBy], "/")
+	if owner := metav1.GetControllerOfNoCopy(secret); owner != nil {
 		if owner.APIVersion != v1alpha1.GroupVersion.String() {
 			return Target{}, false
 		}
-		ref = owner.Kind + "/" + owner.Name
+		kind, name = owner.Kind, owner.Name
 	}
-	kind, name, _ := strings.Cut(ref, "/")
-	if name == "" || kind != v1alpha1.KindRegistryCredential && kind != v1alpha1.KindClusterRegistryCredential {
+	key, ok := keyIn(secret.GetNamespace(), kind, name)
+	if !ok {
 		return Target{}, false
 	}
-	return Target{KeyFromRef(ref, secret.GetNamespace()), secret.GetNamespace(), secret.GetName()}, true
+	return Target{key, secret.GetNamespace(), secret.GetName()}, true
 }
 
 // Linked are the targets whose links are recorded on a ServiceAccount.
@@ -45,10 +45,21 @@ func LinkOf(namespace, annotation, record string) (Target, bool) {
 	if !ok {
 		name = secret
 	}
-	if kind != v1alpha1.KindRegistryCredential && kind != v1alpha1.KindClusterRegistryCredential {
+	key, ok := keyIn(namespace, kind, name)
+	if !ok {
 		return Target{}, false
 	}
-	return Target{KeyFromRef(kind+"/"+name, namespace), namespace, secret}, true
+	return Target{key, namespace, secret}, true
+}
+
+// Recorded says whether a link of the target is recorded on a ServiceAccount.
+func Recorded(sa metav1.Object, t Target) bool {
+	for annotation, record := range sa.GetAnnotations() {
+		if linked, ok := LinkOf(sa.GetNamespace(), annotation, record); ok && linked == t {
+			return true
+		}
+	}
+	return false
 }
 
 // LinkRecord is what records the target's link on a ServiceAccount: <Kind>/<credential>, or the kind alone where the Secret has the credential's

@@ -111,7 +111,7 @@ func (l *Linker) Sync(ctx context.Context, api API, t credential.Target, w Wishe
 		change, failure, err := l.one(ctx, api, t, sa, by, w.Dead)
 		out.Done.Add(change)
 		switch {
-		case apierrors.IsConflict(err):
+		case err != nil && apierrors.IsConflict(err):
 			lost = err
 		case err != nil:
 			out.Unlinked = out.Unlinked || by != nil

@@ -66,27 +66,28 @@ func (p *serviceAccountPatch) send(ctx context.Context, c client.Client, name cl
 // patchFor returns what must change on the ServiceAccount; nil for nothing. A link that another target wants, too, passes to that one.
 func patchFor(t credential.Target, sa *corev1.ServiceAccount, wanted *credential.Target) *serviceAccountPatch {
 	secret, annotation := corev1.LocalObjectReference{Name: t.Name}, v1alpha1.AnnotationLinkPrefix+t.Name
-	linked, recorded := slices.Contains(sa.ImagePullSecrets, secret), slices.Contains(credential.Linked(sa), t)
+	linked, recorded := slices.Contains(sa.ImagePullSecrets, secret), credential.Recorded(sa, t)
 
-	patch := newPatch(sa)
 	switch {
 	case credential.Cut(sa):
 		return nil
 	case wanted != nil && *wanted == t && !linked:
+		patch := newPatch(sa)
 		patch.Metadata.Annotations[annotation] = new(t.LinkRecord())
 		patch.ImagePullSecrets = append(slices.Clone(sa.ImagePullSecrets), secret)
 		patch.change = Changes{Made: 1}
 		if recorded {
 			patch.change = Changes{Restored: 1}
 		}
+		return patch
 	case wanted != nil && *wanted != t && recorded:
+		patch := newPatch(sa)
 		patch.Metadata.Annotations[annotation] = new(wanted.LinkRecord())
+		return patch
 	case wanted == nil && recorded:
 		return removal(sa, t)
-	default:
-		return nil
 	}
-	return patch
+	return nil
 }
 
 // removal takes recorded links off a ServiceAccount: what is in its list, and the records; nil if there are none.

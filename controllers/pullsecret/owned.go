@@ -34,7 +34,7 @@ func (o Owner) keepsUnowned(secret metav1.Object) bool {
 	if o.Retain {
 		return true
 	}
-	if secret == nil || metav1.GetControllerOf(secret) != nil {
+	if secret == nil || metav1.GetControllerOfNoCopy(secret) != nil {
 		return false
 	}
 	annotations := secret.GetAnnotations()
@@ -43,7 +43,7 @@ func (o Owner) keepsUnowned(secret metav1.Object) bool {
 
 // OwnedAs says whether the Secret says of its owner, and of how it is kept, what it is to say.
 func OwnedAs(o Owner, secret *metav1.PartialObjectMetadata) bool {
-	owner := metav1.GetControllerOf(secret)
+	owner := metav1.GetControllerOfNoCopy(secret)
 	if !o.keepsUnowned(secret) {
 		return owner != nil && owner.UID == o.UID && secret.Annotations[v1alpha1.AnnotationKeptBy] == ""
 	}
@@ -52,7 +52,7 @@ func OwnedAs(o Owner, secret *metav1.PartialObjectMetadata) bool {
 
 // Kept says whether the Secret is held without an owner reference, and so is given back, and not deleted.
 func Kept(secret metav1.Object) bool {
-	return metav1.GetControllerOf(secret) == nil && secret.GetAnnotations()[v1alpha1.AnnotationKeptBy] != ""
+	return metav1.GetControllerOfNoCopy(secret) == nil && secret.GetAnnotations()[v1alpha1.AnnotationKeptBy] != ""
 }
 
 // Retained says whether the Secret and its links outlive its credential.
@@ -72,7 +72,7 @@ func GiveBack(secret metav1.Object) ([]byte, error) {
 // Ours says whether the Secret was made for this credential, or handed over to it. The UID is not asked for: a credential restored from a
 // backup finds its Secrets again. A Secret without any owner is ours if it is as we wrote it.
 func Ours(o Owner, secret *metav1.PartialObjectMetadata) bool {
-	owner := metav1.GetControllerOf(secret)
+	owner := metav1.GetControllerOfNoCopy(secret)
 	if owner != nil {
 		return owner.Kind == o.Kind && owner.Name == o.Name && owner.APIVersion == v1alpha1.GroupVersion.String()
 	}

@@ -54,7 +54,7 @@ func conflict(o observed) *credential.Failure {
 		return nil
 	}
 	f := &credential.Failure{Reason: v1alpha1.ReasonSecretConflict, RetryAfter: credential.RetryAfter}
-	owner := metav1.GetControllerOf(o.secret)
+	owner := metav1.GetControllerOfNoCopy(o.secret)
 	keeper, kept := credential.TargetOf(o.secret)
 	switch {
 	case owner == nil && kept:

@@ -108,8 +108,8 @@ func TestALookAtASecretThatIsAsItShouldBeTakesFewAllocations(t *testing.T) {
 	r, target := served(t)
 	got := testing.AllocsPerRun(1000, func() { _, _ = r.Reconcile(t.Context(), target) })
 	t.Logf("%.0f allocations", got)
-	if got > 85 {
-		t.Errorf("%.0f allocations, want 85 at most", got)
+	if got > 30 {
+		t.Errorf("%.0f allocations, want 30 at most", got)
 	}
 }
 

@@ -17,7 +17,7 @@ const jitterShare = 10
 // dueAt is when this target is due for a new token: when so much of the token's life is left as the entry says. The jitter is a hash of the
 // credential and the namespace, so a restart changes nothing and a test knows it. It moves a refresh earlier, except where the cloud would
 // only repeat the token.
-func dueAt(c *credential.Credential, namespace string, entry v1alpha1.Registry, r pullsecret.Record) time.Time {
+func dueAt(c *credential.Credential, namespace string, entry *v1alpha1.Registry, r pullsecret.Record) time.Time {
 	switch {
 	case r.ExpiresAt.Equal(providers.Never):
 		return providers.Never

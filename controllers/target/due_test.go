@@ -38,8 +38,8 @@ func TestJitterOnlyMovesARefreshEarlierAndNeverChanges(t *testing.T) {
 		tenths := map[time.Duration]int{}
 		for i := range 1000 {
 			namespace := fmt.Sprintf("team-%d", i)
-			at := dueAt(dueCredential, namespace, entry, record)
-			if at != dueAt(dueCredential, namespace, entry, record) {
+			at := dueAt(dueCredential, namespace, &entry, record)
+			if at != dueAt(dueCredential, namespace, &entry, record) {
 				t.Fatal("the jitter is random")
 			}
 			early := record.ExpiresAt.Add(-c.left).Sub(at)
@@ -68,7 +68,7 @@ func TestWhatIsNotRenewedByTimeAloneIsDueOtherwise(t *testing.T) {
 		"a record of an earlier version":         {pullsecret.Record{ExpiresAt: expires, EarlierDueAt: dueStart.Add(time.Minute)}, dueStart.Add(time.Minute), dueStart.Add(time.Minute)},
 	} {
 		for i := range 100 {
-			if at := dueAt(dueCredential, fmt.Sprint(i), v1alpha1.Registry{}, c.record); at.Before(c.earliest) || at.After(c.latest) {
+			if at := dueAt(dueCredential, fmt.Sprint(i), &v1alpha1.Registry{}, c.record); at.Before(c.earliest) || at.After(c.latest) {
 				t.Errorf("%s: due at %s, want %s to %s", name, at, c.earliest, c.latest)
 			}
 		}
@@ -88,7 +88,7 @@ func TestCredentialsOfOneSecondDoNotStayTogether(t *testing.T) {
 			t.Fatal(err)
 		}
 		for issued := dueStart; ; {
-			issued = dueAt(c, "shop", entry, pullsecret.Record{IssuedAt: issued, ExpiresAt: issued.Add(life)}).Truncate(time.Second)
+			issued = dueAt(c, "shop", &entry, pullsecret.Record{IssuedAt: issued, ExpiresAt: issued.Add(life)}).Truncate(time.Second)
 			minute := int(issued.Sub(dueStart) / time.Minute)
 			if minute >= len(minutes) {
 				break

@@ -41,8 +41,10 @@ type EntryState struct {
 	providerSource string
 	// until is when the override of the spec ends; zero without one.
 	until time.Time
-	// due is when the token of a record is to be renewed.
-	due func(pullsecret.Record) time.Time
+	// credential, namespace and spec are what it is an entry of, and for.
+	credential *credential.Credential
+	namespace  string
+	spec       *v1alpha1.Registry
 	// auths is its part of the Secret, when known, and readBack whether it comes from there, where others write, too.
 	auths    pullsecret.Auths
 	readBack bool
@@ -53,12 +55,17 @@ type EntryState struct {
 	recheckIn time.Duration
 }
 
-func newEntry(c *credential.Credential, t credential.Target, spec v1alpha1.Registry) *EntryState {
-	e := &EntryState{Name: spec.Name, optional: optional(spec), due: func(record pullsecret.Record) time.Time { return dueAt(c, t.Namespace, spec, record) }}
+func newEntry(c *credential.Credential, t credential.Target, spec *v1alpha1.Registry) *EntryState {
+	e := &EntryState{Name: spec.Name, optional: optional(spec), credential: c, namespace: t.Namespace, spec: spec}
 	if spec.Override != nil {
 		e.until = spec.Override.Until.UTC().Truncate(time.Second)
 	}
 	return e
+}
+
+// due is when the token of a record is to be renewed.
+func (e *EntryState) due(r pullsecret.Record) time.Time {
+	return dueAt(e.credential, e.namespace, e.spec, r)
 }
 
 // take puts a token into the entry.

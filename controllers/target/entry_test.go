@@ -20,7 +20,7 @@ func TestALoginByHandIsKnownByItsSource(t *testing.T) {
 	}
 	spec := v1alpha1.Registry{Name: "prod", Override: &v1alpha1.Override{Until: metav1.NewTime(until)}}
 	for source, byHand := range map[string]bool{"hand": true, "provider": false} {
-		e := newEntry(c, credential.Target{Namespace: "team"}, spec)
+		e := newEntry(c, credential.Target{Namespace: "team"}, &spec)
 		e.providerSource = "provider"
 		e.reset(observed{Saved: pullsecret.Saved{Records: map[string]pullsecret.Record{
 			"prod": {Name: "prod", Source: source, IssuedAt: until.Add(-time.Hour), ExpiresAt: until},

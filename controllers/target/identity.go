@@ -45,7 +45,7 @@ type hashed struct {
 }
 
 // requestOf is request for an entry as it stands in the spec: what its source is, is worked out once for all targets.
-func (r *Reconciler) requestOf(ctx context.Context, c *credential.Credential, entry v1alpha1.Registry) (providers.Request, error) {
+func (r *Reconciler) requestOf(ctx context.Context, c *credential.Credential, entry *v1alpha1.Registry) (providers.Request, error) {
 	req, err := r.resolve(ctx, c, entry)
 	if err != nil || req.Identity.ServiceAccount != nil {
 		return req.Sealed(), err
@@ -63,15 +63,15 @@ func (r *Reconciler) requestOf(ctx context.Context, c *credential.Credential, en
 }
 
 // request is what a token of the entry is made from.
-func (r *Reconciler) request(ctx context.Context, c *credential.Credential, entry v1alpha1.Registry) (providers.Request, error) {
+func (r *Reconciler) request(ctx context.Context, c *credential.Credential, entry *v1alpha1.Registry) (providers.Request, error) {
 	req, err := r.resolve(ctx, c, entry)
 	return req.Sealed(), err
 }
 
 // resolve resolves the identity of an entry: what it is, for the hash, and how to use it, for the provider.
-func (r *Reconciler) resolve(ctx context.Context, c *credential.Credential, entry v1alpha1.Registry) (providers.Request, error) {
+func (r *Reconciler) resolve(ctx context.Context, c *credential.Credential, entry *v1alpha1.Registry) (providers.Request, error) {
 	refresh, _ := c.RefreshRequest()
-	req := providers.Request{Registry: entry, Credential: c.String(), Tenant: c.Namespace, RefreshStamp: pullsecret.Stamp(refresh)}
+	req := providers.Request{Registry: *entry, Credential: c.String(), Tenant: c.Namespace, RefreshStamp: pullsecret.Stamp(refresh)}
 	namespace := r.identityNamespace(c)
 	var err error
 	switch ref := entry.Identity; {
@@ -79,7 +79,7 @@ func (r *Reconciler) resolve(ctx context.Context, c *credential.Credential, entr
 		return req, &providers.Error{Reason: v1alpha1.ReasonAmbientIdentityNotAllowed, Terminal: true, Err: errAmbient}
 	case ref == nil:
 	case ref.ServiceAccountRef != nil:
-		req.Identity.ServiceAccount, err = r.serviceAccount(ctx, client.ObjectKey{Namespace: namespace, Name: ref.ServiceAccountRef.Name}, r.Tokens.Annotations(&entry))
+		req.Identity.ServiceAccount, err = r.serviceAccount(ctx, client.ObjectKey{Namespace: namespace, Name: ref.ServiceAccountRef.Name}, r.Tokens.Annotations(entry))
 	case ref.SecretRef != nil:
 		req.Identity.Secret, err = r.identitySecret(ctx, client.ObjectKey{Namespace: namespace, Name: ref.SecretRef.Name}, largestIdentity(entry))
 	}
@@ -238,7 +238,7 @@ func versionName(secret client.Object) string {
 }
 
 // recheckIn is when an identity that is not watched must be looked at again; 0 for never.
-func (r *Reconciler) recheckIn(c *credential.Credential, entry v1alpha1.Registry) time.Duration {
+func (r *Reconciler) recheckIn(c *credential.Credential, entry *v1alpha1.Registry) time.Duration {
 	if entry.Identity == nil || entry.Identity.SecretRef == nil {
 		return 0
 	}

@@ -124,7 +124,7 @@ func TestOnlyADockerConfigMayFillAnIdentity(t *testing.T) {
 		{v1alpha1.Registry{ECR: &v1alpha1.ECR{}}, v1alpha1.ReasonIdentityInvalid},
 		{v1alpha1.Registry{Static: &v1alpha1.Static{}}, ""},
 	} {
-		id, err := r.identitySecret(t.Context(), client.ObjectKeyFromObject(secret), largestIdentity(c.entry))
+		id, err := r.identitySecret(t.Context(), client.ObjectKeyFromObject(secret), largestIdentity(&c.entry))
 		if err != nil {
 			t.Fatal(err)
 		}

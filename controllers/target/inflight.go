@@ -51,7 +51,7 @@ func (r *Reconciler) roomToWrite(t credential.Target, entries []*EntryState) (re
 // maxIdentity bounds what is read as an identity: keys, certificates and tokens take a few kilobytes. A docker config may fill a Secret.
 const maxIdentity = 64 << 10
 
-func largestIdentity(entry v1alpha1.Registry) int {
+func largestIdentity(entry *v1alpha1.Registry) int {
 	if entry.Static != nil {
 		return corev1.MaxSecretSize
 	}

@@ -8,7 +8,7 @@ import (
 
 // optional says whether images can be pulled without a login of the entry: an expired one does harm there, as the registry refuses what it
 // would have given to nobody in particular.
-func optional(spec v1alpha1.Registry) bool { return spec.ECRPublic != nil }
+func optional(spec *v1alpha1.Registry) bool { return spec.ECRPublic != nil }
 
 // canLapse says whether an expired login of the entry does harm. A login by hand does not end with its override: it stays until there is a token.
 func (e *EntryState) canLapse() bool { return e.optional && e.Known && e.OverrideUntil.IsZero() }

@@ -37,8 +37,8 @@ func (r *Reconciler) createsFirst(ctx context.Context, t credential.Target, c *c
 	if absent || met || !r.linkedAlready(ctx, t, c) {
 		return false
 	}
-	for _, entry := range c.Spec.Registries {
-		if !r.inHand(ctx, c, t, entry) {
+	for i := range c.Spec.Registries {
+		if !r.inHand(ctx, c, t, &c.Spec.Registries[i]) {
 			return false
 		}
 	}
@@ -46,7 +46,7 @@ func (r *Reconciler) createsFirst(ctx context.Context, t credential.Target, c *c
 }
 
 // inHand says whether a token of the entry is in memory that will do for a Secret that has none.
-func (r *Reconciler) inHand(ctx context.Context, c *credential.Credential, t credential.Target, entry v1alpha1.Registry) bool {
+func (r *Reconciler) inHand(ctx context.Context, c *credential.Credential, t credential.Target, entry *v1alpha1.Registry) bool {
 	req, err := r.requestOf(ctx, c, entry)
 	if err != nil || req.RefreshStamp != "" || entry.Override != nil {
 		return false

@@ -7,7 +7,6 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
 	"github.com/regcred/regcred/controllers/pullsecret"
 	"github.com/regcred/regcred/providers"
@@ -30,12 +29,12 @@ func (r *Reconciler) obtain(ctx context.Context, t credential.Target, c *credent
 // askAll looks at each entry without regard to the others.
 func (r *Reconciler) askAll(ctx context.Context, t credential.Target, c *credential.Credential, o observed) []*EntryState {
 	entries := make([]*EntryState, len(c.Spec.Registries))
-	var sources []string
-	known := true
-	for i, spec := range c.Spec.Registries {
-		entries[i] = newEntry(c, t, spec)
-		named, ok := r.askOne(ctx, t, c, spec, o, entries[i])
-		sources, known = append(sources, named...), known && ok
+	sources, known := make([]string, 0, len(entries)), true
+	for i := range c.Spec.Registries {
+		entries[i] = newEntry(c, t, &c.Spec.Registries[i])
+		var ok bool
+		sources, ok = r.askOne(ctx, t, c, o, entries[i], sources)
+		known = known && ok
 	}
 	// What is not known, since an identity is missing, stays as it is: the same is kept for all targets, whatever stands on the Secret of one.
 	if known {
@@ -44,13 +43,14 @@ func (r *Reconciler) askAll(ctx context.Context, t credential.Target, c *credent
 	return entries
 }
 
-// askOne returns the sources that the entry names by itself: its provider's, and that of a login by hand, unless its hosts are what the Secret
+// askOne adds the sources that the entry names by itself: its provider's, and that of a login by hand, unless its hosts are what the Secret
 // says. known is whether these are all.
-func (r *Reconciler) askOne(ctx context.Context, t credential.Target, c *credential.Credential, spec v1alpha1.Registry, o observed, e *EntryState) (sources []string, known bool) {
+func (r *Reconciler) askOne(ctx context.Context, t credential.Target, c *credential.Credential, o observed, e *EntryState, sources []string) (all []string, known bool) {
+	spec := e.spec
 	req, err := r.requestOf(ctx, c, spec)
 	if known = err == nil; known {
 		e.providerSource = req.Source()
-		sources = []string{e.providerSource}
+		sources = append(sources, e.providerSource)
 	}
 	e.reset(o)
 	e.recheckIn = r.recheckIn(c, spec)
@@ -65,7 +65,7 @@ func (r *Reconciler) askOne(ctx context.Context, t credential.Target, c *credent
 	case invalid != nil:
 		unpublished = overrideFailure(credential.FailureOf(invalid))
 	case hand != nil:
-		if len(r.Tokens.Hosts(&spec)) > 0 {
+		if len(r.Tokens.Hosts(spec)) > 0 {
 			sources = append(sources, hand.Source())
 		}
 		if unpublished = r.publishByHand(t, e, *hand, o); unpublished == nil {

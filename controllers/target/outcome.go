@@ -93,17 +93,17 @@ func priority(expiresAt, now time.Time) int {
 
 // logOutcome is for those who look closely; what everybody should know is an event, and logged as such.
 func logOutcome(ctx context.Context, out Outcome) {
-	l := log.FromContext(ctx).V(1)
+	say := func(what string, values ...any) { log.FromContext(ctx).V(1).Info(what, values...) }
 	if out.Failure != nil {
-		l.Info("Target failed", "reason", out.Failure.Reason, "message", out.Failure.Message)
+		say("Target failed", "reason", out.Failure.Reason, "message", out.Failure.Message)
 	}
 	for _, e := range out.Entries {
 		if e.Failure != nil {
-			l.Info("Entry failed", "registry", e.Name, "reason", e.Failure.Reason, "message", e.Failure.Message,
+			say("Entry failed", "registry", e.Name, "reason", e.Failure.Reason, "message", e.Failure.Message,
 				"expiresAt", e.Record.ExpiresAt, "retryAfter", e.Failure.RetryAfter.String())
 		}
 	}
 	if out.Wrote != "" {
-		l.Info("Wrote Secret", "cause", out.Wrote)
+		say("Wrote Secret", "cause", out.Wrote)
 	}
 }

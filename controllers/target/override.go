@@ -26,7 +26,7 @@ var (
 
 // byHand is what the login by hand of an entry is made from, while its override lasts; nil when there is none. An error is why one that
 // should take effect cannot.
-func (r *Reconciler) byHand(ctx context.Context, c *credential.Credential, spec v1alpha1.Registry, e *EntryState) (*providers.Request, error) {
+func (r *Reconciler) byHand(ctx context.Context, c *credential.Credential, spec *v1alpha1.Registry, e *EntryState) (*providers.Request, error) {
 	override, now := spec.Override, r.Clock.Now()
 	if override == nil || !now.Before(override.Until.Time) {
 		return nil, nil //nolint:nilnil // there is none
@@ -34,14 +34,14 @@ func (r *Reconciler) byHand(ctx context.Context, c *credential.Credential, spec 
 	if override.Until.Sub(now) > longestOverride {
 		return nil, overrideInvalid(errTooLong)
 	}
-	hosts := r.Tokens.Hosts(&spec)
+	hosts := r.Tokens.Hosts(spec)
 	if len(hosts) == 0 {
 		hosts = e.Record.Hosts
 	}
 	if len(hosts) == 0 {
 		return nil, overrideInvalid(errNoHosts)
 	}
-	by := v1alpha1.Registry{Name: spec.Name, Static: &v1alpha1.Static{}, Identity: &v1alpha1.Identity{SecretRef: &override.SecretRef}}
+	by := &v1alpha1.Registry{Name: spec.Name, Static: &v1alpha1.Static{}, Identity: &v1alpha1.Identity{SecretRef: &override.SecretRef}}
 	for _, host := range hosts {
 		by.Static.Hosts = append(by.Static.Hosts, v1alpha1.Host(host))
 	}

@@ -61,7 +61,7 @@ func (r *Reconciler) recentSelectors(ctx context.Context, namespace string) ([]*
 
 // Request is what the token of an entry is made from.
 func (r *Reconciler) Request(ctx context.Context, c *credential.Credential, entry v1alpha1.Registry) (providers.Request, error) {
-	return r.request(ctx, c, entry)
+	return r.request(ctx, c, &entry)
 }
 
 // Login is what a publication's Secret holds for the image whose host covers says yes to: from memory if that is what was written there, or

@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
@@ -29,20 +29,19 @@ func (r *Reconciler) selectors(ctx context.Context, namespace string) ([]*creden
 	}), err
 }
 
-// rivals are the other credentials that want the target's Secret in its namespace.
-func (r *Reconciler) rivals(ctx context.Context, t credential.Target) ([]*credential.Credential, error) {
-	all, err := r.selectors(ctx, t.Namespace)
-	return slices.DeleteFunc(all, func(c *credential.Credential) bool { return c.Key == t.Credential || c.SecretName() != t.Name }), err
+// rivals says whether another credential wants the target's Secret.
+func rivals(t credential.Target, c *credential.Credential) bool {
+	return c.Key != t.Credential && c.SecretName() == t.Name
 }
 
 // yield says why a Secret that is not there is another credential's to make: the older one's.
 func (r *Reconciler) yield(ctx context.Context, t credential.Target, c *credential.Credential) (*credential.Failure, error) {
-	rivals, err := r.rivals(ctx, t)
+	all, err := r.selectors(ctx, t.Namespace)
 	if err != nil {
 		return nil, err
 	}
-	for _, rival := range rivals {
-		if rival.Before(c) {
+	for _, rival := range all {
+		if rivals(t, rival) && rival.Before(c) {
 			return &credential.Failure{Reason: v1alpha1.ReasonSecretConflict, RetryAfter: credential.RetryAfter, Message: fmt.Sprintf(
 				"Secret %s is that of %s, which came first: create one of the two anew with another secretName", t.Secret(), rival)}, nil
 		}
@@ -50,58 +49,85 @@ func (r *Reconciler) yield(ctx context.Context, t credential.Target, c *credenti
 	return nil, nil
 }
 
-// wanted says who wants the link of a target whose credential is c; nil if that is gone, or no longer selects the namespace. What a rival
-// wants, too, passes to it.
-func (r *Reconciler) wanted(ctx context.Context, t credential.Target, c *credential.Credential) func(metav1.Object) (*credential.Target, error) {
-	ns, nsErr := view.Namespace(ctx, r.Cache, t.Namespace)
-	// Of all the ServiceAccounts of a namespace each may ask who else wants its link.
-	rivals := sync.OnceValues(func() ([]*credential.Credential, error) { return r.rivals(ctx, t) })
-	return func(sa metav1.Object) (*credential.Target, error) {
-		if nsErr != nil || ns == nil || credential.LeftAlone(ns) || credential.LeftAlone(sa) {
-			return nil, nsErr
+func (r *Reconciler) api() link.API {
+	return link.API{Live: r.Live, Client: r.Client, Accounts: func(ctx context.Context, namespace string) ([]*corev1.ServiceAccount, error) {
+		return view.ServiceAccounts(ctx, r.Cache, namespace)
+	}}
+}
+
+// wishes are what is wanted of the ServiceAccounts of a target whose credential is c; nil if that is gone, or no longer selects the namespace.
+func (r *Reconciler) wishes(ctx context.Context, t credential.Target, c *credential.Credential) link.Wishes {
+	w := &wisher{Reconciler: r, ctx: ctx, target: t, credential: c}
+	w.namespace, w.unread = view.Namespace(ctx, r.Cache, t.Namespace)
+	return link.Wishes{Wanted: w.wanted, Dead: w.dead}
+}
+
+// wisher answers for one target what its ServiceAccounts are to name.
+type wisher struct {
+	*Reconciler
+	ctx        context.Context
+	target     credential.Target
+	credential *credential.Credential
+	// namespace is the target's; nil if there is none, or if it could not be read.
+	namespace client.Object
+	unread    error
+	// of are the selectors of the namespace and the names of their Secrets, once that was asked: each of its ServiceAccounts may ask.
+	of *selection
+}
+
+// selection is what selects a namespace.
+type selection struct {
+	credentials []*credential.Credential
+	secrets     sets.Set[string]
+	err         error
+}
+
+func (w *wisher) selection() *selection {
+	if w.of == nil {
+		w.of = &selection{secrets: sets.Set[string]{}}
+		w.of.credentials, w.of.err = w.selectors(w.ctx, w.target.Namespace)
+		for _, c := range w.of.credentials {
+			w.of.secrets.Insert(c.SecretName())
 		}
-		if c != nil && c.Links(sa) {
-			return &t, nil
-		}
-		if !recorded(sa, t) {
-			return nil, nil
-		}
-		all, err := rivals()
-		if err != nil {
-			return nil, err
-		}
-		for _, rival := range all {
-			if rival.Links(sa) {
-				return new(rival.Target(t.Namespace)), nil
-			}
-		}
+	}
+	return w.of
+}
+
+// wanted says who wants the link of the target. What a rival wants, too, passes to it.
+func (w *wisher) wanted(sa metav1.Object) (*credential.Target, error) {
+	if w.unread != nil || w.namespace == nil || credential.LeftAlone(w.namespace) || credential.LeftAlone(sa) {
+		return nil, w.unread
+	}
+	if w.credential != nil && w.credential.Links(sa) {
+		return &w.target, nil
+	}
+	if !credential.Recorded(sa, w.target) {
 		return nil, nil
 	}
+	of := w.selection()
+	if of.err != nil {
+		return nil, of.err
+	}
+	for _, c := range of.credentials {
+		if rivals(w.target, c) && c.Links(sa) {
+			return new(c.Target(w.target.Namespace)), nil
+		}
+	}
+	return nil, nil
 }
 
 // dead says whether nobody wants a link that is recorded in the namespace: its credential is gone, or keeps a Secret of
 // another name, and no other wants theirs. What is retained stays.
-func (r *Reconciler) dead(ctx context.Context, namespace string) func(credential.Target) bool {
-	wanted := sync.OnceValues(func() (sets.Set[string], error) {
-		names := sets.Set[string]{}
-		all, err := r.selectors(ctx, namespace)
-		for _, c := range all {
-			names.Insert(c.SecretName())
-		}
-		return names, err
-	})
-	return func(t credential.Target) bool {
-		names, err := wanted()
-		if err != nil || names.Has(t.Name) || !r.Scope.MayWrite(t) {
-			return false
-		}
-		c, err := credential.Get(ctx, r.Cache, t.Credential)
-		if err != nil || c != nil && c.SecretName() == t.Name {
-			return false
-		}
-		secret, err := view.Secret(ctx, r.Cache, t)
-		return err == nil && (c != nil || !retainedFor(t, secret))
+func (w *wisher) dead(t credential.Target) bool {
+	if of := w.selection(); of.err != nil || of.secrets.Has(t.Name) || !w.Scope.MayWrite(t) {
+		return false
 	}
+	c, err := credential.Get(w.ctx, w.Cache, t.Credential)
+	if err != nil || c != nil && c.SecretName() == t.Name {
+		return false
+	}
+	secret, err := view.Secret(w.ctx, w.Cache, t)
+	return err == nil && (c != nil || !retainedFor(t, secret))
 }
 
 // retainedFor says whether the Secret stays with its links when the target's credential is gone.
@@ -112,21 +138,4 @@ func retainedFor(t credential.Target, secret *metav1.PartialObjectMetadata) bool
 // retained says whether there is a Secret that outlives its credential.
 func retained(secret *metav1.PartialObjectMetadata) bool {
 	return secret != nil && pullsecret.Retained(secret)
-}
-
-// recorded says whether a link of the target is recorded on a ServiceAccount.
-func recorded(sa metav1.Object, t credential.Target) bool {
-	return slices.Contains(credential.Linked(sa), t)
-}
-
-func (r *Reconciler) api() link.API {
-	accounts := func(ctx context.Context, namespace string) ([]*corev1.ServiceAccount, error) {
-		return view.ServiceAccounts(ctx, r.Cache, namespace)
-	}
-	return link.API{Accounts: accounts, Live: r.Live, Client: r.Client}
-}
-
-// wishes are what is wanted of the ServiceAccounts of a target whose credential is c; nil if it wants none any more.
-func (r *Reconciler) wishes(ctx context.Context, t credential.Target, c *credential.Credential) link.Wishes {
-	return link.Wishes{Wanted: r.wanted(ctx, t, c), Dead: r.dead(ctx, t.Namespace)}
 }

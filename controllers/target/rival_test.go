@@ -30,7 +30,7 @@ func TestNoLinkIsTakenForDeadWhileCredentialsCannotBeListed(t *testing.T) {
 	left := credential.Target{Credential: credential.Key{Namespace: "team", Name: "gone"}, Namespace: "team", Name: "pull"}
 	for listing, want := range map[error]bool{nil: true, errors.New("no informer"): false} {
 		r := New(Config{Cache: blind{listing}, Clock: clock.RealClock{}, Scope: view.Scope{}})
-		if dead := r.dead(t.Context(), "team")(left); dead != want {
+		if dead := r.wishes(t.Context(), credential.Target{Namespace: "team"}, nil).Dead(left); dead != want {
 			t.Errorf("with the error %v the link is dead: %t", listing, dead)
 		}
 	}

@@ -105,8 +105,10 @@ func (s *seals) wishOf(o pullsecret.Owner) uint64 {
 	h.SetSeed(s.seed)
 	maphash.WriteComparable(&h, o.Retain)
 	for _, wanted := range []map[string]string{o.Template.Labels, o.Template.Annotations} {
-		for _, key := range slices.Sorted(maps.Keys(wanted)) {
-			maphash.WriteComparable(&h, [2]string{key, wanted[key]})
+		if len(wanted) > 0 { // as hardly ever
+			for _, key := range slices.Sorted(maps.Keys(wanted)) {
+				maphash.WriteComparable(&h, [2]string{key, wanted[key]})
+			}
 		}
 		_ = h.WriteByte(0) // which never fails
 	}

@@ -105,10 +105,10 @@ func (r *Reconciler) serve(ctx context.Context, t credential.Target, c *credenti
 // update is the second half of the line, for a Secret that may be written.
 func (r *Reconciler) update(ctx context.Context, t credential.Target, c *credential.Credential, o observed) (Outcome, error) {
 	o, again, err := r.compare(ctx, t, o)
-	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
-		return Outcome{CacheBehind: true}, nil
-	}
 	if err != nil {
+		if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+			return Outcome{CacheBehind: true}, nil
+		}
 		return Outcome{}, err
 	}
 	links, lost := link.Outcome{}, error(nil)
@@ -123,7 +123,7 @@ func (r *Reconciler) update(ctx context.Context, t credential.Target, c *credent
 	if errors.Is(err, errUnseen) {
 		return Outcome{}, err
 	}
-	if apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err) {
+	if err != nil && (apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err)) {
 		// The Secret has changed since it was observed; the event of that change brings us back, too.
 		r.absent.Delete(t)
 		return Outcome{CacheBehind: true}, nil
@@ -139,9 +139,10 @@ func (r *Reconciler) update(ctx context.Context, t credential.Target, c *credent
 	}
 	out.again = sooner(out.again, again)
 	switch {
+	case lost == nil:
 	case apierrors.IsConflict(lost):
 		out.again = sooner(out.again, apiserver.CacheLag)
-	case lost != nil:
+	default:
 		links.Failure = credential.Unanswered("linking the ServiceAccounts of namespace "+t.Namespace, lost)
 		links.Unlinked = links.Unlinked || c.Spec.ServiceAccounts != nil // for all that is known
 		err = cmp.Or(err, lost)

@@ -34,8 +34,8 @@ func (r *Reconciler) inspect(ctx context.Context, t credential.Target, c *creden
 		return Outcome{Failure: f, Suspended: true}, nil
 	}
 	out := Outcome{Entries: make([]*EntryState, len(c.Spec.Registries)), Suspended: true, Retained: retained(o.secret)}
-	for i, spec := range c.Spec.Registries {
-		out.Entries[i] = newEntry(c, t, spec)
+	for i := range c.Spec.Registries {
+		out.Entries[i] = newEntry(c, t, &c.Spec.Registries[i])
 		out.Entries[i].reset(o)
 	}
 	return out, nil

@@ -15,7 +15,7 @@ const WriteTimeout = 12 * time.Second
 
 // IsTerminating says that the namespace is being deleted under our hands, which is no error.
 func IsTerminating(err error) bool {
-	return apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
+	return err != nil && apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
 }
 
 // IgnoreTerminating is the error unless the namespace is being deleted.
