@@ -2,6 +2,7 @@ package release
 
 import (
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -17,7 +18,10 @@ type workflow struct {
 	Jobs        map[string]struct {
 		Uses        string            `json:"uses"`
 		Permissions map[string]string `json:"permissions"`
-		Steps       []struct {
+		Strategy    struct {
+			Matrix map[string][]string `json:"matrix"`
+		} `json:"strategy"`
+		Steps []struct {
 			Uses string         `json:"uses"`
 			With map[string]any `json:"with"`
 		} `json:"steps"`
@@ -146,5 +150,18 @@ func TestJobsHaveTheRightsTheyNeed(t *testing.T) {
 	}
 	if seen != len(granted) {
 		t.Errorf("%d of the %d jobs that are granted something are there", seen, len(granted))
+	}
+}
+
+// A part that the workflow does not name would run at nobody's night.
+func TestTheNightRunsEveryPart(t *testing.T) {
+	listed, err := exec.CommandContext(t.Context(), filepath.Join(root, "test", "nightly"), "--list").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const name = "nightly.yaml"
+	got := parse(t, name, read(t, path.Join(".github/workflows", name))).Jobs["part"].Strategy.Matrix["part"]
+	if want := strings.Fields(string(listed)); len(want) < 10 || !slices.Equal(got, want) {
+		t.Errorf("%s runs %q, want the parts of test/nightly: %q", name, got, want)
 	}
 }
