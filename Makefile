@@ -166,7 +166,7 @@ record-check: build ## Run the demo, and compare what it prints with the record:
 	assets=$(ASSETS); KUBEBUILDER_ASSETS="$$assets" $(GO) test ./test/docs -run TheRecord -args -demo-output "$(CURDIR)/bin/demo.txt"
 
 .PHONY: nightly
-nightly: ## Run what takes too long for every change, for hours: see docs/reliability.md; PARTS= selects, "record faults" for example.
+nightly: ## Run what takes too long for every change, for hours: see docs/releasing.md; PARTS= selects, "record faults" for example.
 	PARTS="$(PARTS)" test/nightly
 
 .PHONY: readers

@@ -16,6 +16,7 @@ var kinds = []struct{ module, files string }{
 	{"github.com/fluxcd/helm-controller@v1.4.3", "config/crd/bases/*.yaml"},
 	{"github.com/argoproj/argo-cd/v3@v3.4.0", "manifests/crds/application-crd.yaml"},
 	{"github.com/kyverno/kyverno@v1.19.1", "config/crds/kyverno/kyverno.io_clusterpolicies.yaml"},
+	{"github.com/crossplane/crossplane/v2@v2.0.2", "cluster/crds/pkg.crossplane.io_imageconfigs.yaml"},
 	{"github.com/vmware-tanzu/velero@v1.18.3", "config/crd/v1/bases/velero.io_schedules.yaml"},
 }
 

@@ -53,7 +53,7 @@ func Files(a Answers) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	values, err := yaml.Marshal(map[string]any{"replicas": 2})
+	values, err := yaml.Marshal(map[string]any{"image": map[string]string{"repository": "REGISTRY/regcred", "tag": "TAG"}})
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func credential(a Answers, entry v1alpha1.Registry) *v1alpha1.ClusterRegistryCre
 // writeSteps writes what to run, in order.
 func writeSteps(b *bytes.Buffer, o *v1alpha1.ClusterRegistryCredential, entry *v1alpha1.Registry) {
 	fmt.Fprintln(b, "#!/bin/sh")
-	output.Comment(b, "1. Install Regcred.")
+	output.Comment(b, "1. Install Regcred. No image is released yet: make image builds one, and values.yaml names it.")
 	fmt.Fprintln(b, output.Command("helm", "install", "regcred", "charts/regcred", "--namespace=regcred-system", "--create-namespace", "--values=values.yaml"))
 	output.Comment(b, "2. The identity, and what it may do. What stands in capitals is for you to fill in.")
 	if entry.Static != nil {
