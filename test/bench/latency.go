@@ -14,6 +14,7 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/test/cloud"
+	"github.com/regcred/regcred/test/lab"
 )
 
 const (
@@ -55,6 +56,8 @@ func (b *bench) credentialsArrive(ctx context.Context, name string, n int, regis
 		return nil, err
 	}
 	defer secrets.stop()
+	b.mixed = append(b.mixed, lab.Span{From: time.Now()})
+	defer func() { b.mixed[len(b.mixed)-1].To = time.Now() }()
 	all := secrets.expect(ctx, n, anything)
 	began, err := arrive(ctx, n, namespace, func(namespace string, i int) error {
 		c := &v1alpha1.RegistryCredential{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}

@@ -84,7 +84,7 @@ func run(ctx context.Context, o options) (missed int, err error) {
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
 	// What was measured before a failure is printed, too.
-	err = errors.Join(measure(b, ctx), b.report.broken())
+	err = errors.Join(measure(b, ctx), b.report.broken(), b.lawful())
 	b.report.print(os.Stdout)
 	if o.json != "" {
 		err = errors.Join(err, b.report.write(o.json))

@@ -18,6 +18,7 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/test/cloud"
 	"github.com/regcred/regcred/test/controlplane"
+	"github.com/regcred/regcred/test/faults/history"
 	"github.com/regcred/regcred/test/lab"
 	"github.com/regcred/regcred/test/node"
 )
@@ -49,6 +50,7 @@ type e2e struct {
 	lab        *lab.Lab
 	node       *node.Node
 	controller *lab.Controller
+	history    *history.Recorder
 	exported   *exported // what configures the kubelet's plugin
 }
 
@@ -68,8 +70,12 @@ func (e *e2e) start(ctx context.Context) (err error) {
 	}
 	e.lab, err = lab.StartEmpty(ctx, controlplane.Options{
 		ControllerManager: true, MoreControllers: slices.Concat(node.Controllers, ownerControllers, jobControllers), Scheduler: true, APIServerFlags: node.APIServerFlags,
+		AuditLog: filepath.Join(e.dir, "audit.log"),
 	}, cloud.Options{TokenLife: tokenLife})
 	if err != nil {
+		return err
+	}
+	if e.history, err = history.Record(ctx, e.lab, time.Now); err != nil {
 		return err
 	}
 	if err := e.seed(registry, repository); err != nil {
@@ -128,9 +134,24 @@ func (e *e2e) seed(host, repository string) error {
 	return err
 }
 
+// check goes through the history of the whole run.
+func (e *e2e) check() error {
+	broken, err := e.history.Check()
+	for _, sentence := range broken {
+		err = errors.Join(err, errors.New("history: "+sentence))
+	}
+	if err == nil {
+		e.say("✔ the audit log, the calls to the cloud, all pulls that were refused, and every version of every Secret are as they must be")
+	}
+	return err
+}
+
 // stop ends every process and removes every file.
 func (e *e2e) stop() error {
 	var errs []error
+	if e.history != nil { // the API server does not end before its watches do
+		errs = append(errs, e.history.Stop())
+	}
 	if e.node != nil {
 		errs = append(errs, e.node.Stop())
 	}

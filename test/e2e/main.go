@@ -153,7 +153,7 @@ func (e *e2e) playAll(ctx context.Context, plan [][]scenario, wanted *regexp.Reg
 			return rows, context.Cause(ctx)
 		}
 	}
-	return rows, errors.Join(errs...)
+	return rows, errors.Join(append(errs, e.check())...)
 }
 
 func (e *e2e) play(ctx context.Context, s scenario) row {
