@@ -12,12 +12,9 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
-	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 )
 
@@ -29,30 +26,16 @@ type front struct {
 	// counting is how many of the effects count for the trap.
 	counting int
 	trap     trap
-	kill     func()
-	crashed  chan struct{}
+	// sprung is the effect at which the trap did.
+	sprung  string
+	kill    func()
+	crashed chan struct{}
 
 	holding bool
 	watches []*watched
 	gone    map[string]bool // watches, by path, whose next request is answered with 410
 	expired int             // watches that the API server has told to list anew
 	moved   chan struct{}
-}
-
-// trap is the effect, by its number from 1, at which the controller ends, or is answered with an error. 0 is none.
-type trap struct {
-	at int
-	// after is whether the effect takes place all the same.
-	after bool
-	// code is the error; 0 is the controller's end.
-	code int
-	// crash, if it is set, ends a part of the control plane in place of the controller, before anybody hears of the effect, and returns when
-	// that is there again.
-	crash func()
-	// among is the kind of effects that are counted; empty for all.
-	among string
-	// more is how many of the next effects are answered with the error, too, but for calls to the cloud.
-	more int
 }
 
 // watched is an open watch, and the events that were not let through yet.
@@ -94,7 +77,7 @@ func (f *front) cloud(address string, transport http.RoundTripper) (*httptest.Se
 		return nil, err
 	}
 	proxy := proxyTo(server, transport)
-	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { f.through(w, r, proxy, "a call to ECR") })), nil
+	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { f.through(w, r, proxy, callToECR) })), nil
 }
 
 func proxyTo(server *url.URL, transport http.RoundTripper) *httputil.ReverseProxy {
@@ -104,95 +87,6 @@ func proxyTo(server *url.URL, transport http.RoundTripper) *httputil.ReverseProx
 		Rewrite:      func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = server.Scheme, server.Host },
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
-}
-
-// effectOf names a request that changes what others see; empty for all others.
-func effectOf(r *http.Request) string {
-	if r.Method == http.MethodGet || r.Method == http.MethodHead {
-		return ""
-	}
-	for _, none := range []string{"/leases", "/events", "/token", "reviews"} {
-		if strings.Contains(r.URL.Path, none) {
-			return ""
-		}
-	}
-	resource := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
-	return r.Method + " " + strings.Join(resource[max(0, len(resource)-3):], "/")
-}
-
-// kindOf is what an effect does to which kind of object.
-func kindOf(effect string) string {
-	method, path, _ := strings.Cut(effect, " ")
-	for _, kind := range []string{"secrets", "serviceaccounts", "status"} {
-		if strings.Contains(path, "/"+kind) {
-			return method + " " + kind
-		}
-	}
-	return effect
-}
-
-// reasons are what the API server says beside a code.
-var reasons = map[int]metav1.StatusReason{
-	http.StatusConflict: metav1.StatusReasonConflict, http.StatusTooManyRequests: metav1.StatusReasonTooManyRequests,
-	http.StatusInternalServerError: metav1.StatusReasonInternalError, http.StatusGatewayTimeout: metav1.StatusReasonTimeout,
-}
-
-// through lets a request through, unless the trap is set for it.
-func (f *front) through(w http.ResponseWriter, r *http.Request, proxy http.Handler, effect string) {
-	if effect == "" {
-		proxy.ServeHTTP(w, r)
-		return
-	}
-	f.mu.Lock()
-	f.effects = append(f.effects, effect)
-	trap := f.trap
-	if trap.among == "" || kindOf(effect) == trap.among {
-		f.counting++
-	}
-	caught := trap.at == f.counting && (trap.among == "" || kindOf(effect) == trap.among) ||
-		trap.at < f.counting && f.counting <= trap.at+trap.more && strings.Contains(effect, "/")
-	f.mu.Unlock()
-	if !caught {
-		proxy.ServeHTTP(w, r)
-		return
-	}
-	if trap.crash != nil {
-		f.hold()
-	}
-	if trap.after {
-		unseen := httptest.NewRecorder()
-		proxy.ServeHTTP(unseen, r)
-	}
-	if trap.code != 0 {
-		w.Header().Set("Content-Type", "application/json")
-		if trap.code == http.StatusTooManyRequests {
-			w.Header().Set("Retry-After", "1") // the client obeys and asks again by itself; all other errors are for the controller
-		}
-		w.WriteHeader(trap.code)
-		fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":%q,"message":"a fault","code":%d}`, reasons[trap.code], trap.code)
-		return
-	}
-	if trap.crash != nil {
-		trap.crash()
-		f.flow()
-		panic(http.ErrAbortHandler)
-	}
-	f.kill()
-	f.crashed <- struct{}{}
-	panic(http.ErrAbortHandler)
-}
-
-// arm forgets what was counted, and sets the trap.
-func (f *front) arm(t trap) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.effects, f.counting, f.trap = nil, 0, t
-}
-
-func (f *front) counted() []string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return slices.Clone(f.effects)
 }
 
 // watch passes a watch on, event by event.
@@ -296,96 +190,5 @@ func framedEvents(body io.Reader) func() ([]byte, error) {
 		}
 		_, err := io.CopyN(&event, reader, int64(binary.BigEndian.Uint32(event.Bytes())))
 		return event.Bytes(), err
-	}
-}
-
-func (f *front) add(w *watched) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.watches = append(f.watches, w)
-	f.note()
-}
-
-func (f *front) remove(w *watched) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.watches = slices.DeleteFunc(f.watches, func(other *watched) bool { return other == w })
-}
-
-// note tells who waits that something has moved. The caller holds the lock.
-func (f *front) note() {
-	close(f.moved)
-	f.moved = make(chan struct{})
-}
-
-// hold keeps all events back from now on.
-func (f *front) hold() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.holding = true
-}
-
-// held waits until no event has come for a while, and returns whose events wait, one for each event.
-func (f *front) held(still time.Duration) []*watched {
-	for {
-		f.mu.Lock()
-		moved := f.moved
-		f.mu.Unlock()
-		timer := time.NewTimer(still)
-		select {
-		case <-moved:
-			timer.Stop()
-			continue
-		case <-timer.C:
-		}
-		return f.waiting()
-	}
-}
-
-func (f *front) waiting() (waiting []*watched) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, w := range f.watches {
-		for range w.pending {
-			waiting = append(waiting, w)
-		}
-	}
-	return waiting
-}
-
-// release lets the first event of a watch through, twice if it is doubled.
-func (f *front) release(w *watched, doubled bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(w.pending) == 0 {
-		return
-	}
-	event := w.pending[0]
-	w.pending = w.pending[1:]
-	w.out <- event
-	if doubled {
-		w.out <- event
-	}
-}
-
-// lose drops the events that wait in a watch; the client has to list again.
-func (f *front) lose(w *watched) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	w.pending = nil
-	f.gone[w.path] = true
-	close(w.drop)
-}
-
-// flow lets everything through, from now on too.
-func (f *front) flow() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.holding = false
-	for _, w := range f.watches {
-		for _, event := range w.pending {
-			w.out <- event
-		}
-		w.pending = nil
 	}
 }

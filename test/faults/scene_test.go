@@ -30,16 +30,22 @@ type scene struct {
 	*testing.T
 	name string
 	user cloud.User
+	// succeeded is whether another controller has taken over.
+	succeeded bool
 }
 
 var namespaces = []string{"one", "two"}
 
 var scenes int
 
+// told are the tests whose failure has been told how to repeat.
+var told = map[string]bool{}
+
 func newScene(t *testing.T) *scene {
 	t.Helper()
 	t.Cleanup(func() {
-		if t.Failed() {
+		if t.Failed() && !told[t.Name()] {
+			told[t.Name()] = true
 			t.Log(again(t.Name()))
 		}
 	})
@@ -97,7 +103,8 @@ func (s *scene) await(what string, done func() bool) {
 // succeed starts a controller in place of one that was ended.
 func (s *scene) succeed() {
 	s.Helper()
-	between.arm(trap{})
+	between.disarm()
+	s.succeeded = true
 	s.must(startController(s.Context()))
 }
 
