@@ -2,12 +2,15 @@ package controllers
 
 import (
 	"context"
+	"errors"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -31,10 +34,30 @@ const accountWorkers = 2
 
 func setupAccounts(mgr ctrl.Manager, a accounts) error {
 	return builder.TypedControllerManagedBy[client.ObjectKey](mgr).Named("account").
-		Watches(&corev1.ServiceAccount{}, enqueue(nameOf), builder.WithPredicates(serviceAccountChanged)).
+		Watches(&corev1.ServiceAccount{}, changedAccounts, builder.WithPredicates(serviceAccountChanged)).
 		WithOptions(inTurn(accountWorkers, namespaceOf)).
 		WithLogConstructor(logger(mgr, func(name client.ObjectKey) []any { return []any{"serviceAccount", name.String()} })).
 		Complete(a)
+}
+
+// atStart stands for all ServiceAccounts that are there when the controller starts: an item for each would take as much memory as the
+// ServiceAccounts, and queues never shrink.
+var atStart client.ObjectKey
+
+// changedAccounts enqueues each ServiceAccount that changes.
+var changedAccounts = atStartOnce{enqueue(nameOf)}
+
+type atStartOnce struct {
+	handler.TypedEventHandler[client.Object, client.ObjectKey]
+}
+
+// Create implements handler.TypedEventHandler.
+func (h atStartOnce) Create(ctx context.Context, e event.CreateEvent, q workqueue.TypedRateLimitingInterface[client.ObjectKey]) {
+	if e.IsInInitialList {
+		q.Add(atStart)
+		return
+	}
+	h.TypedEventHandler.Create(ctx, e, q)
 }
 
 func nameOf(_ context.Context, o client.Object) []client.ObjectKey {
@@ -45,6 +68,9 @@ func namespaceOf(name client.ObjectKey) string { return name.Namespace }
 
 // Reconcile wakes the targets that a ServiceAccount concerns, be it there or gone.
 func (a accounts) Reconcile(ctx context.Context, name client.ObjectKey) (reconcile.Result, error) {
+	if name == atStart {
+		return reconcile.Result{}, a.wakeLeft(ctx)
+	}
 	sa := &corev1.ServiceAccount{}
 	if err := client.IgnoreNotFound(a.cache.Get(ctx, name, sa, client.UnsafeDisableDeepCopy)); err != nil {
 		return reconcile.Result{}, err
@@ -67,6 +93,22 @@ func (a accounts) Reconcile(ctx context.Context, name client.ObjectKey) (reconci
 		}
 	}
 	return reconcile.Result{}, nil
+}
+
+// wakeLeft wakes the targets of links that are recorded, and that no credential keeps any more. All others are woken by their credentials
+// when the controller starts.
+func (a accounts) wakeLeft(ctx context.Context) error {
+	var failed []error
+	err := view.EachServiceAccount(ctx, a.cache, func(sa *corev1.ServiceAccount) {
+		for _, t := range credential.Linked(sa) {
+			c, err := credential.Get(ctx, a.cache, t.Credential)
+			failed = append(failed, err)
+			if err == nil && (c == nil || c.SecretName() != t.Name) && a.scope.Serves(t.Credential) {
+				a.wake(t, handler.LowPriority)
+			}
+		}
+	})
+	return errors.Join(append(failed, err)...)
 }
 
 // unlike are the targets for which a ServiceAccount may not be as it should: those that want a link which is not there, or fail, and those whose

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -10,8 +11,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
@@ -162,6 +166,48 @@ func TestAServiceAccountThatIsGoneWakesWhoNamesIt(t *testing.T) {
 	a.wake = func(t credential.Target, _ int) { woken = append(woken, t.Name) }
 	if _, err := a.Reconcile(t.Context(), client.ObjectKey{Namespace: "shop", Name: "default"}); err != nil || !slices.Equal(woken, []string{"pull-1"}) {
 		t.Errorf("woken: %v, %v", woken, err)
+	}
+}
+
+// However many there are when the controller starts, the queue holds one item for them: queues never shrink.
+func TestServiceAccountsThatAreThereAtTheStartAreLookedAtTogether(t *testing.T) {
+	q := priorityqueue.New[client.ObjectKey]("")
+	defer q.ShutDown()
+	for i := range 100 {
+		sa := account(fmt.Sprint("team-", i))
+		changedAccounts.Create(t.Context(), event.CreateEvent{Object: sa, IsInInitialList: true}, q)
+	}
+	if n := q.Len(); n != 1 {
+		t.Errorf("%d items are queued, want one", n)
+	}
+	changedAccounts.Create(t.Context(), event.CreateEvent{Object: account("new")}, q)
+	if n := q.Len(); n != 2 {
+		t.Errorf("%d items are queued after another ServiceAccount was made, want two", n)
+	}
+}
+
+// What a credential still keeps is woken by that.
+func TestLinksThatNobodyKeepsAnyMoreAreLookedAtAtTheStart(t *testing.T) {
+	sa := account("shop")
+	sa.Annotations = map[string]string{}
+	for _, secret := range []string{"kept", "renamed", "gone"} {
+		sa.Annotations[v1alpha1.AnnotationLinkPrefix+secret] = v1alpha1.KindRegistryCredential + "/" + secret
+	}
+	kept := &v1alpha1.RegistryCredential{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "kept"}}
+	renamed := &v1alpha1.RegistryCredential{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "renamed"}}
+	renamed.Spec.SecretName = "another"
+	scheme := runtime.NewScheme()
+	if err := errors.Join(corev1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		t.Fatal(err)
+	}
+	a := accounts{mapping: mapping{cache: fake.NewClientBuilder().WithScheme(scheme).WithObjects(sa, kept, renamed).Build()}}
+	var woken []string
+	a.wake = func(t credential.Target, _ int) { woken = append(woken, t.Name) }
+	if _, err := a.Reconcile(t.Context(), atStart); err != nil {
+		t.Fatal(err)
+	}
+	if slices.Sort(woken); !slices.Equal(woken, []string{"gone", "renamed"}) {
+		t.Errorf("woken: %v", woken)
 	}
 }
 

@@ -47,6 +47,22 @@ func Namespaces(ctx context.Context, from client.Reader, look func(*metav1.Parti
 	return err
 }
 
+// EachServiceAccount shows every ServiceAccount, which is shared and read-only.
+func EachServiceAccount(ctx context.Context, from client.Reader, look func(*corev1.ServiceAccount)) error {
+	if store := heldBy(from).accounts; store != nil {
+		for _, o := range store.List() {
+			look(o.(*corev1.ServiceAccount)) //nolint:forcetypeassert // it is what is watched
+		}
+		return nil
+	}
+	list := &corev1.ServiceAccountList{}
+	err := List(ctx, from, list)
+	for i := range list.Items {
+		look(&list.Items[i])
+	}
+	return err
+}
+
 // ServiceAccounts are those of a namespace, which are shared and read-only.
 func ServiceAccounts(ctx context.Context, from client.Reader, namespace string) ([]*corev1.ServiceAccount, error) {
 	var all []*corev1.ServiceAccount

@@ -14,9 +14,9 @@ import (
 const everywhere = "__all_namespaces/"
 
 // newInformer keeps no index that nobody asks. An index entry of one object alone, as each is that has a namespace in its key, takes as much
-// memory as the object itself. Fields are never asked for in one namespace, and Secrets are never listed by namespace.
+// memory as the object itself. Fields are never asked for in one namespace, Secrets are never listed by namespace, and namespaces are in none.
 func newInformer(source toolscache.ListerWatcher, o runtime.Object, resync time.Duration, indexers toolscache.Indexers) toolscache.SharedIndexInformer {
-	if m, ok := o.(*metav1.PartialObjectMetadata); ok && m.Kind == KindSecret {
+	if m, ok := o.(*metav1.PartialObjectMetadata); ok && (m.Kind == KindSecret || m.Kind == KindNamespace) {
 		indexers = toolscache.Indexers{}
 	}
 	return frugal{toolscache.NewSharedIndexInformer(source, o, resync, indexers)}

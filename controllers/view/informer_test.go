@@ -18,7 +18,7 @@ func TestIndexesHoldNothingThatNobodyAsks(t *testing.T) {
 	}{
 		"Secrets, which are never listed by namespace":       {SecretMetadata(), false},
 		"ServiceAccounts, which are, to be linked":           {&corev1.ServiceAccount{}, true},
-		"namespaces, whose namespace is the same for all":    {NamespaceMetadata(), true},
+		"namespaces, which are in none":                      {NamespaceMetadata(), false},
 		"any other metadata, of which nothing is known here": {&metav1.PartialObjectMetadata{}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
