@@ -3,7 +3,6 @@ package readers
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -11,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
@@ -19,7 +17,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
@@ -33,24 +30,14 @@ const patience = 2 * time.Minute
 
 var world *lab.Lab
 
-func TestMain(m *testing.M) {
-	ctrl.SetLogger(logr.Discard())
-	os.Exit(start(m))
-}
+func TestMain(m *testing.M) { os.Exit(lab.RunTests(m, start)) }
 
-func start(m *testing.M) (code int) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	var err error
-	if world, err = lab.Start(ctx, controlplane.Options{}, cloud.Options{}); err == nil {
-		code = m.Run()
-		err = world.Stop()
+func start(ctx context.Context, s *lab.Suite) (err error) {
+	if world, err = lab.Start(ctx, controlplane.Options{}, cloud.Options{}); err != nil {
+		return err
 	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return code
+	s.Stops(world.Stop)
+	return nil
 }
 
 func must(t *testing.T, err error) {
