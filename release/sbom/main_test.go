@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"debug/buildinfo"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -17,28 +20,47 @@ import (
 
 const epoch = "1700000000"
 
-// generate describes the binary of this test, which is one of the same module.
-func generate(t *testing.T) (*spdx.Document, []byte, string) {
-	t.Helper()
-	self, err := os.Executable()
+// controller is built as a release builds it.
+var controller string
+
+func TestMain(m *testing.M) { os.Exit(start(m)) }
+
+func start(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "sbom-")
 	if err != nil {
-		t.Fatal(err)
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
+	defer os.RemoveAll(dir)
+	controller = filepath.Join(dir, "regcred")
+	build := exec.CommandContext(context.Background(), "cmd/buildenv", "go", "build", "-o", controller, "./cmd/regcred")
+	build.Dir = filepath.Join("..", "..")
+	if said, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "%v: %s", err, said)
+		return 1
+	}
+	return m.Run()
+}
+
+// generate describes the controller, where its modules are known.
+func generate(t *testing.T) (*spdx.Document, []byte) {
+	t.Helper()
+	t.Chdir(filepath.Join("..", ".."))
 	var out bytes.Buffer
-	if err := run(t.Context(), "v1.2.3", epoch, []string{self}, &out); err != nil {
+	if err := run(t.Context(), "v1.2.3", epoch, []string{controller}, &out); err != nil {
 		t.Fatal(err)
 	}
 	doc, err := json.Read(bytes.NewReader(out.Bytes()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return doc, out.Bytes(), self
+	return doc, out.Bytes()
 }
 
 var spdxID = regexp.MustCompile(`^[a-zA-Z0-9.-]+$`)
 
 func TestTheDocumentIsValid(t *testing.T) {
-	doc, _, _ := generate(t)
+	doc, _ := generate(t)
 	if err := spdxlib.ValidateDocument(doc); err != nil {
 		t.Error(err)
 	}
@@ -65,16 +87,16 @@ func TestTheDocumentIsValid(t *testing.T) {
 }
 
 func TestEveryModuleIsThereWithItsLicence(t *testing.T) {
-	doc, _, self := generate(t)
-	info, err := buildinfo.ReadFile(self)
+	doc, _ := generate(t)
+	info, err := buildinfo.ReadFile(controller)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]string{"pkg:golang/github.com/regcred/regcred@v1.2.3": "", "pkg:golang/stdlib@" + strings.TrimPrefix(info.GoVersion, "go"): ""}
 	for _, m := range info.Deps {
-		want["pkg:golang/"+m.Path+"@"+m.Version] = ""
+		want["pkg:golang/"+m.Path+"@"+strings.ReplaceAll(m.Version, "+", "%2B")] = ""
 	}
-	if len(want) < 4 {
+	if len(want) < 100 {
 		t.Fatalf("this binary has %d parts only", len(want))
 	}
 	got := map[string]string{}
@@ -90,9 +112,12 @@ func TestEveryModuleIsThereWithItsLicence(t *testing.T) {
 }
 
 func TestTheSameBinaryGivesTheSameDocument(t *testing.T) {
-	_, first, _ := generate(t)
-	_, second, _ := generate(t)
-	if !bytes.Equal(first, second) {
+	_, first := generate(t)
+	var second bytes.Buffer
+	if err := run(t.Context(), "v1.2.3", epoch, []string{controller}, &second); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(first, second.Bytes()) {
 		t.Error("two runs differ")
 	}
 }
