@@ -84,7 +84,8 @@ func (a accounts) Reconcile(ctx context.Context, name client.ObjectKey) (reconci
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	for _, t := range a.identified(ctx, credentials, sa, credential.ServiceAccountRef) {
+	identified, err := a.identified(ctx, credentials, sa, credential.ServiceAccountRef)
+	for _, t := range identified {
 		a.wake(t, handler.LowPriority) // what many targets have to do comes after what one has
 	}
 	for _, t := range unlike(ns, sa, credentials, a.fails) {
@@ -92,7 +93,7 @@ func (a accounts) Reconcile(ctx context.Context, name client.ObjectKey) (reconci
 			a.wake(t, 0)
 		}
 	}
-	return reconcile.Result{}, nil
+	return reconcile.Result{}, err // then all of them are woken again
 }
 
 // wakeLeft wakes the targets of links that are recorded, and that no credential keeps any more. All others are woken by their credentials

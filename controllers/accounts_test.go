@@ -99,6 +99,19 @@ func TestAnEventOfAServiceAccountLooksAtTheCredentialsOfItsNamespaceOnce(t *test
 	}
 }
 
+func TestAnIdentityThatChangesIsLookedAtAgainIfItsTargetsCannotBeFound(t *testing.T) {
+	w := newTown(map[string]int{"team": 1})
+	w.tenants["team"][0].Spec.Registries = []v1alpha1.Registry{{Identity: &v1alpha1.Identity{ServiceAccountRef: &v1alpha1.LocalReference{Name: "default"}}}}
+	w.account = account("team")
+	var woken []credential.Target
+	a := accounts{mapping: mapping{cache: w}, fails: func(credential.Target) bool { return false }}
+	a.wake = func(t credential.Target, _ int) { woken = append(woken, t) }
+	// The town has no index of Secrets.
+	if _, err := a.Reconcile(t.Context(), client.ObjectKeyFromObject(w.account)); err == nil || len(woken) == 0 {
+		t.Errorf("%d targets woken, %v: want those that are known, and to be asked again", len(woken), err)
+	}
+}
+
 // What a selector asks is asked of the spec itself: an event costs no parsing, however many credentials there are.
 func TestNoSelectorIsParsedForAnEvent(t *testing.T) {
 	w := newTown(map[string]int{"bad": 1})

@@ -37,6 +37,16 @@ func TestASecretIsMadeWithoutALookWhileItsTokenIsInMemory(t *testing.T) {
 		t.Errorf("%d reads, %d calls", *reads, w.mint.count())
 	}
 
+	w.change(ns, func(c *v1alpha1.ClusterRegistryCredential) {
+		c.Annotations = map[string]string{v1alpha1.AnnotationRefreshRequestedAt: "now"}
+	})
+	w.step(time.Second)
+	w.run(first)
+	w.run(w.newcomer(first))
+	if *reads != 0 || w.mint.count() != 2 {
+		t.Errorf("after a refresh request: %d reads, %d calls", *reads, w.mint.count())
+	}
+
 	taken := w.newcomer(first)
 	theirs := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: taken.Namespace, Name: taken.Name}}
 	w.must(w.admin.Create(t.Context(), theirs))

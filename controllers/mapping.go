@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -27,7 +28,8 @@ func itself(_ context.Context, o client.Object) []credential.Key {
 
 // fromCredential returns every target that the credential has or had.
 func (m mapping) fromCredential(ctx context.Context, o client.Object) []credential.Target {
-	return m.targets(ctx, o)
+	all, err := view.Targets(ctx, m.cache, o)
+	return logged(ctx, all, err)
 }
 
 // logged is what a list brings, for those who have no other way to tell of its error than the log.
@@ -40,11 +42,6 @@ func logged[T any](ctx context.Context, list []T, err error) []T {
 
 func (m mapping) credentials(ctx context.Context, namespace string) []*credential.Credential {
 	all, err := view.Credentials(ctx, m.cache, namespace)
-	return logged(ctx, all, err)
-}
-
-func (m mapping) targets(ctx context.Context, o client.Object) []credential.Target {
-	all, err := view.Targets(ctx, m.cache, o)
 	return logged(ctx, all, err)
 }
 
@@ -70,7 +67,8 @@ func (m mapping) fromNamespace(ctx context.Context, o client.Object) []credentia
 // fromSecret returns the target that the Secret is, or the targets whose identity it is.
 func (m mapping) fromSecret(ctx context.Context, o client.Object) []credential.Target {
 	if o.GetLabels()[v1alpha1.LabelSecret] == v1alpha1.LabelSecretIdentity {
-		return m.identified(ctx, m.credentials(ctx, o.GetNamespace()), o, credential.SecretRef)
+		all, err := m.identified(ctx, m.credentials(ctx, o.GetNamespace()), o, credential.SecretRef)
+		return logged(ctx, all, err)
 	}
 	if t, ok := credential.TargetOf(o); ok {
 		return []credential.Target{t}
@@ -93,20 +91,22 @@ func (m mapping) wanting(ctx context.Context, secret client.Object) []credential
 	return targets
 }
 
-// identified returns the targets of the credentials whose identity the object is.
+// identified returns the targets of the credentials whose identity the object is; with an error, those that could be found.
 func (m mapping) identified(
 	ctx context.Context, credentials []*credential.Credential, o client.Object, ref func(v1alpha1.Identity) *v1alpha1.LocalReference,
-) []credential.Target {
+) ([]credential.Target, error) {
 	var targets []credential.Target
+	var failed []error
 	for _, c := range credentials {
 		if c.Namespace == "" && o.GetNamespace() != m.namespace {
 			continue
 		}
 		if c.IdentifiesAs(ref, o.GetName()) {
-			targets = append(targets, m.targets(ctx, c.Object)...)
+			of, err := view.Targets(ctx, m.cache, c.Object)
+			targets, failed = append(targets, of...), append(failed, err)
 		}
 	}
-	return targets
+	return targets, errors.Join(failed...)
 }
 
 func samePullSecrets(a, b client.Object) bool {

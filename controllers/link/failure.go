@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/time/rate"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -25,6 +26,22 @@ func contended(t credential.Target, account client.ObjectKey, rival string, wait
 	return &credential.Failure{Reason: v1alpha1.ReasonContended, RetryAfter: wait, Message: fmt.Sprintf(
 		"the link of ServiceAccount %s to Secret %s is changed by %s again and again, and is put right ever more rarely: stop that, or label the ServiceAccount %s=%s",
 		account, t.Name, rival, v1alpha1.LabelLink, v1alpha1.LabelLinkNever)}
+}
+
+// crowdBears says whether one more ServiceAccount of a crowded namespace may be changed now.
+func (l *Linker) crowdBears(namespace string) bool {
+	return l.crowds.Update(namespace, func(known *rate.Limiter, ok bool) *rate.Limiter {
+		if ok {
+			return known
+		}
+		return rate.NewLimiter(rate.Every(crowdPeriod/crowdAtOnce), crowdAtOnce)
+	}).AllowN(l.clock.Now(), 1)
+}
+
+func crowdedOut(namespace string) *credential.Failure {
+	return &credential.Failure{Reason: v1alpha1.ReasonContended, RetryAfter: crowdWait, Message: fmt.Sprintf(
+		"%d ServiceAccounts of namespace %s have been changed lately, and the rest follow by and by: if somebody else changes their imagePullSecrets again and again, stop that",
+		crowdAtOnce, namespace)}
 }
 
 // refused says what an error means: a failure, or that nothing can be said now.

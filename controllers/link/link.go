@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -48,6 +49,8 @@ type Linker struct {
 	written  *apiserver.Writes[client.ObjectKey]
 	// outages are the ServiceAccounts whose changes were not answered, as with a webhook that hangs or fails.
 	outages *expiring.Map[client.ObjectKey, outage]
+	// crowds are how many more changes each namespace may have that has more ServiceAccounts than repairs can be remembered of.
+	crowds *expiring.Map[string, *rate.Limiter]
 }
 
 const (
@@ -69,6 +72,13 @@ const (
 	placesOfNamespace = maxPlaces / 4
 )
 
+const (
+	// crowdAtOnce are the changes in a crowded namespace in crowdPeriod, and crowdWait is when those that come on top are looked at again.
+	crowdAtOnce = maxPlaces
+	crowdPeriod = 10 * time.Minute
+	crowdWait   = time.Minute
+)
+
 func ofAccount[V any](key client.ObjectKey, _ V) (namespace string) { return key.Namespace }
 
 // New returns a Linker that remembers nothing yet.
@@ -77,6 +87,7 @@ func New(c clock.PassiveClock) *Linker {
 		clock: c, repairs: contention.New(c, maxPlaces, placesOfNamespace, func(p place) string { return p.Namespace }),
 		written: apiserver.NewWrites(c, maxPlaces, placesOfNamespace, func(account client.ObjectKey) string { return account.Namespace }),
 		outages: expiring.Shared(c, 2*credential.RetryAfter, maxPlaces, placesOfNamespace, ofAccount[outage]),
+		crowds:  expiring.New[string, *rate.Limiter](c, crowdPeriod, maxPlaces),
 	}
 }
 
@@ -108,7 +119,7 @@ func (l *Linker) Sync(ctx context.Context, api API, t credential.Target, w Wishe
 		if err != nil {
 			return out, err
 		}
-		change, failure, err := l.one(ctx, api, t, sa, by, w.Dead)
+		change, failure, err := l.one(ctx, api, t, sa, by, w.Dead, len(accounts) > placesOfNamespace)
 		out.Done.Add(change)
 		switch {
 		case err != nil && apierrors.IsConflict(err):
@@ -136,7 +147,7 @@ func first(a, b *credential.Failure) *credential.Failure {
 }
 
 // one does to a ServiceAccount what is wished of it.
-func (l *Linker) one(ctx context.Context, api API, t credential.Target, sa *corev1.ServiceAccount, by *credential.Target, dead func(credential.Target) bool) (
+func (l *Linker) one(ctx context.Context, api API, t credential.Target, sa *corev1.ServiceAccount, by *credential.Target, dead func(credential.Target) bool, crowded bool) (
 	change Changes, failure *credential.Failure, err error,
 ) {
 	name := client.ObjectKeyFromObject(sa)
@@ -161,6 +172,9 @@ func (l *Linker) one(ctx context.Context, api API, t credential.Target, sa *core
 		f := *down.failure
 		f.RetryAfter = down.until.Sub(l.clock.Now())
 		return change, &f, nil
+	}
+	if crowded && !l.crowdBears(t.Namespace) {
+		return change, crowdedOut(t.Namespace), nil
 	}
 	rival := ""
 	if l.repairs.Recent(at) { // who it is shows before our own change alone

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -73,5 +74,55 @@ func TestWhatIsKnownOfOneNamespaceMakesNothingOfOthersBeForgotten(t *testing.T) 
 	}
 	if _, known := l.outages.Get(key("victim", 0)); !known {
 		t.Error("an outage is forgotten")
+	}
+}
+
+// api is one whose cache never shows what was changed, as if somebody took each link off again at once.
+type api struct {
+	client.Client
+	patched map[string]int
+}
+
+func (a *api) Patch(_ context.Context, o client.Object, _ client.Patch, _ ...client.PatchOption) error {
+	a.patched[o.GetNamespace()]++
+	return nil
+}
+
+func (a *api) List(context.Context, client.ObjectList, ...client.ListOption) error { return nil }
+
+func TestSoManyLinksOfOneNamespaceThatNotAllAreRememberedAreRepairedEverMoreRarely(t *testing.T) {
+	now := clocktesting.NewFakePassiveClock(time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC))
+	l, a := New(now), &api{patched: map[string]int{}}
+	many := map[string]int{"mallory": placesOfNamespace + 1, "victim": 1}
+	sync := func(namespace string) Outcome {
+		target := credential.Target{Credential: credential.Key{Name: "c"}, Namespace: namespace, Name: "c"}
+		out, err := l.Sync(t.Context(), API{Live: a, Client: a, Accounts: func(context.Context, string) (all []*corev1.ServiceAccount, _ error) {
+			for n := range many[namespace] {
+				all = append(all, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprint(n)}})
+			}
+			return all, nil
+		}}, target, Wishes{Wanted: func(metav1.Object) (*credential.Target, error) { return &target, nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	var out Outcome
+	for range 6 {
+		out = sync("mallory")
+	}
+	if got := a.patched["mallory"]; got != crowdAtOnce {
+		t.Errorf("%d changes at once, want %d", got, crowdAtOnce)
+	}
+	if out.Failure == nil || out.Failure.Reason != v1alpha1.ReasonContended || out.Failure.RetryAfter != crowdWait || !out.Unlinked {
+		t.Errorf("it is not told: %+v", out)
+	}
+	if out := sync("victim"); a.patched["victim"] != 1 || out.Failure != nil {
+		t.Errorf("a neighbour waits: %+v", out.Failure)
+	}
+	now.SetTime(now.Now().Add(crowdWait))
+	sync("mallory")
+	if got, want := a.patched["mallory"]-crowdAtOnce, crowdAtOnce*int(crowdWait/time.Second)/int(crowdPeriod/time.Second); got < want-1 || got > want+1 {
+		t.Errorf("%d changes %s later, want %d", got, crowdWait, want)
 	}
 }

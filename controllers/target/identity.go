@@ -6,12 +6,12 @@ import (
 	"maps"
 	"slices"
 	"time"
+	"weak"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
@@ -37,9 +37,9 @@ type noIdentity struct {
 // hashed is what the source of an entry depends on, short of a ServiceAccount.
 type hashed struct {
 	// tenant is the namespace of the credential.
-	tenant         string
-	credential     types.UID
-	version, entry string
+	tenant string
+	// entry is the entry as it stands in the cache: what takes its place there is another, whatever version it says that it is.
+	entry weak.Pointer[v1alpha1.Registry]
 	// namespace, secret and data are of an identity that is a Secret.
 	namespace, secret, data string
 }
@@ -50,7 +50,7 @@ func (r *Reconciler) requestOf(ctx context.Context, c *credential.Credential, en
 	if err != nil || req.Identity.ServiceAccount != nil {
 		return req.Sealed(), err
 	}
-	of := hashed{tenant: c.Namespace, credential: c.Object.GetUID(), version: c.Object.GetResourceVersion(), entry: entry.Name}
+	of := hashed{tenant: c.Namespace, entry: weak.Make(entry)}
 	if s := req.Identity.Secret; s != nil {
 		of.namespace, of.secret, of.data = s.Namespace, s.Name, s.DataHash
 	}

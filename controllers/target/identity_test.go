@@ -18,8 +18,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/controllers/credential"
 	"github.com/regcred/regcred/internal/inflight"
 	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/broker"
 )
 
 func TestAPIErrorsOfIdentitiesAreExplained(t *testing.T) {
@@ -139,5 +141,29 @@ func TestOnlyADockerConfigMayFillAnIdentity(t *testing.T) {
 			t.Error(err)
 		}
 		r.reads = inflight.New(bytesAtOnce, bytesOfTenant)
+	}
+}
+
+// An etcd that was restored gives a version again that it has given before.
+func TestTheSourceOfAnEntryIsThatOfItsSpecWhateverItsVersion(t *testing.T) {
+	r := New(Config{Tokens: broker.New(t.Context(), broker.Options{Clock: clock.RealClock{}}), Clock: clock.RealClock{}})
+	request := func(region string) providers.Request {
+		c, err := credential.Of(&v1alpha1.ClusterRegistryCredential{
+			ObjectMeta: metav1.ObjectMeta{Name: "registry-pull", UID: "1", ResourceVersion: "1"},
+			Spec: v1alpha1.ClusterCredentialSpec{CredentialSpec: v1alpha1.CredentialSpec{
+				Registries: []v1alpha1.Registry{{Name: "prod", ECR: &v1alpha1.ECR{Region: region}}},
+			}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		req, err := r.requestOf(t.Context(), c, &c.Spec.Registries[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return req
+	}
+	if a, b := request("eu-west-1"), request("eu-west-2"); a.Source() == b.Source() {
+		t.Error("two entries of one version have one source: each would be given the token of the other")
 	}
 }

@@ -48,11 +48,10 @@ func (r *Reconciler) createsFirst(ctx context.Context, t credential.Target, c *c
 // inHand says whether a token of the entry is in memory that will do for a Secret that has none.
 func (r *Reconciler) inHand(ctx context.Context, c *credential.Credential, t credential.Target, entry *v1alpha1.Registry) bool {
 	req, err := r.requestOf(ctx, c, entry)
-	if err != nil || req.RefreshStamp != "" || entry.Override != nil {
+	if err != nil || entry.Override != nil {
 		return false
 	}
-	token, held := r.Tokens.InMemory(req)
-	return held && r.Clock.Now().Before(dueAt(c, t.Namespace, entry, pullsecret.NewRecord(entry.Name, "", token)))
+	return r.Tokens.Ready(req, r.newerThan(newEntry(c, t, entry), req, r.Clock.Now()))
 }
 
 // linkedAlready says whether every ServiceAccount that is to name the Secret does, as where a policy sees to it.

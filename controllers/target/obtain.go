@@ -102,23 +102,14 @@ func (r *Reconciler) ask(t credential.Target, e *EntryState, req providers.Reque
 	}
 }
 
-// refresh asks for a token of a stale entry. A token in memory will do, unless it is due itself: then it only stands in for the next. What a
-// record says of the time of its token counts only where nothing is in memory.
+// refresh asks for a token of a stale entry.
 func (r *Reconciler) refresh(t credential.Target, e *EntryState, now time.Time) {
 	req, urgency := *e.req, priority(e.Record.ExpiresAt, now)
 	req.Urgency = urgency
 	if e.Known && e.Record.RefreshStamp == req.RefreshStamp {
 		req.RefreshStamp = ""
 	}
-	var newerThan time.Time
-	held, ok := r.Tokens.InMemory(req)
-	switch {
-	case ok && !now.Before(e.due(pullsecret.NewRecord(e.Name, "", held))):
-		newerThan = held.IssuedAt
-	case !ok && (e.Cause == CauseRefused || e.Cause == CauseDue):
-		newerThan = e.Record.IssuedAt
-	}
-	token, err := r.Tokens.Token(req, newerThan, waiter{r, t, urgency})
+	token, err := r.Tokens.Token(req, r.newerThan(e, req, now), waiter{r, t, urgency})
 	if err != nil {
 		e.fail(err)
 		r.standIn(e)
@@ -127,6 +118,20 @@ func (r *Reconciler) refresh(t credential.Target, e *EntryState, now time.Time) 
 	e.take(token)
 	e.Fresh = true
 	r.condemned.Delete(condemned{t, e.Name})
+}
+
+// newerThan is the time after which the token of a stale entry is to be minted. A token in memory will do, unless it is due itself: then it only
+// stands in for the next. What a record says of the time of its token counts only where nothing is in memory.
+func (r *Reconciler) newerThan(e *EntryState, req providers.Request, now time.Time) time.Time {
+	held, ok := r.Tokens.InMemory(req)
+	switch {
+	case ok && !now.Before(e.due(pullsecret.NewRecord(e.Name, "", held))):
+		return held.IssuedAt
+	case !ok && (e.Cause == CauseRefused || e.Cause == CauseDue):
+		return e.Record.IssuedAt
+	default:
+		return time.Time{}
+	}
 }
 
 // waiter is a target that waits for a token.

@@ -25,6 +25,8 @@ type Tokens interface {
 	// Token returns a live token that was minted later than newerThan and after the refresh request of req, or a *providers.PendingError,
 	// and wakes w once when there is news.
 	Token(req providers.Request, newerThan time.Time, w providers.Waiter) (providers.Token, error)
+	// Ready says whether Token would return a token now.
+	Ready(req providers.Request, newerThan time.Time) bool
 	// InMemory returns the live token from the source of req that is in memory.
 	InMemory(req providers.Request) (providers.Token, bool)
 	// RefusedIssuedAt is the issue time of the newest token that a registry has refused; the zero time if none was.

@@ -42,9 +42,9 @@ func TestWhatIsKnownOfOneNamespaceMakesNothingOfOthersBeForgotten(t *testing.T) 
 			func(ns string, n int) { r.condemned.Put(condemned{targetOf(ns, n), "prod"}, r.Clock.Now()) },
 			func(ns string, n int) bool { _, ok := r.condemned.Get(condemned{targetOf(ns, n), "prod"}); return ok }},
 		"sources": {maxIdentities,
-			func(ns string, n int) { r.sources.Put(hashed{tenant: ns, entry: fmt.Sprint(n)}, "") },
+			func(ns string, n int) { r.sources.Put(hashed{tenant: ns, data: fmt.Sprint(n)}, "") },
 			func(ns string, n int) bool {
-				_, ok := r.sources.Get(hashed{tenant: ns, entry: fmt.Sprint(n)})
+				_, ok := r.sources.Get(hashed{tenant: ns, data: fmt.Sprint(n)})
 				return ok
 			}},
 		"Secrets that are absent": {maxTargets,

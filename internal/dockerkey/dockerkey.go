@@ -29,24 +29,56 @@ func Canonical(host string) string {
 	}
 }
 
+// Choose is a Ring's, for those who ask once.
+func Choose(keys []string, host, path string) []string { return NewRing(keys).Choose(host, path) }
+
+// Ring is keys, parsed for those who ask for many images.
+type Ring struct {
+	// places have the longest path first.
+	places []place
+	// hub are the keys that are for Docker Hub unless another is.
+	hub []string
+}
+
+// place is what keys of one pattern stand for.
+type place struct {
+	host hostPattern
+	path string
+	keys []string
+}
+
+// NewRing parses the keys.
+func NewRing(keys []string) *Ring {
+	of := make(map[string][]string, len(keys))
+	for _, key := range keys {
+		if pattern, ok := Pattern(key); ok {
+			of[pattern] = append(of[pattern], key)
+		}
+	}
+	r := &Ring{hub: of[hubIndex]}
+	for _, pattern := range slices.Backward(slices.Sorted(maps.Keys(of))) {
+		if parsed, err := url.Parse("https://" + pattern); err == nil {
+			r.places = append(r.places, place{splitHost(parsed.Host), parsed.Path, of[pattern]})
+		}
+	}
+	return r
+}
+
 // Choose returns the keys whose logins the kubelet shows for an image, in the order in which it tries them: hosts are compared as MatchHost does,
 // and paths, which begin with a slash, by their beginning; a longer path comes before a shorter one. What logs in to index.docker.io is for Docker
 // Hub unless a key is for docker.io itself.
-func Choose(keys []string, host, path string) []string {
-	ring := make(map[string][]string, len(keys))
-	for _, key := range keys {
-		if pattern, ok := Pattern(key); ok {
-			ring[pattern] = append(ring[pattern], key)
-		}
-	}
+func (r *Ring) Choose(host, path string) []string {
 	var chosen []string
-	for _, pattern := range slices.Backward(slices.Sorted(maps.Keys(ring))) {
-		if matches(pattern, host+path) {
-			chosen = append(chosen, ring[pattern]...)
+	if image, err := url.Parse("https://" + host + path); err == nil {
+		at := splitHost(image.Host)
+		for _, p := range r.places {
+			if p.host.matches(at) && strings.HasPrefix(image.Path, p.path) {
+				chosen = append(chosen, p.keys...)
+			}
 		}
 	}
 	if len(chosen) == 0 && host == Hub {
-		return ring[hubIndex]
+		return r.hub
 	}
 	return chosen
 }
@@ -70,35 +102,32 @@ func Pattern(key string) (string, bool) {
 	return parsed.Host + below, true
 }
 
-func matches(pattern, image string) bool {
-	want, err := url.Parse("https://" + pattern)
-	if err != nil {
-		return false
-	}
-	have, err := url.Parse("https://" + image)
-	return err == nil && MatchHost(want.Host, have.Host) && strings.HasPrefix(have.Path, want.Path)
-}
-
 // MatchHost says whether a host is one of those that a pattern stands for: its labels are globs, one for each label of the host, and its port is
 // the same.
-func MatchHost(pattern, host string) bool {
-	globs, wanted := splitHost(pattern)
-	labels, port := splitHost(host)
-	if wanted != port || len(globs) != len(labels) {
+func MatchHost(pattern, host string) bool { return splitHost(pattern).matches(splitHost(host)) }
+
+// hostPattern is a host, or a pattern of hosts.
+type hostPattern struct {
+	labels []string
+	port   string
+}
+
+func (p hostPattern) matches(host hostPattern) bool {
+	if p.port != host.port || len(p.labels) != len(host.labels) {
 		return false
 	}
-	for i, glob := range globs {
-		if matched, err := path.Match(glob, labels[i]); err != nil || !matched {
+	for i, glob := range p.labels {
+		if matched, err := path.Match(glob, host.labels[i]); err != nil || !matched {
 			return false
 		}
 	}
 	return true
 }
 
-func splitHost(host string) (labels []string, port string) {
+func splitHost(host string) hostPattern {
 	name, port, err := net.SplitHostPort(host)
 	if err != nil {
 		name, port = host, ""
 	}
-	return strings.Split(name, "."), port
+	return hostPattern{strings.Split(name, "."), port}
 }

@@ -142,6 +142,15 @@ func (b *Broker) await(s *slot, provider providers.Provider, req providers.Reque
 	return &providers.PendingError{Since: s.since}
 }
 
+// Ready says whether Token would return a token now. It asks nobody for one, and a refresh request that Token was never asked for is open.
+func (b *Broker) Ready(req providers.Request, newerThan time.Time) bool {
+	source, now, refresh := req.Source(), b.Clock.Now(), stampOf(req)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.slots[source]
+	return s != nil && s.refreshes.has(refresh) && s.serves(refresh, newerThan, now)
+}
+
 // InMemory returns the live token from the source of req that is in memory, without asking anybody for it. It may not answer the refresh request
 // of req.
 func (b *Broker) InMemory(req providers.Request) (providers.Token, bool) {

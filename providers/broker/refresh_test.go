@@ -155,3 +155,30 @@ func TestTwoCredentialsThatShareASourceDoNotUndoEachOthersRefresh(t *testing.T) 
 		}
 	})
 }
+
+func TestATokenIsReadyIfItIsThereAndAnswersTheRefreshRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fake{life: 12 * time.Hour}
+		b := newBroker(t, p)
+		req, asked := request("eu-west-1"), refreshing(request("eu-west-1"), "a")
+		ready := func(what string, want bool, req providers.Request, newerThan time.Time) {
+			t.Helper()
+			if got := b.Ready(req, newerThan); got != want {
+				t.Errorf("%s: ready %t, want %t", what, got, want)
+			}
+			synctest.Wait()
+		}
+		ready("before the first", false, req, time.Time{})
+		first := must(t, b, req, time.Time{})
+		ready("the first", true, req, time.Time{})
+		ready("the next", false, req, first.IssuedAt)
+		pass(time.Hour)
+		ready("a request that nobody has made yet", false, asked, time.Time{})
+		must(t, b, asked, time.Time{})
+		ready("its answer", true, asked, time.Time{})
+		ready("another request", false, refreshing(req, "b"), time.Time{})
+		if got := p.calls.Load(); got != 2 {
+			t.Errorf("%d calls, want 2: to look costs none", got)
+		}
+	})
+}

@@ -38,6 +38,9 @@ func (s *stamps) see(c clock.PassiveClock, of stamp) {
 	s.known.Add(of, c.Now())
 }
 
+// has says whether the refresh request was seen; no refresh request needs to be.
+func (s *stamps) has(of stamp) bool { return of.refresh == "" || !s.seen(of).IsZero() }
+
 // seen is when the refresh request was seen first; the zero time if there is none.
 func (s *stamps) seen(of stamp) time.Time {
 	if s.known == nil || of.refresh == "" {

@@ -61,7 +61,7 @@ func (p *plugin) logins(all []target, response *credentialprovider.CredentialPro
 		return nil, providers.Errorf(v1alpha1.ReasonAccessDenied, "plugin %s has no credentials for %s: "+
 			"check plugin.image, and what the identity may pull", p.name, shorten(all[0].name))
 	}
-	keys := keyring(response.Auth)
+	keys := newKeyring(response.Auth)
 	var logins []providers.Login
 	of := map[credentialprovider.AuthConfig]int{}
 	for _, t := range all {

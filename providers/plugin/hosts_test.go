@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	kubeletconfig "k8s.io/kubelet/config/v1"
+	credentialprovider "k8s.io/kubelet/pkg/apis/credentialprovider/v1"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
@@ -30,7 +31,7 @@ func TestNoHostileImageGetsATokenForAnotherHost(t *testing.T) {
 
 func TestNoHostileHostIsPublished(t *testing.T) {
 	const name, suffix = "myregistry", "azurecr.io"
-	keys := keyring{"*." + suffix: {Username: "u", Password: "p"}}
+	keys := newKeyring(map[string]credentialprovider.AuthConfig{"*." + suffix: {Username: "u", Password: "p"}})
 	good, err := parseImage(name + "." + suffix)
 	if err != nil {
 		t.Fatal(err)

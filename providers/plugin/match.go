@@ -41,14 +41,21 @@ func (p pattern) matches(image pattern) bool {
 	return dockerkey.MatchHost(p.host, image.host) && strings.HasPrefix(image.path, p.path)
 }
 
-// keyring is the content of an answer.
-type keyring map[string]credentialprovider.AuthConfig
+// keyring is the content of an answer, parsed once for all that it is for.
+type keyring struct {
+	auth map[string]credentialprovider.AuthConfig
+	keys *dockerkey.Ring
+}
+
+func newKeyring(auth map[string]credentialprovider.AuthConfig) keyring {
+	return keyring{auth, dockerkey.NewRing(slices.Sorted(maps.Keys(auth)))}
+}
 
 // lookup is the login that the kubelet shows first for an image.
 func (k keyring) lookup(image pattern) (credentialprovider.AuthConfig, bool) {
-	chosen := dockerkey.Choose(slices.Sorted(maps.Keys(k)), image.host, image.path)
+	chosen := k.keys.Choose(image.host, image.path)
 	if len(chosen) == 0 {
 		return credentialprovider.AuthConfig{}, false
 	}
-	return k[chosen[0]], true
+	return k.auth[chosen[0]], true
 }

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"fmt"
 	"testing"
 
 	credentialprovider "k8s.io/kubelet/pkg/apis/credentialprovider/v1"
@@ -50,11 +51,11 @@ func TestMatching(t *testing.T) {
 
 func TestTheMostSpecificKeyIsUsed(t *testing.T) {
 	keys := func(all ...string) keyring {
-		ring := keyring{}
+		auth := map[string]credentialprovider.AuthConfig{}
 		for _, k := range all {
-			ring[k] = credentialprovider.AuthConfig{Username: k}
+			auth[k] = credentialprovider.AuthConfig{Username: k}
 		}
-		return ring
+		return newKeyring(auth)
 	}
 	for name, c := range map[string]struct {
 		keys  keyring
@@ -82,5 +83,21 @@ func TestTheMostSpecificKeyIsUsed(t *testing.T) {
 		if got, ok := c.keys.lookup(i.pattern); got.Username != c.want || ok != (c.want != "") {
 			t.Errorf("%s: %q, want %q", name, got.Username, c.want)
 		}
+	}
+}
+
+// A plugin's answer may be made of what a tenant's endpoint says, and an entry has up to 64 hosts.
+func TestTheKeysOfAnAnswerAreParsedOnceHoweverManyHostsAreLookedUp(t *testing.T) {
+	auth := map[string]credentialprovider.AuthConfig{}
+	for n := range 10_000 {
+		auth[fmt.Sprintf("r%d.example.com/team", n)] = credentialprovider.AuthConfig{Username: "u"}
+	}
+	ring, image := newKeyring(auth), pattern{"r1.example.com", "/team/app"}
+	if allocations := testing.AllocsPerRun(10, func() {
+		if _, ok := ring.lookup(image); !ok {
+			t.Error("no login")
+		}
+	}); allocations > 100 {
+		t.Errorf("%.0f allocations to look one host up among %d keys", allocations, len(auth))
 	}
 }

@@ -91,6 +91,7 @@ func (noTokens) Token(providers.Request, time.Time, providers.Waiter) (providers
 	return providers.Token{}, providers.Errorf(v1alpha1.ReasonUnavailable, "no tokens here")
 }
 func (noTokens) InMemory(providers.Request) (providers.Token, bool) { return providers.Token{}, false }
+func (noTokens) Ready(providers.Request, time.Time) bool            { return false }
 func (noTokens) RefusedIssuedAt(providers.Request) time.Time        { return time.Time{} }
 func (noTokens) Spare(string, providers.TokenName)                  {}
 func (noTokens) SetSources(string, []string)                        {}
