@@ -47,26 +47,17 @@ func TestAccessRunsNothingOfACredential(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	touched := filepath.Join(t.TempDir(), "touched")
-	for _, evil := range []string{"$(touch " + touched + ")", "`touch " + touched + "`", "'; touch " + touched + "; '", "${file(\"/etc/passwd\")}", "\x1b[31m", "%{if true}", "\"}\n"} {
+	for _, evil := range evils {
 		quoted, err := json.Marshal(evil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		manifest := strings.ReplaceAll(string(template), "EVIL", string(bytes.Trim(quoted, `"`)))
 		shell := as(t, cp.Kubeconfig(), manifest, "access", "-f", "-")
-		if shell.code != cli.Fine || strings.Contains(shell.stdout, "\x1b") {
+		if shell.code != cli.Fine {
 			t.Fatalf("%q: %+v", evil, shell)
 		}
-		// The commands are defined away: what is left to run is what the values bring.
-		harness := "aws() { :; }; gcloud() { :; }; az() { :; }; kubectl() { :; }; curl() { :; }\n" + shell.stdout
-		cmd := exec.CommandContext(t.Context(), "bash", "-c", harness)
-		if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
-			t.Errorf("%q: %v: %s\n%s", evil, err, out, shell.stdout)
-		}
-		if _, err := os.Stat(touched); err == nil {
-			t.Errorf("%q was run", evil)
-		}
+		inert(t, shell.stdout)
 		tf := as(t, cp.Kubeconfig(), manifest, "access", "-f", "-", "-o", "terraform").stdout
 		for line := range strings.Lines(tf) {
 			for _, start := range []string{"${", "%{"} {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -42,8 +41,7 @@ func TestExportRunsNothingOfACredential(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	touched := filepath.Join(t.TempDir(), "touched")
-	for _, evil := range []string{"$(touch " + touched + ")", "`touch " + touched + "`", "'; touch " + touched + "; '", "${file(\"/etc/passwd\")}", "\x1b[31m", "\"}\n---\nkind: Evil\n"} {
+	for _, evil := range evils {
 		quoted, err := json.Marshal(evil)
 		if err != nil {
 			t.Fatal(err)
@@ -64,18 +62,16 @@ func TestExportRunsNothingOfACredential(t *testing.T) {
 		if documents != 3 {
 			t.Errorf("%q: %d documents: %s", evil, documents, r.stdout)
 		}
-		harness := "kubectl() { :; }\n"
+		harness := ""
 		for line := range strings.Lines(r.stdout) {
 			if command, ok := strings.CutPrefix(line, "# kubectl "); ok {
 				harness += "kubectl " + command
 			}
 		}
-		if out, err := exec.CommandContext(t.Context(), "bash", "-c", harness).CombinedOutput(); err != nil || len(out) > 0 {
-			t.Errorf("%q: %v: %s\n%s", evil, err, out, harness)
+		if !strings.Contains(harness, "annotate") {
+			t.Errorf("%q: there is no command: %s", evil, r.stdout)
 		}
-		if _, err := os.Stat(touched); err == nil || !strings.Contains(harness, "annotate") {
-			t.Errorf("%q was run, or nothing was: %s", evil, harness)
-		}
+		inert(t, harness)
 	}
 }
 

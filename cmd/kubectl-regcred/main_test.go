@@ -206,3 +206,33 @@ func grant(t *testing.T, namespace, user string, rules ...rbacv1.PolicyRule) {
 	create(t, &rbacv1.Role{ObjectMeta: meta, Rules: rules})
 	create(t, &rbacv1.RoleBinding{ObjectMeta: meta, Subjects: subjects, RoleRef: rbacv1.RoleRef{Kind: "Role", Name: user}})
 }
+
+// evils are what somebody might put into a field so that it is executed in the shell of whoever runs a script with it.
+var evils = []string{
+	"$(touch touched)", "`touch touched`", "'; touch touched; '", "${file(\"passwd\")}", "\x1b[31m", "%{if true}", "\"}\n---\nkind: Evil\n",
+	"a\x1b'; touch touched #", "a\x1b\\'; touch touched #", "\u202e'; touch touched; '\ntouch touched\n$(touch touched)`touch touched`\x1b\"\u2028#",
+}
+
+// inert runs a script by the shells that people have, with its programs defined away: what is left to run is what its values bring.
+func inert(t *testing.T, script string) {
+	t.Helper()
+	for _, r := range script {
+		if r != '\n' && (r < ' ' || r > '~') {
+			t.Errorf("it holds %q: %q", r, script)
+			break
+		}
+	}
+	for _, program := range []string{"aws", "gcloud", "az", "kubectl", "curl", "helm"} {
+		script = program + "() { :; }\n" + script
+	}
+	for _, shell := range []string{"sh", "bash"} {
+		cmd := exec.CommandContext(t.Context(), shell, "-c", script)
+		cmd.Dir = t.TempDir()
+		if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+			t.Errorf("%s: %v: %s\n%s", shell, err, out, script)
+		}
+		if _, err := os.Stat(filepath.Join(cmd.Dir, "touched")); err == nil {
+			t.Errorf("%s has run a value:\n%s", shell, script)
+		}
+	}
+}

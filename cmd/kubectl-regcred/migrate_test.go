@@ -79,7 +79,7 @@ func TestMigrateOfNothing(t *testing.T) {
 // Whoever writes a pull Secret chooses its keys: they stay values in the credential and in the steps.
 func TestMigrateRunsNothingOfASecret(t *testing.T) {
 	dir := t.TempDir()
-	for n, evil := range []string{"$(touch touched)", "`touch touched`", "'; touch touched; '", "${file(passwd)}", "\x1b[31m", "\"}\n---\nkind: Evil\n"} {
+	for n, evil := range evils {
 		config, err := json.Marshal(map[string]any{"auths": map[string]any{
 			"acme.azurecr.io": map[string]string{"auth": "YTpi"}, evil + ".azurecr.io": map[string]string{"auth": "YTpi"}, evil: map[string]string{"auth": "YTpi"},
 		}})
@@ -110,13 +110,5 @@ func TestMigrateRunsNothingOfASecret(t *testing.T) {
 	if err != nil || !strings.Contains(string(steps), "kubectl apply") || !strings.Contains(printed.stdout, "touch touched") {
 		t.Fatalf("%v: nothing is told of the keys: %s\n%s", err, printed.stdout, steps)
 	}
-	cmd := exec.CommandContext(t.Context(), "bash", "-c", "kubectl() { :; }\n"+string(steps))
-	cmd.Dir = dir
-	said, err := cmd.CombinedOutput()
-	if err != nil || len(said) > 0 {
-		t.Errorf("%v: %s\n%s", err, said, steps)
-	}
-	if _, err := os.Stat(filepath.Join(dir, "touched")); err == nil {
-		t.Errorf("a key was run:\n%s", steps)
-	}
+	inert(t, string(steps))
 }

@@ -15,7 +15,7 @@ const Width = 80
 func Clean(text string) string {
 	var b strings.Builder
 	for _, r := range text {
-		if r >= ' ' && r < 0x7f {
+		if !unprintable(r) {
 			b.WriteRune(r)
 			continue
 		}
@@ -58,27 +58,27 @@ func wrap(w io.Writer, first, indent, text string) {
 	fmt.Fprintln(w, strings.TrimRight(line, " "))
 }
 
-// Shell quotes a value for sh, so that nothing in it is executed. Control characters are written as escapes.
+// plain are the characters that mean nothing to a shell, nor to printf.
+const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@+=:,./_"
+
+// Shell quotes a value for any POSIX shell, so that nothing in it is executed, in printable ASCII. $'...' would not do: dash takes it for a
+// dollar sign and a word in quotes, in which \' ends the word. A newline at the end is lost, as in every command substitution.
 func Shell(value string) string {
-	if value != "" && strings.Trim(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./_-") == "" {
+	if value != "" && strings.Trim(value, plain+"%-") == "" {
 		return value
 	}
-	if strings.IndexFunc(value, control) < 0 {
+	if !strings.ContainsFunc(value, unprintable) {
 		return "'" + strings.ReplaceAll(value, "'", `'\''`) + "'"
 	}
 	var b strings.Builder
 	for _, c := range []byte(value) {
-		switch {
-		case c < ' ' || c >= 0x7f:
+		if strings.IndexByte(plain, c) >= 0 {
+			b.WriteByte(c)
+		} else {
 			fmt.Fprintf(&b, `\%03o`, c)
-		case c == '\'' || c == '\\':
-			b.WriteByte('\\')
-			b.WriteByte(c)
-		default:
-			b.WriteByte(c)
 		}
 	}
-	return "$'" + b.String() + "'"
+	return `"$(printf '` + b.String() + `')"`
 }
 
 // Command is a command with every argument quoted.
@@ -103,7 +103,7 @@ func Terraform(value string) string {
 			b.WriteRune(r)
 		case r > 0xffff:
 			fmt.Fprintf(&b, `\U%08x`, r)
-		case control(r) || r > 0x7e:
+		case unprintable(r):
 			fmt.Fprintf(&b, `\u%04x`, r)
 		default:
 			b.WriteRune(r)
@@ -112,4 +112,5 @@ func Terraform(value string) string {
 	return `"` + b.String() + `"`
 }
 
-func control(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 }
+// unprintable is what is not printable ASCII: controls, but also what reorders or hides text.
+func unprintable(r rune) bool { return r < ' ' || r > '~' }

@@ -9,13 +9,14 @@ import (
 // hostile is what a tenant might put into a field.
 var hostile = []string{
 	"plain", "", "two words", "$(id)", "`id`", "it's", `"quoted"`, `back\slash`, "${file(\"/etc/passwd\")}", "%{ for x in y }", "\x1b[31mred", "a\nb", "bell\a",
-	"\x9b31m", "umlaut ä", "; rm -rf /", "$'x'", "\u009b31m", "smile \U0001F600",
+	"\x9b31m", "umlaut ä", "; rm -rf /", "$'x'", "\u009b31m", "smile \U0001F600", "-n\x1b", "100%\x1b", "\x1b1", "\x7f", "\u202ertl", "line\u2028end", "\xff",
+	"a\x1b'; echo ran #\n\u202e$(echo ran)`echo ran`\"\\%s", "\x1b\\'; echo ran #", "\n';echo ran;'\x1b",
 }
 
 func TestCleanShowsNoControlCharacter(t *testing.T) {
 	for _, text := range hostile {
 		for _, r := range Clean(text) {
-			if r < ' ' || r > '~' {
+			if unprintable(r) {
 				t.Errorf("Clean(%q) = %q holds %q", text, Clean(text), r)
 			}
 		}
@@ -28,12 +29,14 @@ func TestCleanShowsNoControlCharacter(t *testing.T) {
 func TestShellGivesTheValueBackAndRunsNothing(t *testing.T) {
 	for _, value := range hostile {
 		quoted := Shell(value)
-		if strings.ContainsFunc(quoted, control) {
-			t.Errorf("Shell(%q) = %q holds a control character", value, quoted)
+		if strings.ContainsFunc(quoted, unprintable) {
+			t.Errorf("Shell(%q) = %q is not printable ASCII", value, quoted)
 		}
-		got, err := exec.CommandContext(t.Context(), "bash", "-c", "printf %s "+quoted).Output()
-		if err != nil || string(got) != value {
-			t.Errorf("the shell reads %s as %q, %v; want %q", quoted, got, err, value)
+		for _, shell := range []string{"sh", "bash"} {
+			got, err := exec.CommandContext(t.Context(), shell, "-c", "printf %s "+quoted).CombinedOutput()
+			if err != nil || string(got) != value {
+				t.Errorf("%s reads %s as %q, %v; want %q", shell, quoted, got, err, value)
+			}
 		}
 	}
 }
