@@ -27,16 +27,16 @@ func TestCallsToOneEndpointAreSpaced(t *testing.T) {
 		p := &fake{life: time.Hour}
 		b := newBroker(t, p)
 		askMany(b, "", 120)
-		if got := p.calls.Load(); got != 20 {
-			t.Errorf("%d calls at once, want a burst of 20", got)
+		if got := p.calls.Load(); got != 16 {
+			t.Errorf("%d calls at once, want a burst of 20 without the 4 that are kept for others", got)
 		}
-		if must(t, b, request("us-east-1"), time.Time{}); p.calls.Load() != 21 {
+		if must(t, b, request("us-east-1"), time.Time{}); p.calls.Load() != 17 {
 			t.Error("another endpoint waits for its turn behind this one")
 		}
 		pass(10 * time.Second)
 		synctest.Wait()
-		if got := p.calls.Load(); got != 121 {
-			t.Errorf("%d calls after 10 s, want 120 more: 10 a second after the burst", got)
+		if got := p.calls.Load(); got != 117 {
+			t.Errorf("%d calls after 10 s, want 100 more: 10 a second after the burst", got)
 		}
 	})
 }
@@ -50,11 +50,12 @@ func TestSixteenThousandFailingEntriesOfATenantDelayNobodyElse(t *testing.T) {
 			start := time.Now()
 			_, err := ask(b, entry(fmt.Sprint("victim", start), "eu-west-1", 0), time.Time{})
 			_ = failure(t, err, v1alpha1.ReasonAccessDenied)
-			if waited := time.Since(start); waited > 300*time.Millisecond { // two of the other, and its own
+			if waited := time.Since(start); waited > 0 {
 				t.Errorf("a first token waits %s behind somebody else's", waited)
 			}
-			pass(10 * time.Second)
+			pass(250 * time.Millisecond)
 		}
+		pass(200 * time.Second)
 		if got := p.of("attacker"); got < 1500 {
 			t.Errorf("%d calls of the others in 200 s: nobody uses the turns that are left", got)
 		}
@@ -202,7 +203,7 @@ func TestTheOrderOfALaneIsThatOfUrgencyAndThenOfTime(t *testing.T) {
 		p := &fake{life: time.Hour}
 		var order []string
 		b := newBroker(t, recording{p, &order})
-		askMany(b, "filler", 20)
+		askMany(b, "filler", 16)
 		order = nil
 		for _, want := range []struct {
 			n, urgency int

@@ -58,8 +58,10 @@ type endpoint struct {
 	// places is how many calls may be under way, busy how many are, and taken those of each tenant.
 	places, busy int
 	taken        map[string]int
-	// pacing is whether one of them waits for the limit.
-	pacing bool
+	// pacing is whether one of them waits for the limit, sparing whether some wait until there is a call to spare, and turns when each tenant
+	// that had a turn lately last had one.
+	pacing, sparing bool
+	turns           map[string]time.Time
 	// usedAt is when the last call was asked for, or ended.
 	usedAt time.Time
 }
@@ -114,7 +116,8 @@ func (t *scheduler) endpoint(name, tenant string, now time.Time) *endpoint {
 	}
 	e := t.endpoints[name]
 	if e == nil {
-		e = &endpoint{namedBy: tenant, breaker: newBreaker(name, now), limit: rate.NewLimiter(callsPerSecond, callBurst), places: callsAtOnce, taken: map[string]int{}}
+		e = &endpoint{namedBy: tenant, breaker: newBreaker(name, now), limit: rate.NewLimiter(callsPerSecond, callBurst), places: callsAtOnce,
+			taken: map[string]int{}, turns: map[string]time.Time{}}
 		if p, ok := t.limited[provider].(providers.Limited); ok {
 			e.places = p.AtOnce()
 		}
@@ -160,22 +163,6 @@ func (t *scheduler) withdraw(c *call) bool {
 	waits := len(c.tickets) > 0
 	c.endpoint.waiting.remove(c)
 	return waits
-}
-
-// advance lets a call through if there is room. The caller holds the lock.
-func (t *scheduler) advance(e *endpoint) {
-	if e.pacing || e.busy >= e.places {
-		return
-	}
-	c, tenant := e.waiting.next(func(tenant string) bool { return e.room(tenant) && t.room(e, tenant) && e.breaker.admits(tenant) })
-	if c == nil {
-		return
-	}
-	c.tenant, c.probed = tenant, e.breaker.let(tenant)
-	e.pacing = true
-	e.take(tenant)
-	t.busy[tenant]++
-	go t.serve(c)
 }
 
 // room says whether the tenant may have another call under way. If not, the end of one brings it back to this endpoint.
