@@ -7,7 +7,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
@@ -115,10 +114,7 @@ func (b *bench) round(ctx context.Context, name string, raw *ceiling) (r round, 
 		return r, err
 	}
 	err = b.profileDuring(ctx, "rotation", func() (err error) {
-		r.rotation, err = b.burst(ctx, watch, rotated, func() error {
-			patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.AnnotationRefreshRequestedAt, time.Now().UTC().Format(time.RFC3339Nano))
-			return b.Client.Patch(ctx, credential, client.RawPatch(types.MergePatchType, []byte(patch)))
-		})
+		r.rotation, err = b.burst(ctx, watch, rotated, func() error { return b.requestRefresh(ctx, credential) })
 		return err
 	})
 	if err != nil {

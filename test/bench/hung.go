@@ -24,7 +24,7 @@ const (
 // hungProvider measures how fast a healthy provider's Secrets come, alone and beside a provider that accepts and never answers.
 func (b *bench) hungProvider(ctx context.Context) error {
 	progress("%d credentials arrive", besideHung)
-	alone, err := b.credentialsArrive(ctx, "alone", besideHung, healthy(300000000000))
+	alone, err := b.credentialsArrive(ctx, "alone", besideHung, false, healthy(300000000000))
 	if err != nil {
 		return err
 	}
@@ -46,12 +46,12 @@ func (b *bench) hungProvider(ctx context.Context) error {
 	if err := b.waitForHung(ctx, hang(0), asked); err != nil {
 		return err
 	}
-	beside, err := b.credentialsArrive(ctx, "beside", besideHung, healthy(300000001000))
+	beside, err := b.credentialsArrive(ctx, "beside", besideHung, false, healthy(300000001000))
 	if err != nil {
 		return err
 	}
 	progress("%d credentials arrive that have a hung entry, too", inOneSecret)
-	both, err := b.credentialsArrive(ctx, "both", inOneSecret, func(i int) []v1alpha1.Registry {
+	both, err := b.credentialsArrive(ctx, "both", inOneSecret, false, func(i int) []v1alpha1.Registry {
 		return append(healthy(300000002000)(i), hang(i))
 	})
 	if err != nil {

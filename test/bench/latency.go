@@ -8,7 +8,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -31,7 +30,7 @@ func (b *bench) credentialLatency(ctx context.Context) error {
 	b.AWS.ResetCalls()
 	b.AWS.ECR.Set(cloud.Fault{Latency: cloudLatency})
 	defer b.AWS.ECR.Reset()
-	took, err := b.credentialsArrive(ctx, "arrival", b.arrivals, func(i int) []v1alpha1.Registry {
+	took, err := b.credentialsArrive(ctx, "arrival", b.arrivals, false, func(i int) []v1alpha1.Registry {
 		return []v1alpha1.Registry{ecrOf(fmt.Sprintf("%012d", 200000000000+i))}
 	})
 	if err != nil {
@@ -45,8 +44,8 @@ func (b *bench) credentialLatency(ctx context.Context) error {
 }
 
 // credentialsArrive applies n RegistryCredentials of this name, each in a namespace of its own, and says how long their Secrets took,
-// shortest first.
-func (b *bench) credentialsArrive(ctx context.Context, name string, n int, registries func(int) []v1alpha1.Registry) ([]time.Duration, error) {
+// shortest first. Suspended ones are somebody else's work.
+func (b *bench) credentialsArrive(ctx context.Context, name string, n int, suspended bool, registries func(int) []v1alpha1.Registry) ([]time.Duration, error) {
 	namespace := func(i int) string { return fmt.Sprintf("%s-%03d", name, i) }
 	if err := forEach(ctx, n, func(ctx context.Context, i int) error { return b.createNamespace(ctx, namespace(i), name) }); err != nil {
 		return nil, err
@@ -61,7 +60,7 @@ func (b *bench) credentialsArrive(ctx context.Context, name string, n int, regis
 	all := secrets.expect(ctx, n, anything)
 	began, err := arrive(ctx, n, namespace, func(namespace string, i int) error {
 		c := &v1alpha1.RegistryCredential{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
-		c.Spec.Registries = registries(i)
+		c.Spec.Registries, c.Spec.Suspend = registries(i), suspended
 		return b.Client.Create(ctx, c)
 	})
 	if err != nil {
@@ -75,50 +74,11 @@ func (b *bench) credentialsArrive(ctx context.Context, name string, n int, regis
 }
 
 // namespaceLatency measures from just before a namespace is created to its Secret and its link, with the token in memory.
-func (b *bench) namespaceLatency(ctx context.Context) (err error) {
-	const name, group = "newcomer", "newcomer"
+func (b *bench) namespaceLatency(ctx context.Context) error {
 	progress("%d namespaces arrive", b.arrivals)
-	secrets, err := b.watchNamed(ctx, secretsMetadata(), name)
+	began, published, linked, err := b.namespacesArrive(ctx, "newcomer", b.arrivals)
 	if err != nil {
 		return err
-	}
-	defer secrets.stop()
-	accounts, err := b.watchNamed(ctx, &corev1.ServiceAccountList{}, "default")
-	if err != nil {
-		return err
-	}
-	defer accounts.stop()
-	if err := b.Client.Create(ctx, clusterCredential(name, group, &v1alpha1.ServiceAccounts{Names: []string{"default"}})); err != nil {
-		return err
-	}
-	const first = group + "-first" // brings the token into memory
-	one := secrets.expect(ctx, 1, anything)
-	stop, err := b.follow(ctx, group)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, stop()) }()
-	if err := b.Client.Create(ctx, namespaceOf(first, group)); err != nil {
-		return err
-	}
-	if _, err := one(); err != nil {
-		return err
-	}
-	later := func(o client.Object) bool { return o.GetNamespace() != first }
-	allSecrets := secrets.expect(ctx, b.arrivals, later)
-	allLinks := accounts.expect(ctx, b.arrivals, func(o client.Object) bool { return later(o) && links(name)(o) })
-	namespace := func(i int) string { return fmt.Sprintf("%s-%03d", group, i) }
-	began, err := arrive(ctx, b.arrivals, namespace, func(namespace string, _ int) error { return b.Client.Create(ctx, namespaceOf(namespace, group)) })
-	if err != nil {
-		return err
-	}
-	published, err := allSecrets()
-	if err != nil {
-		return fmt.Errorf("a Secret in each namespace that arrives: %w", err)
-	}
-	linked, err := allLinks()
-	if err != nil {
-		return fmt.Errorf("a link in each namespace that arrives: %w", err)
 	}
 	took := between(began, published, linked)
 	s := b.report.section(fmt.Sprintf("Namespace created → Secret and link seen by a watch: %d arrivals, 5 a second", b.arrivals))
@@ -128,27 +88,62 @@ func (b *bench) namespaceLatency(ctx context.Context) (err error) {
 	return nil
 }
 
+// namespacesArrive creates a credential of this name for the namespaces of the group of this name, brings its token into memory, and lets n
+// such namespaces arrive.
+func (b *bench) namespacesArrive(ctx context.Context, name string, n int) (began, published, linked sightings, err error) {
+	secrets, err := b.watchNamed(ctx, secretsMetadata(), name)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	defer secrets.stop()
+	if err := b.Client.Create(ctx, clusterCredential(name, name, &v1alpha1.ServiceAccounts{Names: []string{"default"}})); err != nil {
+		return nil, nil, nil, err
+	}
+	stop, err := b.follow(ctx, name)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	one := secrets.expect(ctx, 1, anything)
+	if err := b.Client.Create(ctx, namespaceOf(name+"-first", name)); err != nil {
+		return nil, nil, nil, err
+	}
+	if _, err := one(); err != nil {
+		return nil, nil, nil, err
+	}
+	return b.newNamespaces(ctx, secrets, name, name, n)
+}
+
+// newNamespaces creates n namespaces of the group, and says when each began, and had its Secret and its link of this name.
+func (b *bench) newNamespaces(ctx context.Context, secrets *eyes, name, group string, n int) (began, published, linked sightings, err error) {
+	accounts, err := b.watchNamed(ctx, &corev1.ServiceAccountList{}, "default")
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	defer accounts.stop()
+	namespace := func(i int) string { return fmt.Sprintf("%s-%03d", group, i) }
+	later := func(o client.Object) bool { return o.GetNamespace() != group+"-first" }
+	allSecrets := secrets.expect(ctx, n, later)
+	allLinks := accounts.expect(ctx, n, func(o client.Object) bool { return later(o) && links(name)(o) })
+	began, err = arrive(ctx, n, namespace, func(namespace string, _ int) error { return b.Client.Create(ctx, namespaceOf(namespace, group)) })
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if published, err = allSecrets(); err != nil {
+		return nil, nil, nil, fmt.Errorf("a Secret in each namespace that arrives: %w", err)
+	}
+	if linked, err = allLinks(); err != nil {
+		return nil, nil, nil, fmt.Errorf("a link in each namespace that arrives: %w", err)
+	}
+	return began, published, linked, nil
+}
+
 // follow gives every namespace of the group its default ServiceAccount as soon as a watch shows it, as kube-controller-manager does. Sooner,
 // the API server itself might not know the namespace yet, and then sleeps for 50 ms before it looks again.
 func (b *bench) follow(ctx context.Context, group string) (stop func() error, err error) {
-	namespaces, err := b.watch(ctx, namespacesMetadata(), client.MatchingLabels{groupLabel: group})
-	if err != nil {
-		return nil, err
-	}
-	done := make(chan error, 1)
-	go func() {
-		var errs []error
-		for s := range namespaces.sights {
-			if err := b.Client.Create(ctx, defaultAccount(s.object.GetName())); !apierrors.IsAlreadyExists(err) {
-				errs = append(errs, err)
-			}
-		}
-		done <- errors.Join(errs...)
-	}()
-	return func() error {
-		namespaces.watch.Stop()
-		return <-done
-	}, nil
+	return b.answer(ctx, namespacesMetadata(), client.MatchingLabels{groupLabel: group}, func(o client.Object) error {
+		return b.Client.Create(ctx, defaultAccount(o.GetName()))
+	})
 }
 
 // arrive lets one thing after the other come, and says when each began to.

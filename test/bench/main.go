@@ -8,8 +8,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -18,11 +20,8 @@ type options struct {
 	namespaces int
 	rounds     int
 	arrivals   int
-	scale      bool
-	neighbour  bool
+	only       string
 	targets    int
-	providers  bool
-	storm      bool
 	strict     bool
 	bounds     string
 	profiles   string
@@ -34,11 +33,8 @@ func (o *options) bind(f *flag.FlagSet) {
 	f.IntVar(&o.namespaces, "namespaces", 1000, "Namespaces that one credential fans out to.")
 	f.IntVar(&o.rounds, "rounds", 3, "Fan-outs and rotations, each beside the raw ceiling; the median ratio counts.")
 	f.IntVar(&o.arrivals, "arrivals", 100, "Arrivals of each kind whose latency is measured, five a second.")
-	f.BoolVar(&o.scale, "scale", false, "Measure only one fan-out, rotation and restart, over -targets namespaces.")
-	f.IntVar(&o.targets, "targets", 10000, "Namespaces of the -scale run.")
-	f.BoolVar(&o.neighbour, "neighbour", false, "Measure only what a tenant who asks for very much is to the others.")
-	f.BoolVar(&o.providers, "providers", false, "Measure only every provider.")
-	f.BoolVar(&o.storm, "storm", false, "Measure only the failure of 5,000 pods at once.")
+	f.StringVar(&o.only, "case", "all", "What to measure: "+strings.Join(slices.Sorted(maps.Keys(cases())), ", ")+".")
+	f.IntVar(&o.targets, "targets", 10000, "Namespaces of the cases scale and latency.")
 	f.BoolVar(&o.strict, "strict", false, "Fail if a target is missed.")
 	f.StringVar(&o.bounds, "check", "", "File of bounds to compare the figures with; fail if one is missed.")
 	f.StringVar(&o.profiles, "profiles", "", "Directory for profiles of the controller's memory and processor time, of each phase; the figures are then not those of a release.")
@@ -64,19 +60,30 @@ func main() {
 	}
 }
 
+// cases are what can be measured alone.
+func cases() map[string]func(*bench, context.Context) error {
+	return map[string]func(*bench, context.Context) error{
+		"all":        (*bench).all,
+		"company":    (*bench).companyOnly,
+		"hour":       (*bench).hourOnly,
+		"latency":    (*bench).latencyOnly,
+		"calls":      (*bench).callsOnly,
+		"scale":      (*bench).scaleOnly,
+		"neighbours": (*bench).neighbourOnly,
+		"providers":  (*bench).providersOnly,
+		"strangers":  (*bench).strangersOnly,
+		"storm":      (*bench).stormOnly,
+	}
+}
+
 // run measures, prints and returns how many targets were missed.
 func run(ctx context.Context, o options) (missed int, err error) {
-	measure, name := (*bench).all, "everything"
+	measure, name := cases()[o.only], o.only
 	switch {
-	case o.scale:
-		o.namespaces, o.rounds, measure = o.targets, 1, (*bench).scaleOnly
-		name = fmt.Sprintf("%d namespaces", o.targets)
-	case o.neighbour:
-		measure, name = (*bench).neighbourOnly, "neighbours"
-	case o.storm:
-		measure = (*bench).stormOnly
-	case o.providers:
-		measure = (*bench).providersOnly
+	case measure == nil:
+		return 0, fmt.Errorf("there is no case %q", o.only)
+	case o.only == "scale":
+		o.namespaces, o.rounds, name = o.targets, 1, fmt.Sprintf("%d namespaces", o.targets)
 	}
 	b, err := newBench(ctx, o)
 	if err != nil {

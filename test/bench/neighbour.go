@@ -2,81 +2,132 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
-
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/test/cloud"
 )
 
 const (
-	// greedyNamespace is where somebody has greedyCredentials of 16 entries each, all of which fail and are tried again.
-	greedyNamespace   = "greedy"
-	greedyCredentials = 100
+	// neighbourPairs are measured, each without and beside the abuse, in turns, so that both see the machine in the same mood.
+	neighbourPairs = 5
+	// neighbourArrivals come in each half of a pair.
+	neighbourArrivals = 60
 )
 
-// neighbour measures how long credentials take that arrive beside a tenant whose entries all fail at the same endpoint, and how long without.
-func (b *bench) neighbour(ctx context.Context) error {
-	calm, err := b.arriveAs(ctx, "calm")
-	if err != nil {
-		return err
-	}
-	progress("a tenant asks for %d entries that fail", 16*greedyCredentials)
-	if err := b.createNamespace(ctx, greedyNamespace, greedyNamespace); err != nil {
-		return err
-	}
-	if err := b.beGreedy(ctx); err != nil {
-		return err
-	}
-	beside, err := b.arriveAs(ctx, "beside")
-	if err != nil {
-		return err
-	}
-	s := b.report.section(fmt.Sprintf("Credentials that arrive beside a tenant with %d entries that fail at the same endpoint", 16*greedyCredentials))
-	s.add(figure{ID: "neighbour-p99-calm", Name: "p99 without", Value: milliseconds(calm), Unit: " ms", Digits: 1})
-	s.add(figure{ID: "neighbour-p99", Name: "p99 beside", Value: milliseconds(beside), Unit: " ms", Digits: 1})
-	s.add(figure{ID: "neighbour-ratio", Name: "ratio", Value: float64(beside) / float64(calm), Digits: 2})
-	return b.Client.DeleteAllOf(ctx, &v1alpha1.RegistryCredential{}, client.InNamespace(greedyNamespace))
-}
+// neighbours is what was measured without the abuse and beside it, pair by pair.
+type neighbours struct{ calm, beside []pace }
 
-// arriveAs is the p99 of credentials of that name, with the latency of a cloud in it.
-func (b *bench) arriveAs(ctx context.Context, name string) (time.Duration, error) {
-	progress("%d credentials arrive, %s", b.arrivals, name)
+// neighbour measures how long credentials take that arrive beside a tenant who does its worst at the endpoint that they need, and how long without.
+func (b *bench) neighbour(ctx context.Context) error {
+	role := cloud.Role{ARN: neighboursRole, TrustedPrincipals: []string{b.AWS.Ambient().ARN()}, MayGetToken: true, Pull: []string{"*"}}
+	if err := b.AWS.AddRole(role); err != nil {
+		return err
+	}
+	if err := b.prepareGreedy(ctx); err != nil {
+		return err
+	}
 	b.AWS.ECR.Set(cloud.Fault{Latency: cloudLatency})
 	defer b.AWS.ECR.Reset()
-	base := map[string]int{"calm": 300000000000, "beside": 400000000000}[name]
-	took, err := b.credentialsArrive(ctx, name, b.arrivals, func(i int) []v1alpha1.Registry {
-		return []v1alpha1.Registry{ecrOf(fmt.Sprintf("%012d", base+i))}
-	})
-	if err != nil {
-		return 0, err
+	var n neighbours
+	for pair := range neighbourPairs {
+		halves := []func(context.Context, *neighbours, int) error{b.calm, b.beside}
+		if pair%2 == 1 { // so that a drift cancels out
+			slices.Reverse(halves)
+		}
+		for _, half := range halves {
+			if err := half(ctx, &n, pair); err != nil {
+				return err
+			}
+		}
 	}
-	return percentile(took, 99), nil
+	b.reportNeighbours(n)
+	return nil
 }
 
-// beGreedy creates credentials with an access key that nobody knows, each entry with an external ID of its own.
-func (b *bench) beGreedy(ctx context.Context) error {
-	key := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: greedyNamespace, Name: "key", Labels: map[string]string{v1alpha1.LabelSecret: v1alpha1.LabelSecretIdentity}},
-		StringData: map[string]string{"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI"},
-	}
-	if err := b.Client.Create(ctx, key); err != nil {
+// calm is a half of a pair without the abuse.
+func (b *bench) calm(ctx context.Context, n *neighbours, pair int) error {
+	b.AWS.ResetCalls()
+	p, err := b.neighboursArrive(ctx, fmt.Sprintf("calm-%d", pair))
+	b.report.must(b.AWS.Calls().Failed(assumeAction) == 0, "the greedy tenant was not calm in pair %d", pair)
+	n.calm = append(n.calm, p)
+	return err
+}
+
+// beside is a half of a pair beside the abuse.
+func (b *bench) beside(ctx context.Context, n *neighbours, pair int) error {
+	stop, err := b.abuse(ctx, pair)
+	if err != nil {
 		return err
 	}
-	return forEach(ctx, greedyCredentials, func(ctx context.Context, i int) error {
-		c := &v1alpha1.RegistryCredential{ObjectMeta: metav1.ObjectMeta{Namespace: greedyNamespace, Name: fmt.Sprintf("greedy-%03d", i)}}
-		for n := range 16 {
-			entry := ecrOf(fmt.Sprintf("%012d", 16*i+n))
-			entry.Name, entry.Identity = fmt.Sprintf("entry-%d", n), &v1alpha1.Identity{SecretRef: &v1alpha1.LocalReference{Name: "key"}}
-			entry.ECR.RoleARN, entry.ECR.ExternalID = "arn:aws:iam::123456789012:role/absent", fmt.Sprintf("external-%d", 16*i+n)
-			c.Spec.Registries = append(c.Spec.Registries, entry)
-		}
-		return b.Client.Create(ctx, c)
+	if err := observe(ctx, trailing); err != nil {
+		return errors.Join(err, stop())
+	}
+	b.AWS.ResetCalls()
+	p, err := b.neighboursArrive(ctx, fmt.Sprintf("beside-%d", pair))
+	if err != nil {
+		return err
+	}
+	waiting, err := b.metric(ctx, waitingMetric)
+	if err != nil {
+		return err
+	}
+	failed := b.AWS.Calls().Failed(assumeAction)
+	b.report.must(waiting >= greedyCredentials && failed >= neighbourArrivals/2, "the greedy tenant was not greedy in pair %d: %d calls failed, %.0f wait", pair, failed, waiting)
+	n.beside = append(n.beside, p)
+	return stop()
+}
+
+// neighboursArrive lets credentials arrive, each in a namespace of its own and with a source of its own.
+func (b *bench) neighboursArrive(ctx context.Context, name string) (pace, error) {
+	progress("%d credentials arrive, %s", neighbourArrivals, name)
+	return b.credentialsArriveBeside(ctx, name, neighbourArrivals, func(i int) []v1alpha1.Registry {
+		entry := ecrOf(fmt.Sprintf("%012d", 300000000000+i))
+		entry.ECR.RoleARN, entry.ECR.ExternalID = neighboursRole, fmt.Sprintf("%s-%d", name, i)
+		return []v1alpha1.Registry{entry}
 	})
+}
+
+func (b *bench) reportNeighbours(n neighbours) {
+	s := b.report.section(fmt.Sprintf("Credentials that arrive beside a tenant of %d entries that fail at the same endpoint, %d edits of them a second and %d annotations of %d KiB a second: "+
+		"%d pairs of %d arrivals, 5 a second", entriesOfGreedy*greedyCredentials, time.Second/greedyEdit, time.Second/greedyAnnotation, greedyBytes>>10, neighbourPairs, neighbourArrivals))
+	regcred, bare := func(p pace) []time.Duration { return p.regcred }, func(p pace) []time.Duration { return p.bare }
+	for _, percent := range []int{50, 99} {
+		id := func(what string) string { return fmt.Sprintf("neighbour-p%d%s", percent, what) }
+		name := func(what string) string { return fmt.Sprintf("p%d%s", percent, what) }
+		s.add(figure{ID: id("-calm"), Name: name(" without"), Value: milliseconds(percentile(pooled(n.calm, regcred), percent)), Unit: " ms", Digits: 1})
+		s.add(figure{ID: id(""), Name: name(" beside"), Value: milliseconds(percentile(pooled(n.beside, regcred), percent)), Unit: " ms", Digits: 1})
+		ours, anybodys := n.ratios(regcred, percent), n.ratios(bare, percent)
+		s.add(figure{ID: id("-ratio"), Name: name(", median ratio"), Value: median(ours), Digits: 2, Note: each(ours, 2)})
+		s.add(figure{ID: id("-bare-ratio"), Name: name(" of a bare client, median ratio"), Value: median(anybodys), Digits: 2, Note: each(anybodys, 2)})
+		own := make([]float64, len(ours))
+		for i := range own {
+			own[i] = ours[i] / anybodys[i]
+		}
+		s.add(figure{ID: id("-own-ratio"), Name: name(", the one to the other"), Value: median(own), Digits: 2, Note: each(own, 2)})
+	}
+}
+
+// ratios are those of beside to calm, of each pair.
+func (n neighbours) ratios(of func(pace) []time.Duration, percent int) []float64 {
+	ratios := make([]float64, len(n.calm))
+	for i := range ratios {
+		ratios[i] = float64(percentile(of(n.beside[i]), percent)) / float64(percentile(of(n.calm[i]), percent))
+	}
+	return ratios
+}
+
+// pooled is all of them together, shortest first.
+func pooled(paces []pace, of func(pace) []time.Duration) []time.Duration {
+	var all []time.Duration
+	for _, p := range paces {
+		all = append(all, of(p)...)
+	}
+	slices.Sort(all)
+	return all
 }
 
 func (b *bench) neighbourOnly(ctx context.Context) error {

@@ -20,7 +20,7 @@ const (
 // restart replaces the controller while all Secrets are fresh, and counts what the new process asks of the cloud and the API server.
 func (b *bench) restart(ctx context.Context, last round) error {
 	progress("waiting until the status is up to date")
-	if err := b.statusSettled(ctx, last); err != nil {
+	if err := b.statusSettled(ctx, last.credential); err != nil {
 		return err
 	}
 	progress("restart, watched for %s, and %s of steady state", afterRestart, steady)
@@ -72,10 +72,10 @@ const settled = 5 * time.Second
 
 // statusSettled waits for the status to say what the Secrets say: that a process writes what its predecessor still owed is not what a
 // restart is charged with.
-func (b *bench) statusSettled(ctx context.Context, last round) error {
+func (b *bench) statusSettled(ctx context.Context, name string) error {
 	for version, since := "", time.Now(); time.Since(since) < settled; {
 		c := &v1alpha1.ClusterRegistryCredential{}
-		if err := b.Client.Get(ctx, client.ObjectKey{Name: last.credential}, c); err != nil {
+		if err := b.Client.Get(ctx, client.ObjectKey{Name: name}, c); err != nil {
 			return fmt.Errorf("waiting for the status: %w", err)
 		}
 		if n := c.Status.Namespaces; c.ResourceVersion != version || n == nil || int(n.Current) != b.namespaces {
