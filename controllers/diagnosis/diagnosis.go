@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/validation"
+
 	"github.com/regcred/regcred/api/v1alpha1"
 )
 
@@ -159,7 +161,7 @@ func (e Evidence) unnamed(covering []*Holding) Finding {
 	case e.ownSecrets():
 		return Finding{Cause: v1alpha1.CausePodNamesOwnSecrets, About: h, Note: fmt.Sprintf(
 			"the pod names its own imagePullSecrets (%s), so it does not inherit those of ServiceAccount %s: add %s to its list, or remove the list",
-			strings.Join(e.Pod.Secrets, ", "), e.Pod.Account, secret)}
+			told(e.Pod.Secrets), e.Pod.Account, secret)}
 	case linked:
 		f := Finding{Cause: v1alpha1.CausePodBeforeLink, About: h, Evict: h.Recovers, Note: fmt.Sprintf(
 			"the pod was created before ServiceAccount %s was linked to Secret %s: recreate it", e.Pod.Account, secret)}
@@ -175,6 +177,20 @@ func (e Evidence) unnamed(covering []*Holding) Finding {
 			"ServiceAccount %s is not among serviceAccounts of %s, and the pod does not name Secret %s: add one or the other, and recreate the pod",
 			e.Pod.Account, h.Credential, secret)}
 	}
+}
+
+// told names the first Secrets of a pod's list, where the API server takes any text: what cannot be the name of a Secret is not told, as a
+// credential's events are read by others than the pod's owner.
+func told(secrets []string) string {
+	const most = 3
+	names := slices.DeleteFunc(slices.Clone(secrets), func(name string) bool { return len(validation.IsDNS1123Subdomain(name)) > 0 })
+	switch {
+	case len(names) == 0:
+		return "none of which can be the name of a Secret"
+	case len(names) > most:
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+	}
+	return strings.Join(names, ", ")
 }
 
 // ownSecrets says whether the pod's list is its own. A pod that brings none gets that of its ServiceAccount, as it is at that time

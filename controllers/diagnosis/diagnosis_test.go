@@ -86,6 +86,10 @@ func TestTheCauseOfAFailedPull(t *testing.T) {
 			cause: v1alpha1.CausePodBeforeLink, evict: true, about: "a"},
 		"a list of its own": {holdings: []Holding{heldBy("a", evicts)}, secrets: []string{"mine"}, linked: []string{"a"},
 			cause: v1alpha1.CausePodNamesOwnSecrets, says: "the pod names its own imagePullSecrets (mine), so it does not inherit those of ServiceAccount default: add a to its list, or remove the list", about: "a"},
+		"a long list of its own, in which others may write anything": {holdings: []Holding{heldBy("a", evicts)}, secrets: []string{"a message\nto you", "b", "c", "d", "e"}, linked: []string{"a"},
+			cause: v1alpha1.CausePodNamesOwnSecrets, says: "imagePullSecrets (b, c, d and 1 more), so", about: "a"},
+		"a list of what is no name": {holdings: []Holding{heldBy("a", evicts)}, secrets: []string{"a message\nto you"}, linked: []string{"a"},
+			cause: v1alpha1.CausePodNamesOwnSecrets, says: "imagePullSecrets (none of which can be the name of a Secret), so", about: "a"},
 		"a list of its own, and no link": {holdings: []Holding{heldBy("a", evicts)}, secrets: []string{"mine"},
 			cause: v1alpha1.CausePodNamesOwnSecrets, about: "a"},
 		"a link that is to be": {holdings: []Holding{heldBy("a", func(h *Holding) {

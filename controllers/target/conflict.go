@@ -9,6 +9,7 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
 	"github.com/regcred/regcred/controllers/pullsecret"
+	"github.com/regcred/regcred/internal/apiserver"
 )
 
 // maxConflictWait is the longest time after which a Secret in conflict is looked at again.
@@ -58,9 +59,10 @@ func conflict(o observed) *credential.Failure {
 	keeper, kept := credential.TargetOf(o.secret)
 	switch {
 	case owner == nil && kept:
+		keeper.Credential.Name = apiserver.Name(keeper.Credential.Name)
 		f.Message = fmt.Sprintf("Secret %s/%s is kept by %s: create this credential anew with another secretName", o.secret.Namespace, o.secret.Name, keeper.Credential)
 	case owner != nil:
-		f.Message = fmt.Sprintf("Secret %s/%s belongs to %s %s: create this credential anew with another secretName", o.secret.Namespace, o.secret.Name, owner.Kind, owner.Name)
+		f.Message = fmt.Sprintf("Secret %s/%s belongs to %s %s: create this credential anew with another secretName", o.secret.Namespace, o.secret.Name, apiserver.Name(owner.Kind), apiserver.Name(owner.Name))
 	case o.secret.Annotations[v1alpha1.AnnotationAdopt] == "true":
 		return nil
 	default:

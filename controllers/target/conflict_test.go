@@ -7,6 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/clock"
 
+	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
 )
 
@@ -29,5 +30,24 @@ func TestOfASecretOfOthersNoMoreIsRememberedThanOfOurs(t *testing.T) {
 	}
 	if f := conflict(observed{secret: secret}); f == nil || len(f.Message) > credential.MaxText {
 		t.Errorf("the conflict is told as %.100v…", f)
+	}
+}
+
+// The credential may be the cluster's, and its status is read by others than those who may write the Secret.
+func TestATextOfOthersIsNotToldAsItIs(t *testing.T) {
+	const text = "your registry has moved:\nlog in at http://evil.example.com"
+	for name, meta := range map[string]metav1.ObjectMeta{
+		"in what keeps it": {Annotations: map[string]string{v1alpha1.AnnotationKeptBy: v1alpha1.KindRegistryCredential + "/" + text}},
+		"in its owner":     {OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: text, Name: text, UID: "1", Controller: new(true)}}},
+	} {
+		secret := &metav1.PartialObjectMetadata{ObjectMeta: meta}
+		secret.Namespace, secret.Name = "a", "b"
+		f := conflict(observed{secret: secret})
+		if f == nil || strings.Contains(f.Message, "\n") || strings.Contains(f.Message, text) {
+			t.Errorf("%s: %v", name, f)
+		}
+		if f != nil && !strings.Contains(f.Message, `"your registry has moved:\n`) {
+			t.Errorf("%s: it is not shown quoted: %s", name, f.Message)
+		}
 	}
 }

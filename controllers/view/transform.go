@@ -24,8 +24,9 @@ const (
 	maxAnnotation   = 2 << 10  // bytes of one value: an ARN or a client ID is far shorter
 	maxLinks        = 64       // records of links on one ServiceAccount
 	maxPullSecrets  = 1000     // names on one ServiceAccount
-	maxShared       = 4 << 10  // bytes of what is shared
-	maxSharedValues = 8192
+	maxPullBytes    = 16 << 10 // of these names in all: the API server does not ask whether they can be names
+	maxShared       = 4 << 10  // bytes of one value that is shared
+	maxSharedBytes  = 1 << 20  // of all that are shared of a kind
 )
 
 // transforms keep what is read of objects, and no more.
@@ -78,15 +79,24 @@ func (t *transforms) serviceAccount(o any) (any, error) {
 	if cutLinks(sa.Annotations) {
 		metav1.SetMetaDataAnnotation(&sa.ObjectMeta, credential.AnnotationCrowded, "true")
 	}
-	for i := range sa.ImagePullSecrets {
-		sa.ImagePullSecrets[i].Name = t.name(sa.ImagePullSecrets[i].Name)
-	}
-	if len(sa.ImagePullSecrets) > maxPullSecrets {
+	if tooLong(sa.ImagePullSecrets) {
 		sa.ImagePullSecrets = nil
 		metav1.SetMetaDataAnnotation(&sa.ObjectMeta, credential.AnnotationCut, "true")
 	}
+	for i := range sa.ImagePullSecrets {
+		sa.ImagePullSecrets[i].Name = t.name(sa.ImagePullSecrets[i].Name)
+	}
 	t.share(&sa.ObjectMeta)
 	return sa, nil
+}
+
+// tooLong says whether a list of pull secrets is more than is held of one ServiceAccount.
+func tooLong(secrets []corev1.LocalObjectReference) bool {
+	total := 0
+	for _, s := range secrets {
+		total += len(s.Name)
+	}
+	return len(secrets) > maxPullSecrets || total > maxPullBytes
 }
 
 // cutLinks drops what is more than a ServiceAccount can have of links, as each is a target, and says whether that is any.
@@ -130,7 +140,7 @@ func (t *transforms) share(m *metav1.ObjectMeta) {
 	m.GenerateName, m.Finalizers = "", nil
 }
 
-// name is one of which most namespaces have one, such as default. Other names are no longer than what it takes to share them.
+// name is one of which most namespaces have one, such as default.
 func (t *transforms) name(name string) string { return t.names.of(name, name) }
 
 // one returns the one map of this content that is held.
@@ -153,11 +163,15 @@ func keyOfOwners(owners []metav1.OwnerReference) string {
 	return key.String()
 }
 
-// shared holds equal values once. It is bounded, and starts anew when it is full.
+// shared holds equal values once. It is bounded, and starts anew when it is full: whoever has a value keeps it.
 type shared[V any] struct {
 	mu     sync.Mutex
 	values map[string]V
+	bytes  int // of the keys
 }
+
+// sharedEntry is about what an entry takes beside its key.
+const sharedEntry = 64
 
 // of is the value that is held under the key, which says all of it.
 func (s *shared[V]) of(key string, value V) V {
@@ -169,8 +183,8 @@ func (s *shared[V]) of(key string, value V) V {
 	if same, ok := s.values[key]; ok {
 		return same
 	}
-	if s.values == nil || len(s.values) >= maxSharedValues {
-		s.values = map[string]V{}
+	if s.bytes += len(key) + sharedEntry; s.values == nil || s.bytes > maxSharedBytes {
+		s.values, s.bytes = map[string]V{}, len(key)+sharedEntry
 	}
 	s.values[key] = value
 	return value

@@ -58,14 +58,17 @@ func TestAServiceAccountHasAtMostSoManyLinks(t *testing.T) {
 }
 
 func TestAListOfPullSecretsThatIsTooLongIsMarkedAndNotHeld(t *testing.T) {
-	for length, cut := range map[int]bool{maxPullSecrets: false, maxPullSecrets + 1: true} {
+	for _, c := range []struct {
+		names, length int
+		cut           bool
+	}{{maxPullSecrets, 3, false}, {maxPullSecrets + 1, 3, true}, {64, 253, false}, {65, 253, true}, {1, maxPullBytes + 1, true}} {
 		sa := account(nil)
-		for i := range length {
-			sa.ImagePullSecrets = append(sa.ImagePullSecrets, corev1.LocalObjectReference{Name: fmt.Sprint(i)})
+		for i := range c.names {
+			sa.ImagePullSecrets = append(sa.ImagePullSecrets, corev1.LocalObjectReference{Name: fmt.Sprintf("%0*d", c.length, i)})
 		}
 		sa = cachedAccount(t, &transforms{}, sa)
-		if credential.Cut(sa) != cut || (len(sa.ImagePullSecrets) == 0) != cut {
-			t.Errorf("of %d names %d are held, marked: %t", length, len(sa.ImagePullSecrets), credential.Cut(sa))
+		if credential.Cut(sa) != c.cut || (len(sa.ImagePullSecrets) == 0) != c.cut {
+			t.Errorf("of %d names of %d bytes %d are held, marked: %t", c.names, c.length, len(sa.ImagePullSecrets), credential.Cut(sa))
 		}
 	}
 }
@@ -151,12 +154,16 @@ func TestWhatMetadataHaveInCommonIsHeldOnce(t *testing.T) {
 
 func TestWhatIsSharedIsBounded(t *testing.T) {
 	var s shared[int]
-	for i := range 3 * maxSharedValues {
-		s.of(fmt.Sprint(i), i)
+	for i := range 4000 {
+		s.of(fmt.Sprintf("%04000d", i), i)
 	}
 	s.of(strings.Repeat("x", maxShared+1), 1)
-	if len(s.values) > maxSharedValues {
-		t.Errorf("%d values are held", len(s.values))
+	held := 0
+	for key := range s.values {
+		held += len(key)
+	}
+	if held == 0 || held > maxSharedBytes {
+		t.Errorf("%d bytes are held, want some, and at most %d", held, maxSharedBytes)
 	}
 	for key := range s.values {
 		if len(key) > maxShared {

@@ -55,13 +55,26 @@ func RefusedBy(err error) string {
 	return ""
 }
 
-// maxManager is how much is told of the name of a field manager. It is a text of others.
-const maxManager = 64
+// maxText is how much is told of a text of others.
+const maxText = 64
+
+var plainName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$`)
+
+// Name is the name of an object, or of a kind, in a sentence. In owner references and annotations others write anything: what cannot be a name
+// is cut and quoted.
+func Name(name string) string {
+	if plainName.MatchString(name) {
+		return name
+	}
+	return quoted(name)
+}
+
+func quoted(text string) string { return strconv.QuoteToASCII(text[:min(len(text), maxText)]) }
 
 // FieldManager names a field manager in a sentence; "" is one that is not known.
 func FieldManager(name string) string {
 	if name == "" {
 		return "somebody else"
 	}
-	return "the field manager " + strconv.QuoteToASCII(name[:min(len(name), maxManager)])
+	return "the field manager " + quoted(name)
 }

@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"errors"
+	"strings"
 	"testing"
 )
 
@@ -28,6 +29,21 @@ func TestAPolicyRefusesTheSameAgain(t *testing.T) {
 	} {
 		if got := RefusedByPolicy(errors.New(text)); got != want {
 			t.Errorf("%s: %t", text, got)
+		}
+	}
+}
+
+func TestWhatCannotBeANameIsCutAndQuoted(t *testing.T) {
+	for text, want := range map[string]string{
+		"registry-pull":           "registry-pull",
+		"ConfigMap":               "ConfigMap",
+		"pay here":                `"pay here"`,
+		"a\x1b[31m":               `"a\x1b[31m"`,
+		strings.Repeat("<", 2000): `"` + strings.Repeat("<", maxText) + `"`,
+		"":                        `""`,
+	} {
+		if got := Name(text); got != want {
+			t.Errorf("%.100q: %s, want %s", text, got, want)
 		}
 	}
 }
