@@ -4,8 +4,14 @@ import (
 	"flag"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/regcred/regcred/api/v1alpha1"
 )
 
 const (
@@ -148,6 +154,7 @@ func (s *stage) withstands(t *testing.T, abuses ...abuse) {
 			t.Run(a.name, func(t *testing.T) { a.says(mallories[a.name].in(t)) })
 		}
 	}
+	discreet(t)
 	for _, mallory := range mallories {
 		mallory.leave()
 	}
@@ -156,6 +163,31 @@ func (s *stage) withstands(t *testing.T, abuses ...abuse) {
 			mallory.gone()
 		}
 		s.forgets(t, empty, rest+(most-greed)/16) // the API client's buffers keep the size of the largest object
+	}
+}
+
+// discreet says that of what tenants write nothing but names stands in what the cluster's administrators read.
+func discreet(t *testing.T) {
+	t.Helper()
+	events := &corev1.EventList{}
+	if err := world.Client.List(t.Context(), events, client.MatchingFields{"involvedObject.kind": v1alpha1.KindClusterRegistryCredential}); err != nil {
+		t.Fatal(err)
+	}
+	texts := []string{}
+	for _, e := range events.Items {
+		texts = append(texts, e.Message)
+	}
+	status := sharedStatus(t)
+	for _, f := range status.Failures {
+		texts = append(texts, f.Message)
+	}
+	for _, c := range status.Conditions {
+		texts = append(texts, c.Message)
+	}
+	for _, text := range texts {
+		if strings.Contains(text, secretWord) || strings.ContainsAny(text, "\n\x1b") {
+			t.Errorf("a tenant's text is told: %s", text)
+		}
 	}
 }
 

@@ -46,6 +46,25 @@ var linkAbuses = []abuse{
 			u.patch(u.account("default"), fmt.Sprintf(`{"metadata":{"labels":{"turn":"%d"}}}`, i))
 		}
 	}},
+	{name: "60 ServiceAccounts with 250 KiB of pull secrets", forgets: true, writes: 10, do: func(u *tenant) {
+		u.inParallel(60, func(i int) error {
+			sa := u.account(fmt.Sprintf("fat-%d", i))
+			for n := range 200 {
+				sa.ImagePullSecrets = append(sa.ImagePullSecrets, corev1.LocalObjectReference{Name: fmt.Sprintf("%0*d", 1300, n)})
+			}
+			return u.edit.Create(u.Context(), sa)
+		})
+	}},
+	{name: "a ServiceAccount with 4 KiB of labels that change 1,000 times", forgets: true, writes: 20, do: func(u *tenant) {
+		domain := strings.Repeat(strings.Repeat("a", 60)+".", 4) + "io/"
+		for i := range 1000 {
+			labels := map[string]string{}
+			for n := range 12 {
+				labels[fmt.Sprintf("%slabel-%d", domain, n)] = fmt.Sprint(i)
+			}
+			u.patch(u.account("default"), asJSON(u, map[string]any{"metadata": map[string]any{"labels": labels}}))
+		}
+	}},
 	{name: "500 ServiceAccounts for one credential", forgets: true, writes: 600, do: func(u *tenant) {
 		u.identity("pat", map[string]string{"username": "me", "password": "mine"})
 		c := u.credential("crowd", static("quay.io", "pat"))

@@ -76,6 +76,12 @@ var ownershipAbuses = []abuse{
 		u.must(u.admin.Patch(u.Context(), &corev1.ConfigMap{ObjectMeta: u.object("stuck")},
 			client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`))))
 	}},
+	{name: "a Secret in the way whose owner is a message", unselected: true, do: func(u *tenant) {
+		s := &corev1.Secret{ObjectMeta: u.object(platform)}
+		s.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "moved:\nlog in", Name: "at\nhttps://evil.example.com", UID: "1", Controller: new(true)}}
+		u.create(s)
+		u.join()
+	}, says: conflicting},
 	{name: "a foreign Secret in the way", unselected: true, do: func(u *tenant) {
 		u.create(&corev1.Secret{ObjectMeta: u.object(platform), StringData: map[string]string{"mine": "own"}})
 		u.must(u.admin.Patch(u.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: u.ns}},

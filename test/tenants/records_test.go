@@ -18,16 +18,20 @@ const (
 	registries = "regcred.dev/registries"
 	longAgo    = "2001-01-01T00:00:00Z"
 	farAhead   = "2199-01-01T00:00:00Z"
+	// Of an expired and of an endless token a record could speak that has all that ours have.
+	expired = `"issuedAt": "2000-12-31T12:00:00Z", "expiresAt": "` + longAgo + `"`
+	endless = `"expiresAt": "` + farAhead + `"`
 )
 
 // recordAbuses tamper with what the controller has written down on the tenant's Secret of the cluster's credential.
 var recordAbuses = []abuse{
 	{name: "a verdict that no status may hold", do: forge(`"verified": "x"`), says: repaired, mints: 1},
 	{name: "a verdict that nobody has given", do: forge(`"verified": "False"`), says: repaired, mints: 1},
-	{name: "a token that has expired and is never due", do: forge(`"expiresAt": "` + longAgo + `", "refreshAt": "` + farAhead + `", "renewableAt": "` + farAhead + `"`), says: repaired, mints: 1},
-	{name: "a token that is due and outlives all others", do: forge(`"expiresAt": "` + farAhead + `", "refreshAt": "` + longAgo + `", "renewableAt": "` + longAgo + `"`), says: repaired, mints: 1},
+	{name: "a token that has expired and is never due", do: forge(expired), says: repaired, mints: 1},
+	{name: "a token that is due and outlives all others", do: forge(endless), says: repaired, mints: 1},
 	{name: "a token that is issued tomorrow", do: forge(`"issuedAt": "` + farAhead + `"`), says: repaired, mints: 1},
 	{name: "a token that was issued before all clouds", do: forge(`"issuedAt": "` + longAgo + `"`), says: repaired, mints: 1},
+	{name: "a token that is due long after its end", do: forge(`"expiresAt": "` + longAgo + `", "refreshAt": "` + farAhead + `", "renewableAt": "` + farAhead + `"`), says: repaired, mints: 1},
 	{name: "times that are none", do: forge(`"issuedAt": "yesterday", "expiresAt": -1, "refreshAt": {}`), says: repaired, mints: 1},
 	{name: "times with years that no status may hold", do: forge(`"expiresAt": "9999-12-31T23:59:59+23:59"`), says: repaired, mints: 1},
 	{name: "a host of 100 KiB", do: forge(`"hosts": ["` + strings.Repeat("a", 100<<10) + `"]`), says: repaired, mints: 1, forgets: true},
@@ -47,9 +51,9 @@ var recordAbuses = []abuse{
 		u.patch(u.target(platform), `{"metadata":{"annotations":{"`+registries+`":null}}}`)
 	}, says: repaired, mints: 1},
 	{name: "an expired token, written under our manager's name", says: repaired, mints: 1,
-		do: forge(`"expiresAt": "`+longAgo+`", "refreshAt": "`+farAhead+`", "renewableAt": "`+farAhead+`"`, asRegcred)},
+		do: forge(expired, asRegcred)},
 	{name: "an endless token, written under our manager's name", says: repaired, mints: 1,
-		do: forge(`"expiresAt": "`+farAhead+`", "refreshAt": "`+longAgo+`", "renewableAt": "`+longAgo+`"`, asRegcred)},
+		do: forge(endless, asRegcred)},
 	{name: "a verdict that no status may hold, written under our manager's name", do: forge(`"verified": "x"`, asRegcred), says: repaired, mints: 1},
 	{name: "an empty docker config, written under our manager's name", says: repaired, mints: 1, do: func(u *tenant) {
 		u.patch(u.target(platform), `{"stringData":{".dockerconfigjson":"{\"auths\":{}}"}}`, asRegcred)
