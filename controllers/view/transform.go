@@ -20,13 +20,13 @@ import (
 
 // What is kept of objects that tenants write is bounded: the API server takes 256 KiB of annotations, and any number of labels.
 const (
-	maxLabels       = 16 << 10 // bytes in all: an object with more is selected by no label
-	maxAnnotation   = 2 << 10  // bytes of one value: an ARN or a client ID is far shorter
-	maxLinks        = 64       // records of links on one ServiceAccount
-	maxPullSecrets  = 1000     // names on one ServiceAccount
-	maxPullBytes    = 16 << 10 // of these names in all: the API server does not ask whether they can be names
-	maxShared       = 4 << 10  // bytes of one value that is shared
-	maxSharedBytes  = 1 << 20  // of all that are shared of a kind
+	maxLabels      = 16 << 10 // bytes in all: an object with more is selected by no label
+	maxAnnotation  = 2 << 10  // bytes of one value: an ARN or a client ID is far shorter
+	maxLinks       = 64       // records of links on one ServiceAccount
+	maxPullSecrets = 1000     // names on one ServiceAccount
+	maxPullBytes   = 16 << 10 // of these names in all: the API server does not ask whether they can be names
+	maxShared      = 4 << 10  // bytes of one value that is shared
+	maxSharedBytes = 1 << 20  // of all that are shared of a kind
 )
 
 // transforms keep what is read of objects, and no more.
