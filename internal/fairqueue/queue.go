@@ -16,7 +16,7 @@ import (
 type queue[T comparable] struct {
 	// PriorityQueue holds what is not due yet. It has no name, and so no metrics: an item is counted once.
 	priorityqueue.PriorityQueue[T]
-	due     *workqueue.Typed[T]
+	due     *workqueue.Typed[*item[T]]
 	turns   *turns[T]
 	limiter workqueue.TypedRateLimiter[T]
 }
@@ -27,7 +27,7 @@ func New[T comparable](name string, limiter workqueue.TypedRateLimiter[T], worke
 	turns := newTurns(max(1, workers/2), tenantOf)
 	q := &queue[T]{
 		PriorityQueue: priorityqueue.New("", func(o *priorityqueue.Opts[T]) { o.RateLimiter = limiter }),
-		due:           workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[T]{Name: name, Queue: turns}),
+		due:           workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[*item[T]]{Name: name, Queue: turns}),
 		turns:         turns,
 		limiter:       limiter,
 	}
@@ -42,8 +42,7 @@ func (q *queue[T]) forward() {
 		if shutdown {
 			return
 		}
-		q.turns.announce(item, priority)
-		q.due.Add(item)
+		q.due.Add(q.turns.announce(item, priority))
 		q.PriorityQueue.Done(item)
 	}
 }
@@ -76,17 +75,22 @@ func (q *queue[T]) AddRateLimited(item T) {
 }
 
 func (q *queue[T]) Get() (item T, shutdown bool) {
-	return q.due.Get()
+	item, _, shutdown = q.GetWithPriority()
+	return item, shutdown
 }
 
 func (q *queue[T]) GetWithPriority() (item T, priority int, shutdown bool) {
-	item, shutdown = q.due.Get()
-	return item, q.turns.priority(item), shutdown
+	it, shutdown := q.due.Get()
+	if shutdown {
+		return item, 0, true
+	}
+	return it.key, it.priority, false
 }
 
 func (q *queue[T]) Done(item T) {
-	q.turns.done(item)
-	q.due.Done(item)
+	it := q.turns.done(item)
+	q.due.Done(it)
+	q.turns.forget(it)
 }
 
 // Len is how many items are due and wait for a worker.

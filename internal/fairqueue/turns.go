@@ -18,11 +18,9 @@ type turns[T comparable] struct {
 
 	mu     sync.Mutex
 	closed bool
-	// announced are the priorities of items that are about to be pushed: at once, or when the work on them is done.
-	announced map[T]int
-	items     map[T]*item[T]
-	// taken are the priorities of items that are worked on.
-	taken   map[T]int
+	// items are those that are about to be pushed, wait for their turn or are worked on, and queued is how many wait.
+	items   map[T]*item[T]
+	queued  int
 	tenants map[string]*tenant[T]
 	// next are the tenants that have an item and a worker left.
 	next  ranking.Of[*tenant[T]]
@@ -31,26 +29,8 @@ type turns[T comparable] struct {
 	served []*tenant[T]
 	// pushed counts items, so that equals go by age.
 	pushed int
-	// most is how many items have been due at a time since the maps were made.
+	// most is how many items there have been at a time since the maps were made.
 	most int
-}
-
-type tenant[T comparable] struct {
-	name  string
-	items ranking.Of[*item[T]]
-	busy  int
-	// round is the one in which it has its next turn: at most the one after the present.
-	round int
-	place int
-}
-
-type item[T comparable] struct {
-	key      T
-	tenant   *tenant[T]
-	priority int
-	// rank is the item's age, later by its lack of urgency: that many newer ones may overtake it.
-	rank  int
-	place int
 }
 
 // maxOvertakes bounds what a priority can do: it is worth at most that many items of the same tenant.
@@ -61,34 +41,40 @@ const crowd = 1000
 
 func newTurns[T comparable](share int, tenantOf func(T) string) *turns[T] {
 	return &turns[T]{
-		tenantOf: tenantOf, share: share,
-		announced: map[T]int{}, items: map[T]*item[T]{}, taken: map[T]int{}, tenants: map[string]*tenant[T]{},
+		tenantOf: tenantOf, share: share, items: map[T]*item[T]{}, tenants: map[string]*tenant[T]{},
 	}
 }
 
-// announce tells the priority of an item that is added next.
-func (q *turns[T]) announce(key T, priority int) {
+// announce tells the priority of what is added next, and returns what stands for it.
+func (q *turns[T]) announce(key T, priority int) *item[T] {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if known, ok := q.announced[key]; ok {
-		priority = max(known, priority)
+	it, ok := q.items[key]
+	if !ok {
+		it = &item[T]{key: key, place: -1}
+		q.items[key] = it
+		q.most = max(q.most, len(q.items))
 	}
-	q.announced[key] = priority
+	if it.announced {
+		priority = max(it.next, priority)
+	}
+	it.announced, it.next = true, priority
+	return it
 }
 
 // raise makes an item more urgent, and says whether it is due.
 func (q *turns[T]) raise(key T, priority int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if known, ok := q.announced[key]; ok {
-		q.announced[key] = max(known, priority)
-		return true
-	}
-	it, ok := q.items[key]
-	if ok {
+	switch it, ok := q.items[key]; {
+	case ok && it.announced:
+		it.next = max(it.next, priority)
+	case ok && it.place >= 0:
 		q.urge(it, priority)
+	default:
+		return false
 	}
-	return ok
+	return true
 }
 
 func (q *turns[T]) urge(it *item[T], priority int) {
@@ -102,31 +88,28 @@ func (q *turns[T]) urge(it *item[T], priority int) {
 }
 
 // Touch takes an item that was added again.
-func (q *turns[T]) Touch(key T) {
+func (q *turns[T]) Touch(it *item[T]) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if priority, ok := q.announced[key]; ok { // if not, Push has taken it
-		delete(q.announced, key)
-		q.urge(q.items[key], priority)
+	if it.announced { // if not, Push has taken it
+		it.announced = false
+		q.urge(it, it.next)
 	}
 }
 
 // Push takes a new item.
-func (q *turns[T]) Push(key T) {
+func (q *turns[T]) Push(it *item[T]) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	name := q.tenantOf(key)
+	name := q.tenantOf(it.key)
 	t, ok := q.tenants[name]
 	if !ok {
 		t = &tenant[T]{name: name, place: -1}
 		q.tenants[name] = t
 	}
-	priority := q.announced[key]
-	delete(q.announced, key)
-	it := &item[T]{key: key, tenant: t, priority: priority, rank: q.rank(priority)}
+	it.tenant, it.announced, it.priority, it.rank = t, false, it.next, q.rank(it.next)
 	q.pushed++
-	q.items[key] = it
-	q.most = max(q.most, len(q.items))
+	q.queued++
 	heap.Push(&t.items, it)
 	q.queue(t)
 }
@@ -142,25 +125,27 @@ func (q *turns[T]) Len() int {
 }
 
 // Pop hands out the next item.
-func (q *turns[T]) Pop() T {
+func (q *turns[T]) Pop() *item[T] {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	t := heap.Pop(&q.next).(*tenant[T])
 	q.begin(t.round)
 	it := heap.Pop(&t.items).(*item[T])
-	delete(q.items, it.key)
-	q.taken[it.key] = it.priority
+	it.taken = true
+	q.queued--
 	t.busy++
 	t.round = q.round + 1
 	q.queue(t)
-	return it.key
+	return it
 }
 
-func (q *turns[T]) done(key T) {
+// done returns what stood for an item that is worked on no longer.
+func (q *turns[T]) done(key T) *item[T] {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	delete(q.taken, key)
-	t := q.tenants[q.tenantOf(key)]
+	it := q.items[key]
+	it.taken = false
+	t := it.tenant
 	t.busy--
 	q.queue(t)
 	if t.idle() {
@@ -168,6 +153,20 @@ func (q *turns[T]) done(key T) {
 	}
 	if len(q.next) == 0 {
 		q.begin(q.round + 1) // nobody waits, so nobody has to be remembered
+	}
+	return it
+}
+
+// forget drops an item that is done, unless it has come again.
+func (q *turns[T]) forget(it *item[T]) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if it.announced || it.taken || it.place >= 0 || q.items[it.key] != it {
+		return
+	}
+	delete(q.items, it.key)
+	if len(q.items) == 0 && len(q.tenants) == 0 && q.most > crowd {
+		q.items, q.tenants, q.most = map[T]*item[T]{}, map[string]*tenant[T]{}, 0
 	}
 }
 
@@ -194,26 +193,16 @@ func (q *turns[T]) begin(round int) {
 		}
 	}
 	q.served = nil
-	if len(q.tenants) == 0 && q.most > crowd {
-		q.items, q.taken, q.tenants, q.most = map[T]*item[T]{}, map[T]int{}, map[string]*tenant[T]{}, 0
-	}
 }
 
 func (q *turns[T]) rank(priority int) int {
 	return q.pushed - min(max(priority, -maxOvertakes), maxOvertakes)
 }
 
-// priority is the priority of an item that is worked on.
-func (q *turns[T]) priority(key T) int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.taken[key]
-}
-
 func (q *turns[T]) waiting() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.items)
+	return q.queued
 }
 
 // close lets nothing be handed out any more.
@@ -222,22 +211,3 @@ func (q *turns[T]) close() {
 	defer q.mu.Unlock()
 	q.closed = true
 }
-
-func (t *tenant[T]) idle() bool { return t.busy == 0 && len(t.items) == 0 }
-
-func (t *tenant[T]) Before(other *tenant[T]) bool {
-	if t.round != other.round {
-		return t.round < other.round
-	}
-	a, b := t.items[0], other.items[0]
-	if a.priority != b.priority {
-		return a.priority > b.priority
-	}
-	return a.rank < b.rank
-}
-
-func (t *tenant[T]) Placed(at int) { t.place = at }
-
-func (it *item[T]) Before(other *item[T]) bool { return it.rank < other.rank }
-
-func (it *item[T]) Placed(at int) { it.place = at }

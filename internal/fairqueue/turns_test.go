@@ -19,20 +19,24 @@ func tenantOf(w work) string { return w.tenant }
 
 // order is turns in the queue of the library that they are made for.
 type order struct {
-	*workqueue.Typed[work]
+	queue *workqueue.Typed[*item[work]]
 	turns *turns[work]
 }
 
 func newOrder(share int) order {
 	turns := newTurns(share, tenantOf)
-	return order{workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[work]{Queue: turns}), turns}
+	return order{workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[*item[work]]{Queue: turns}), turns}
 }
 
 func (o order) add(priority int, items ...work) {
 	for _, w := range items {
-		o.turns.announce(w, priority)
-		o.Add(w)
+		o.queue.Add(o.turns.announce(w, priority))
 	}
+}
+
+func (o order) get() *item[work] {
+	it, _ := o.queue.Get()
+	return it
 }
 
 // take returns the next items, as many as there are workers. They are done when it returns.
@@ -42,8 +46,7 @@ func (o order) take(workers int) []work {
 		if o.turns.Len() == 0 {
 			break
 		}
-		w, _ := o.Get()
-		taken = append(taken, w)
+		taken = append(taken, o.get().key)
 	}
 	for _, w := range taken {
 		o.finish(w)
@@ -52,8 +55,9 @@ func (o order) take(workers int) []work {
 }
 
 func (o order) finish(w work) {
-	o.turns.done(w)
-	o.Done(w)
+	it := o.turns.done(w)
+	o.queue.Done(it)
+	o.turns.forget(it)
 }
 
 func flood(tenant string, n int) []work {
@@ -154,17 +158,17 @@ func TestNoItemOfATenantWaitsForEver(t *testing.T) {
 func TestATenantTakesItsShareOfTheWorkers(t *testing.T) {
 	o := newOrder(2)
 	o.add(0, flood("bad", 5)...)
-	first, _ := o.Get()
-	o.Get()
+	first := o.get().key
+	o.get()
 	if n := o.turns.Len(); n != 0 {
 		t.Fatal("a third worker may have an item")
 	}
 	o.add(-300, work{"good", 0})
-	if w, _ := o.Get(); w.tenant != "good" {
+	if w := o.get().key; w.tenant != "good" {
 		t.Errorf("next is %v, want the neighbour's", w)
 	}
 	o.finish(first)
-	if w, _ := o.Get(); w != (work{"bad", 2}) {
+	if w := o.get().key; w != (work{"bad", 2}) {
 		t.Errorf("next is %v, want the third", w)
 	}
 }
@@ -175,7 +179,7 @@ func TestTenantsAreForgotten(t *testing.T) {
 		o.add(0, work{fmt.Sprint("t", i), 0})
 	}
 	o.take(1000)
-	if n := len(o.turns.tenants) + len(o.turns.items) + len(o.turns.taken) + len(o.turns.announced) + len(o.turns.served); n != 0 {
+	if n := len(o.turns.tenants) + len(o.turns.items) + len(o.turns.served); n != 0 {
 		t.Errorf("%d things are remembered of tenants that have nothing to do", n)
 	}
 }
@@ -240,11 +244,12 @@ func (m *model) get(rt *rapid.T) {
 	if len(free) == 0 {
 		return
 	}
-	w, _ := m.Get()
+	next := m.order.get()
+	w := next.key
 	if _, ok := m.due[w]; !ok || m.working[w] || !free[w.tenant] {
 		rt.Fatalf("%v was handed out; due are %v, worked on %v", w, m.due, m.working)
 	}
-	if got := m.turns.priority(w); !m.again[w] && got < m.due[w] {
+	if got := next.priority; !m.again[w] && got < m.due[w] {
 		rt.Fatalf("%v has the priority %d, want %d", w, got, m.due[w])
 	}
 	delete(m.due, w)
@@ -294,7 +299,7 @@ func TestTurnsKeepTheirRules(t *testing.T) {
 			m.get(rt)
 			m.done(rt)
 		}
-		if n := m.turns.waiting() + len(m.turns.tenants); n != 0 {
+		if n := m.turns.waiting() + len(m.turns.items) + len(m.turns.tenants); n != 0 {
 			rt.Fatalf("%d items and tenants are left", n)
 		}
 	})
