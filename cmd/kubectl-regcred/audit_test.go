@@ -12,7 +12,10 @@ import (
 	"testing"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -93,6 +96,50 @@ func TestAuditFindsEveryFaultOfACluster(t *testing.T) {
 	}
 }
 
+// What a cluster adds, such as the pods of Deployments, is no fault.
+func TestAuditFindsNothingOnTheCleanTwinInACluster(t *testing.T) {
+	const namespaces = 10
+	for n := range namespaces {
+		if err := admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("clean-%d", n)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seed(t, filepath.Join("audit", "clean", "all.yaml"))
+	remove(t, &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "clean-9", Name: "has-ended"}}) // nobody here gives it a status
+	replicas := pods{t, "clean-0"}
+	for _, name := range []string{"app-5d9f-1", "app-5d9f-2"} {
+		replicas.waits(name, ecrHost+"/team/app:1", "", func(p *corev1.Pod) {
+			names("pull")(p)
+			p.Labels = map[string]string{"pod-template-hash": "5d9f"}
+			p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "app-5d9f", UID: "a", Controller: new(true)}}
+		})
+	}
+	var found []audit.Finding
+	for n := range namespaces {
+		r := run(t, "audit", "-n", fmt.Sprintf("clean-%d", n), "--node-provider=none", "--fail-on=info", "-o", "json")
+		var report audit.Report
+		if err := json.Unmarshal([]byte(r.stdout), &report); err != nil || r.code != cli.Fine {
+			t.Errorf("%v: %+v", err, r)
+		}
+		found = append(found, report.Findings...)
+	}
+	if len(found) > 0 {
+		t.Errorf("%+v", found)
+	}
+}
+
+// Who may read Secrets and not who uses them has not read enough.
+func TestAuditWithoutTheRightToReadWorkloads(t *testing.T) {
+	_, reader, err := cp.AddUser("secretsonly", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	grant(t, "", "secretsonly", rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"list"}})
+	if r := as(t, reader, "", "audit", "--fail-on=never"); r.code != cli.Undecided || !strings.Contains(r.stdout, "not read: pods") {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestAuditWithoutTheRightToReadSecrets(t *testing.T) {
 	seedAudit(t)
 	_, reader, err := cp.AddUser("auditless", nil)
@@ -133,6 +180,15 @@ func TestAuditTellsOnlyWhatIsNew(t *testing.T) {
 	if r := run(t, append(from, "--ignore=RC999")...); r.code != cli.Failure {
 		t.Errorf("%+v", r)
 	}
+	if err := os.WriteFile(path, []byte(`{"findings":[]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := run(t, append(from, "--baseline", path)...); r.code != cli.Failure || !strings.Contains(r.stderr, "is no baseline") {
+		t.Errorf("any JSON: %+v", r)
+	}
+	if r := run(t, "audit", "--from", "testdata/audit/faults", "--ignore=RC101"); !strings.Contains(r.stdout, ", 9 known or ignored\n") {
+		t.Errorf("%s", r.stdout)
+	}
 }
 
 func TestAuditFailsOnTheSeverityThatIsAskedFor(t *testing.T) {
@@ -148,11 +204,14 @@ func TestAuditFailsOnTheSeverityThatIsAskedFor(t *testing.T) {
 
 func TestAuditReadsWhatItCanOfBadInput(t *testing.T) {
 	r := as(t, cp.Kubeconfig(), "kind: Secret\napiVersion: v1\ndata: 1\n---\nkind: ServiceAccount\napiVersion: v1\nmetadata: {name: a}\n---\n\t{", "audit", "--from=-")
-	if r.code != cli.Fine || !strings.Contains(r.stdout, "not read: document 1 of stdin is no valid Secret") || !strings.Contains(r.stdout, "from document 3 on cannot be parsed") {
+	if r.code != cli.Undecided || !strings.Contains(r.stdout, "not read: document 1 of stdin is no valid Secret") || !strings.Contains(r.stdout, "from document 3 on cannot be parsed") {
 		t.Errorf("%+v", r)
 	}
-	if r := run(t, "audit", "--from=/no/such/file"); r.code != cli.Failure {
+	if r := run(t, "audit", "--from=/no/such/file"); r.code != cli.Failure || !strings.HasPrefix(r.stderr, "error: reading manifests: ") {
 		t.Errorf("%+v", r)
+	}
+	if r := as(t, cp.Kubeconfig(), "", "audit", "--from=-"); r.code != cli.Undecided || !strings.Contains(r.stdout, "there is no manifest in stdin") {
+		t.Errorf("nothing: %+v", r)
 	}
 }
 

@@ -55,6 +55,9 @@ func seedMany(t *testing.T) client.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for n := range 30 {
+		create(t, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("scale-%02d", n)}, Spec: corev1.NodeSpec{ProviderID: "aws:///eu-west-1a/i-0"}})
+	}
 	eachNamespace(func(namespace string) {
 		pull := metav1.ObjectMeta{Namespace: namespace, Name: "pull", Labels: map[string]string{v1alpha1.LabelSecret: v1alpha1.LabelSecretTarget}}
 		all := []client.Object{

@@ -79,12 +79,27 @@ func TestNames(t *testing.T) {
 		"regcred/poll":  "there is no credential poll in namespace team-b: did you mean regcred/pull -n team-a?",
 		"secret/x":      `"secret/x" names no credential: write regcred/NAME, cregcred/NAME or NAME`,
 		"a\x1b[31mb":    `there is no credential a\x1b[31mb in namespace team-b`,
-		"cregcred/pull": "there is no credential pull in the cluster",
+		"cregcred/pull": "there is no credential pull in the cluster: did you mean regcred/pull",
+		"registry":      "did you mean cregcred/registry-pull?",
 	} {
 		r := run(t, "status", argument, "-n", "team-b")
 		if r.code != cli.Failure || !strings.Contains(r.stderr, want) || r.stdout != "" {
 			t.Errorf("%q: %+v, want %q", argument, r, want)
 		}
+	}
+}
+
+// What comes near nothing is no more than not there, and a command that is mistyped is told.
+func TestNamesThatAreFar(t *testing.T) {
+	seedStatus(t)
+	if r := run(t, "status", "completely-other", "-n", "team-b"); r.stderr != "error: there is no credential completely-other in namespace team-b\n" {
+		t.Errorf("%+v", r)
+	}
+	if r := run(t, "audti", "-n", "team-b"); r.code != cli.Failure || !strings.HasSuffix(r.stderr, "; if a command is meant: kubectl regcred audit\n") {
+		t.Errorf("%+v", r)
+	}
+	if r := run(t, "status", "audti", "-n", "team-b"); strings.Contains(r.stderr, "command") {
+		t.Errorf("%+v", r)
 	}
 }
 

@@ -54,10 +54,10 @@ func names(secrets ...string) func(*corev1.Pod) {
 	}
 }
 
-// pullSecret is a Secret that nobody looks after.
-func pullSecret(t *testing.T, namespace, name, config string) {
+// pullSecret is a Secret of team-a that nobody looks after.
+func pullSecret(t *testing.T, name, config string) {
 	t.Helper()
-	create(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Type: corev1.SecretTypeDockerConfigJson,
+	create(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "team-a", Name: name}, Type: corev1.SecretTypeDockerConfigJson,
 		Data: map[string][]byte{corev1.DockerConfigJsonKey: []byte(config)}})
 }
 
@@ -108,9 +108,9 @@ func seedWhy(t *testing.T) string {
 	create(t, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "default"},
 		ImagePullSecrets: []corev1.LocalObjectReference{{Name: "live"}}})
 	kept(t, namespace, serving(t, namespace, "live"), v1alpha1.KindRegistryCredential, now.Add(6*time.Hour))
-	pullSecret(t, namespace, "hub", authFor("https://index.docker.io/v1/", "robot", canary))
-	pullSecret(t, namespace, "broken", `{"auths":{"ghcr.io":{"auth":"`+canary+`!"}}}`)
-	pullSecret(t, namespace, "old", authFor("210987654321.dkr.ecr.eu-west-1.amazonaws.com", "AWS", ecrToken(now.Add(-time.Hour))))
+	pullSecret(t, "hub", authFor("https://index.docker.io/v1/", "robot", canary))
+	pullSecret(t, "broken", `{"auths":{"ghcr.io":{"auth":"`+canary+`!"}}}`)
+	pullSecret(t, "old", authFor("210987654321.dkr.ecr.eu-west-1.amazonaws.com", "AWS", ecrToken(now.Add(-time.Hour))))
 	create(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "opaque"}, Data: map[string][]byte{"a": []byte(canary)}})
 
 	p.waits("before-link", image, unauthorized, nil)
@@ -121,6 +121,8 @@ func seedWhy(t *testing.T) string {
 	p.waits("missing", "ghcr.io/acme/app:1", unauthorized, names("gone"))
 	p.waits("broken", "ghcr.io/acme/app:1", unauthorized, names("broken", "hub"))
 	p.waits("opaque", "ghcr.io/acme/app:1", unauthorized, names("opaque"))
+	pullSecret(t, "empty", `{"ghcr.io":{}}`)
+	p.waits("empty", "ghcr.io/acme/app:1", unauthorized, names("empty"))
 	p.waits("expired", "210987654321.dkr.ecr.eu-west-1.amazonaws.com/app:1", unauthorized, names("old"))
 	p.waits("uncovered", "ghcr.io/acme/app:1", unauthorized, names("live"))
 	p.waits("denied", "docker.io/acme/app:1", unauthorized, names("hub"))
@@ -142,6 +144,7 @@ func TestWhyNamesTheCauses(t *testing.T) {
 		"missing":       {"SecretMissing", cli.Findings},
 		"broken":        {"SecretMalformed", cli.Findings},
 		"opaque":        {"SecretOfWrongType", cli.Findings},
+		"empty":         {"SecretEmpty", cli.Findings},
 		"expired":       {"LoginExpired", cli.Findings},
 		"uncovered":     {v1alpha1.CauseNotCovered, cli.Findings},
 		"denied":        {v1alpha1.CauseUndecided, cli.Undecided},
@@ -178,7 +181,8 @@ func TestWhyOfAllPodsIsGrouped(t *testing.T) {
 func TestWhyOfWhatIsNotThere(t *testing.T) {
 	for argument, want := range map[string]string{
 		"pod/none": "there is no pod/none in namespace team-b", "deploy/none": "there is no deploy/none in namespace team-b",
-		"svc/UPPER": "neither an image nor",
+		"svc/UPPER": "neither an image nor", "services/web": "neither an image nor", "pod/": "pod/: write pod/ and a name", "deploy/a/b": "deploy/a/b: write deploy/ and a name",
+		"rs/none": "there is no rs/none", "replicaset.apps/none": "there is no rs/none", "Deployment.apps/none": "there is no deploy/none", "jobs.batch/none": "there is no job/none",
 	} {
 		if r := run(t, "why", argument, "-n", "team-b"); r.code != cli.Failure || !strings.Contains(r.stderr, want) {
 			t.Errorf("%s: %+v", argument, r)

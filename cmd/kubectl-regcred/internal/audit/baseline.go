@@ -19,10 +19,10 @@ func readBaseline(path string) (baseline, error) {
 	var b baseline
 	raw, err := os.ReadFile(path)
 	if err != nil {
-		return b, err
+		return b, fmt.Errorf("--baseline: %w", err)
 	}
-	if err := json.Unmarshal(raw, &b); err != nil {
-		return b, fmt.Errorf("%s is no baseline: %w", path, err)
+	if json.Unmarshal(raw, &b) != nil || b.Fingerprints == nil {
+		return b, fmt.Errorf("%s is no baseline: audit --write-baseline writes one", path)
 	}
 	return b, nil
 }

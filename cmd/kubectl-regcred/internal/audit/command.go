@@ -43,7 +43,7 @@ func Command(e *cli.Env) *cobra.Command {
 
 Each finding has a code, which stays what it is: docs/audit-codes.md.
 
-Exit codes: 0 nothing of --fail-on or worse, 1 something, 2 error, 3 the Secrets could not be read.`,
+Exit codes: 0 nothing of --fail-on or worse, 1 something, 2 error, 3 nothing, but not all could be read.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context()) },
 	}
@@ -74,7 +74,7 @@ func (c *command) run(ctx context.Context) error {
 			return err
 		}
 	}
-	r, blind, err := c.gather(ctx, nodes)
+	r, err := c.gather(ctx, nodes)
 	if err != nil {
 		return err
 	}
@@ -86,33 +86,35 @@ func (c *command) run(ctx context.Context) error {
 	all := len(r.Findings)
 	r.Findings = hold(r.Findings, known, c.ignored)
 	r.Known = all - len(r.Findings)
-	return errors.Join(c.print(r), cli.ExitWith(slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Severity.rank() >= c.failOn.rank() }), blind))
+	bad := slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Severity.rank() >= c.failOn.rank() })
+	return errors.Join(c.print(r), cli.ExitWith(bad, len(r.NotRead) > 0))
 }
 
-// gather reads and looks. It says whether it has seen no Secrets for want of rights.
-func (c *command) gather(ctx context.Context, nodes node.Identities) (r *Report, blind bool, err error) {
+// gather reads and looks.
+func (c *command) gather(ctx context.Context, nodes node.Identities) (*Report, error) {
 	defer c.env.Progress(ctx, "reading Secrets, ServiceAccounts and workloads")()
 	var i *inventory
-	r = &Report{}
+	var err error
+	r := &Report{}
 	if c.from != "" {
 		i, r.NotRead, err = readFrom(c.from, c.env.In)
 	} else {
 		var k *cluster.Cluster
 		if k, err = cluster.Open(c.env); err != nil {
-			return nil, false, err
+			return nil, err
 		}
 		i, err = read(ctx, k, c.env.Scope())
-		r.NotRead, blind = k.Gaps(), k.Missed("secrets")
+		r.NotRead = k.Gaps()
 	}
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	a := &auditor{inventory: i, now: c.env.Clock.Now(), soon: c.soon, private: nodes.Known() && !nodes.Any()}
 	r.Findings, r.Secrets = a.audit(), i.list()
 	if r.Findings == nil {
 		r.Findings = []Finding{}
 	}
-	return r, blind, nil
+	return r, nil
 }
 
 func (c *command) print(r *Report) error {

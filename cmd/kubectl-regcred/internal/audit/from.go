@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -9,9 +10,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -19,83 +23,127 @@ import (
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
 )
 
-// manifests are the ends of names of files that hold manifests.
-var manifests = []string{".yaml", ".yml", ".json"}
+// extensions are the ends of names of files that hold manifests.
+var extensions = []string{".yaml", ".yml", ".json"}
 
 // readFrom reads manifests: of a file, of the files of a directory, or of stdin. Documents that are no objects of Kubernetes, or of kinds
-// that do not matter, are skipped and counted.
+// that do not matter, are skipped. What should have been read and was not is said.
 func readFrom(path string, stdin io.Reader) (*inventory, []string, error) {
-	i := newInventory()
+	m := &manifests{inventory: newInventory(), decoder: serializer.NewCodecFactory(cluster.Scheme()).UniversalDeserializer()}
 	if path == "-" {
-		notes := i.readAll("stdin", stdin)
-		i.whole = len(i.secrets)+len(i.others) > 0
-		return i, notes, nil
+		path = "stdin"
+		m.readAll(path, stdin)
+	} else if err := m.readPath(path); err != nil {
+		return nil, nil, fmt.Errorf("reading manifests: %w", err)
 	}
-	notes, err := i.readPath(path)
+	if m.objects == 0 {
+		m.note("there is no manifest in %s", path)
+	}
 	// Where Secrets are kept elsewhere, none is missing.
-	i.whole = len(i.secrets)+len(i.others) > 0
-	return i, notes, err
+	m.whole = len(m.secrets)+len(m.others) > 0
+	m.settle()
+	return m.inventory, m.notes, nil
 }
 
-func (i *inventory) readPath(path string) ([]string, error) {
+// manifests are an inventory that is made from files.
+type manifests struct {
+	*inventory
+	decoder runtime.Decoder
+	// objects counts what is one of Kubernetes, whether it matters or not.
+	objects int
+	notes   []string
+}
+
+func (m *manifests) note(format string, args ...any) {
+	m.notes = append(m.notes, "not read: "+fmt.Sprintf(format, args...))
+}
+
+func (m *manifests) readPath(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if !info.IsDir() {
 		raw, err := os.ReadFile(path)
-		return i.readAll(path, bytes.NewReader(raw)), err
+		m.readAll(path, bytes.NewReader(raw))
+		return err
 	}
 	files := os.DirFS(path)
-	var notes []string
-	err = fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || !slices.Contains(manifests, filepath.Ext(name)) {
-			return err
+	return fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err == nil && (entry.IsDir() || !slices.Contains(extensions, filepath.Ext(name))) {
+			return nil
 		}
-		raw, err := fs.ReadFile(files, name)
-		notes = append(notes, i.readAll(filepath.Join(path, name), bytes.NewReader(raw))...)
-		return err
+		var raw []byte
+		if err == nil {
+			raw, err = fs.ReadFile(files, name)
+		}
+		if err != nil {
+			m.note("%s in %s", err, path)
+		}
+		m.readAll(filepath.Join(path, name), bytes.NewReader(raw))
+		return nil
 	})
-	return notes, err
 }
 
-// readAll takes in the documents of a stream, and says what it could not read.
-func (i *inventory) readAll(name string, r io.Reader) (notes []string) {
+// readAll takes in the documents of a stream.
+func (m *manifests) readAll(name string, r io.Reader) {
 	documents := yaml.NewYAMLOrJSONDecoder(r, 4096)
-	decoder := serializer.NewCodecFactory(cluster.Scheme()).UniversalDeserializer()
 	for n := 1; ; n++ {
 		var raw runtime.RawExtension
 		if err := documents.Decode(&raw); errors.Is(err, io.EOF) {
-			return notes
+			return
 		} else if err != nil {
-			return append(notes, fmt.Sprintf("not read: the rest of %s from document %d on cannot be parsed", name, n))
+			m.note("the rest of %s from document %d on cannot be parsed", name, n)
+			return
 		}
-		if len(bytes.TrimSpace(raw.Raw)) == 0 || bytes.Equal(raw.Raw, []byte("null")) {
-			continue
-		}
-		o, gvk, err := decoder.Decode(raw.Raw, nil, nil)
-		switch {
-		case runtime.IsNotRegisteredError(err), runtime.IsMissingKind(err), runtime.IsMissingVersion(err):
-		case err != nil && gvk != nil:
-			notes = append(notes, fmt.Sprintf("not read: document %d of %s is no valid %s", n, name, gvk.Kind))
-		case err != nil:
-			notes = append(notes, fmt.Sprintf("not read: document %d of %s", n, name))
-		default:
-			i.addDecoded(o, decoder)
+		if len(bytes.TrimSpace(raw.Raw)) > 0 && !bytes.Equal(raw.Raw, []byte("null")) {
+			m.read(fmt.Sprintf("document %d of %s", n, name), raw.Raw, nil)
 		}
 	}
 }
 
-// addDecoded takes an object in, or those of a list.
-func (i *inventory) addDecoded(o runtime.Object, decoder runtime.Decoder) {
-	if list, ok := o.(*corev1.List); ok {
-		for _, item := range list.Items {
-			if inner, _, err := decoder.Decode(item.Raw, nil, nil); err == nil {
-				i.addDecoded(inner, decoder)
-			}
+// read takes in an object, or those of a list, one by one: one that is bad hides no other. The kind is that of an object that names none.
+func (m *manifests) read(where string, raw []byte, kind *schema.GroupVersionKind) {
+	if kind, items := itemsOf(raw); items != nil {
+		m.objects++
+		for n, item := range items {
+			m.read(fmt.Sprintf("item %d of %s", n+1, where), item, kind)
 		}
 		return
 	}
+	o, gvk, err := m.decoder.Decode(raw, kind, nil)
+	switch {
+	case runtime.IsMissingKind(err), runtime.IsMissingVersion(err):
+	case runtime.IsNotRegisteredError(err):
+		m.objects++
+	case err != nil && gvk != nil:
+		m.note("%s is no valid %s", where, gvk.Kind)
+	case err != nil:
+		m.note("%s is no object", where)
+	default:
+		m.objects++
+		m.take(o)
+	}
+}
+
+// itemsOf are the items of a list, and their kind if the list says it; nil if it is none.
+func itemsOf(raw []byte) (*schema.GroupVersionKind, []json.RawMessage) {
+	var list struct {
+		metav1.TypeMeta
+		Items []json.RawMessage `json:"items"`
+	}
+	if json.Unmarshal(raw, &list) != nil || !strings.HasSuffix(list.Kind, "List") {
+		return nil, nil
+	}
+	if list.Kind == "List" {
+		return nil, list.Items
+	}
+	kind := schema.FromAPIVersionAndKind(list.APIVersion, strings.TrimSuffix(list.Kind, "List"))
+	return &kind, list.Items
+}
+
+// take takes an object in as the API server would have it.
+func (m *manifests) take(o runtime.Object) {
 	secret, ok := o.(*corev1.Secret)
 	if ok && len(secret.StringData) > 0 {
 		if secret.Data == nil {
@@ -109,6 +157,6 @@ func (i *inventory) addDecoded(o runtime.Object, decoder runtime.Decoder) {
 		if object.GetNamespace() == "" {
 			object.SetNamespace("default")
 		}
-		i.add(object)
+		m.add(object)
 	}
 }

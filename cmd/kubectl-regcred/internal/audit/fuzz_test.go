@@ -13,8 +13,11 @@ func FuzzManifests(f *testing.F) {
 	f.Add("apiVersion: regcred.dev/v1alpha1\nkind: ClusterRegistryCredential\nmetadata: {name: a}\nspec: {secretName: canary}\n")
 	f.Add(`{"apiVersion":"v1","kind":"Pod","spec":{"containers":"canary"}}{`)
 	f.Fuzz(func(t *testing.T, text string) {
-		i := newInventory()
-		for _, note := range i.readAll("stdin", strings.NewReader(text)) {
+		i, notes, err := readFrom("-", strings.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, note := range notes {
 			if strings.ContainsAny(note, "\n\r") || strings.Contains(note, "canary") {
 				t.Errorf("%q is not one line, or quotes what it is about", note)
 			}

@@ -23,7 +23,11 @@ type inventory struct {
 	others    map[types.NamespacedName]bool
 	accounts  map[types.NamespacedName][]string
 	workloads []workload
-	cronJobs  []*batchv1.CronJob
+	// pods are those that run or wait, as one workload for each maker.
+	pods map[maker]*workload
+	// jobs are the CronJobs of Jobs.
+	jobs     map[types.NamespacedName]string
+	cronJobs []*batchv1.CronJob
 	// promised are the Secrets that credentials make: where there is no cluster, they are none that is missing.
 	promised map[types.NamespacedName]bool
 	// whole is whether a Secret that is not in it does not exist.
@@ -46,10 +50,13 @@ type workload struct {
 	pod bool
 }
 
+// maker is who would make the next pod.
+type maker struct{ kind, namespace, name string }
+
 func newInventory() *inventory {
 	return &inventory{
 		secrets: map[types.NamespacedName]*pullSecret{}, others: map[types.NamespacedName]bool{}, accounts: map[types.NamespacedName][]string{},
-		promised: map[types.NamespacedName]bool{},
+		promised: map[types.NamespacedName]bool{}, pods: map[maker]*workload{}, jobs: map[types.NamespacedName]string{},
 	}
 }
 
@@ -66,7 +73,7 @@ func (i *inventory) add(o client.Object) {
 		i.accounts[client.ObjectKeyFromObject(o)] = linked
 	case *corev1.Pod:
 		if metav1.GetControllerOf(o) == nil || o.Status.Phase == corev1.PodRunning || o.Status.Phase == corev1.PodPending {
-			i.work("Pod", o, &o.Spec)
+			i.addPod(o)
 		}
 	case *appsv1.Deployment:
 		i.work("Deployment", o, &o.Spec.Template.Spec)
@@ -75,8 +82,9 @@ func (i *inventory) add(o client.Object) {
 	case *appsv1.DaemonSet:
 		i.work("DaemonSet", o, &o.Spec.Template.Spec)
 	case *batchv1.Job:
-		// That of a CronJob is as the CronJob has it.
-		if owner := metav1.GetControllerOf(o); (owner == nil || owner.Kind != "CronJob") && !cluster.Ended(o) {
+		if owner := metav1.GetControllerOf(o); owner != nil && owner.Kind == "CronJob" {
+			i.jobs[client.ObjectKeyFromObject(o)] = owner.Name // it is as the CronJob has it
+		} else if !cluster.Ended(o) {
 			i.work("Job", o, &o.Spec.Template.Spec)
 		}
 	case *batchv1.CronJob:
@@ -101,17 +109,12 @@ func (i *inventory) addSecret(o *corev1.Secret) {
 }
 
 func (i *inventory) work(kind string, o client.Object, spec *corev1.PodSpec) {
-	w := workload{kind: kind, namespace: o.GetNamespace(), name: o.GetName(), account: spec.ServiceAccountName, pod: kind == "Pod"}
+	w := workload{kind: kind, namespace: o.GetNamespace(), name: o.GetName(), account: spec.ServiceAccountName, images: cluster.Images(spec)}
 	if w.account == "" {
 		w.account = "default"
 	}
 	for _, ref := range spec.ImagePullSecrets {
 		w.secrets = append(w.secrets, ref.Name)
-	}
-	for _, containers := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
-		for _, c := range containers {
-			w.images = append(w.images, c.Image)
-		}
 	}
 	i.workloads = append(i.workloads, w)
 }
@@ -160,5 +163,6 @@ func read(ctx context.Context, k *cluster.Cluster, namespace string) (*inventory
 		fields.OneTermNotEqualSelector("type", string(corev1.SecretTypeDockerConfigJson)),
 		fields.OneTermNotEqualSelector("type", string(corev1.SecretTypeDockercfg)))})
 	i.whole = complete
+	i.settle()
 	return i, err
 }

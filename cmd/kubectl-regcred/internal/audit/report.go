@@ -91,7 +91,7 @@ func (r *Report) held() string {
 	if r.Known == 0 {
 		return ""
 	}
-	return " and " + output.Count(r.Known, "one known") + " before"
+	return ", " + output.Number(r.Known) + " known or ignored"
 }
 
 func (r *Report) table(w io.Writer, now time.Time) {

@@ -108,12 +108,14 @@ func (a *auditor) links() {
 	}
 }
 
-// named are the lists of workloads.
+// named are the lists of workloads. What a pod got of its ServiceAccount is told of that.
 func (a *auditor) named() {
 	for _, w := range a.workloads {
+		linked := a.accounts[types.NamespacedName{Namespace: w.namespace, Name: w.account}]
 		for _, name := range w.secrets {
 			secret := types.NamespacedName{Namespace: w.namespace, Name: name}
 			switch {
+			case w.pod && slices.Contains(linked, name):
 			case a.missing(secret):
 				a.find(SecretMissing, w.kind, w.at(), name, "it names pull Secret %s, which does not exist: create it, or take the name off the list", name)
 			case a.others[secret]:

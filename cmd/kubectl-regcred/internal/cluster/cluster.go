@@ -75,7 +75,7 @@ func New(config *rest.Config) (*Cluster, error) {
 func Each[T client.Object](ctx context.Context, c *Cluster, list client.ObjectList, namespace string, fn func(T) error, options ...client.ListOption) (read bool, err error) {
 	pages := pager.New(func(ctx context.Context, raw metav1.ListOptions) (runtime.Object, error) {
 		page := list.DeepCopyObject().(client.ObjectList)
-		opts := append([]client.ListOption{client.InNamespace(namespace), client.Limit(raw.Limit), client.Continue(raw.Continue)}, options...)
+		opts := append(slices.Clip(options), client.InNamespace(namespace), client.Limit(raw.Limit), client.Continue(raw.Continue))
 		return page, c.List(ctx, page, opts...)
 	})
 	pages.PageSize, pages.PageBufferSize = pageSize, 1
@@ -84,6 +84,14 @@ func Each[T client.Object](ctx context.Context, c *Cluster, list client.ObjectLi
 		return true, nil
 	}
 	return false, c.forgive(err, "list", ResourceOf(list), namespace)
+}
+
+// Page reads the first page of a list, by one request. What the caller may not list becomes a gap.
+func (c *Cluster) Page(ctx context.Context, list client.ObjectList) (read bool, err error) {
+	if err = c.List(ctx, list, client.Limit(pageSize)); err != nil {
+		return false, c.forgive(err, "list", ResourceOf(list), "")
+	}
+	return true, nil
 }
 
 // Presence is whether an object is there.

@@ -117,24 +117,35 @@ func (c *Cluster) Find(ctx context.Context, ref Ref) (*Credential, error) {
 	}
 }
 
-// notFound names the credential that comes nearest.
+// NotFound is of a name that no credential has.
+type NotFound string
+
+func (n NotFound) Error() string { return string(n) }
+
+// notFound names the credential that comes nearest, if one comes near.
 func (c *Cluster) notFound(ctx context.Context, ref Ref) error {
 	where := "the cluster"
 	if ref.Namespace != "" {
 		where = "namespace " + ref.Namespace
 	}
-	missing := fmt.Errorf("there is no credential %s in %s", ref.Name, where)
+	missing := fmt.Sprintf("there is no credential %s in %s", ref.Name, where)
 	all, err := c.Credentials(ctx, "")
-	switch {
-	case errors.Is(err, ErrNotInstalled):
+	if errors.Is(err, ErrNotInstalled) {
 		return err
-	case err != nil || len(all) == 0:
-		return missing
+	}
+	all = slices.DeleteFunc(all, func(o *Credential) bool { return !near(o.GetName(), ref.Name) })
+	if err != nil || len(all) == 0 {
+		return NotFound(missing)
 	}
 	nearest := slices.MinFunc(all, func(a, b *Credential) int {
 		return cmp.Compare(distance(a.GetName(), ref.Name), distance(b.GetName(), ref.Name))
 	})
-	return fmt.Errorf("%w: did you mean %s?", missing, nearest.Ref().Long())
+	return NotFound(missing + ": did you mean " + nearest.Ref().Long() + "?")
+}
+
+// near says whether one name may be meant by the other: a third of it is mistyped at most, or it is the beginning.
+func near(name, typed string) bool {
+	return distance(name, typed) <= max(1, len(typed)/3) || len(typed) > 2 && strings.HasPrefix(name, typed)
 }
 
 // distance is how many letters must be added, removed or replaced to make one word of the other.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
@@ -37,7 +38,23 @@ func Root(e *cli.Env) *cobra.Command {
 	root.SetErr(e.ErrOut)
 	e.Bind(root.PersistentFlags())
 	root.AddCommand(status.Command(e), why.Command(e), audit.Command(e), doctor.Command(e), access.Command(e), migrate.Command(e), export.Command(e), initialize.Command(e), refresh.Command(e), edit.Suspend(e), edit.Resume(e), edit.Override(e))
+	root.SuggestionsMinimumDistance = 2
+	root.RunE = orCommand(root, root.RunE)
 	return root
+}
+
+// orCommand adds to what is said of a name that no credential has the command that may be meant.
+func orCommand(root *cobra.Command, run func(*cobra.Command, []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		err := run(cmd, args)
+		if _, ended := errors.AsType[cli.Exit](err); err == nil || ended || len(args) == 0 {
+			return err
+		}
+		if near := root.SuggestionsFor(args[0]); len(near) > 0 {
+			return fmt.Errorf("%w; if a command is meant: kubectl regcred %s", err, strings.Join(near, " or kubectl regcred "))
+		}
+		return err
+	}
 }
 
 // Run runs the plugin and returns its exit code.

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
 )
@@ -72,17 +71,19 @@ func (i Identities) May(host string) bool {
 // providerIDs are how the IDs of nodes begin, by cloud.
 var providerIDs = map[string]string{"aws://": ECR, "gce://": Google, "azure://": ACR}
 
-// Guess finds out where nodes run. Where that does not show, they may be anywhere.
+// Guess finds out where nodes run, by the first page of them: those of a cluster are of one cloud, or of few. Where that does not show, they
+// may be anywhere.
 func Guess(ctx context.Context, k *cluster.Cluster) (Identities, error) {
 	i := Identities{unknown: true}
-	read, err := cluster.Each(ctx, k, &corev1.NodeList{}, "", func(n *corev1.Node) error {
+	nodes := &corev1.NodeList{}
+	read, err := k.Page(ctx, nodes)
+	for _, n := range nodes.Items {
 		for prefix, cloud := range providerIDs {
 			if strings.HasPrefix(n.Spec.ProviderID, prefix) && !slices.Contains(i.clouds, cloud) {
 				i.clouds = append(i.clouds, cloud)
 			}
 		}
-		return nil
-	}, client.Limit(1))
+	}
 	i.unknown = !read || len(i.clouds) == 0
 	return i, err
 }

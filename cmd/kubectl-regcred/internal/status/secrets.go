@@ -105,7 +105,8 @@ func (t targets) workloads(ctx context.Context, k *cluster.Cluster, namespace st
 			if found[target.keeper] == nil {
 				found[target.keeper] = map[string]bool{}
 			}
-			found[target.keeper][ownerOf(p)+" -n "+p.Namespace] = true
+			kind, name := cluster.Maker(p)
+			found[target.keeper][strings.ToLower(kind)+"/"+name+" -n "+p.Namespace] = true
 		}
 		return nil
 	})
@@ -117,20 +118,8 @@ func (t targets) workloads(ctx context.Context, k *cluster.Cluster, namespace st
 }
 
 func pullsFrom(p *corev1.Pod, hosts []string) bool {
-	return slices.ContainsFunc(slices.Concat(p.Spec.InitContainers, p.Spec.Containers), func(c corev1.Container) bool {
-		image, ok := diagnosis.ParseImage(c.Image)
+	return slices.ContainsFunc(cluster.Images(&p.Spec), func(reference string) bool {
+		image, ok := diagnosis.ParseImage(reference)
 		return ok && slices.ContainsFunc(hosts, image.Under)
 	})
-}
-
-// ownerOf is who would make the next pod: the Deployment rather than its ReplicaSet.
-func ownerOf(p *corev1.Pod) string {
-	owner := metav1.GetControllerOf(p)
-	if owner == nil {
-		return "pod/" + p.Name
-	}
-	if hash := p.Labels["pod-template-hash"]; owner.Kind == "ReplicaSet" && hash != "" {
-		return "deployment/" + strings.TrimSuffix(owner.Name, "-"+hash)
-	}
-	return strings.ToLower(owner.Kind) + "/" + owner.Name
 }

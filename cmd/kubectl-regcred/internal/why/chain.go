@@ -29,6 +29,8 @@ type walk struct {
 	// evidence and tries are of logins of credentials that only a trial can judge.
 	evidence diagnosis.Evidence
 	tries    []*diagnosis.Holding
+	// keepers are the credentials of the namespace, by their Secrets.
+	keepers map[string]cluster.Ref
 	// words are what the kubelet has said.
 	words diagnosis.FailedPull
 	// unread is whether a Secret of the list could not be read.
@@ -45,7 +47,7 @@ type login struct {
 
 // judge says whether the image is pulled, and if not why.
 func (f *facts) judge(ctx context.Context, s *subject, image string, now time.Time) (Pull, error) {
-	w := &walk{facts: f, s: s, now: now, pull: Pull{Namespace: s.namespace, Who: []string{s.name}, Image: image}}
+	w := &walk{facts: f, s: s, now: now, keepers: map[string]cluster.Ref{}, pull: Pull{Namespace: s.namespace, Who: []string{s.name}, Image: image}}
 	var ok bool
 	if w.image, ok = diagnosis.ParseImage(image); !ok {
 		w.pull.Chain.Add("image", check.Bad, "%s cannot be parsed", image)
@@ -122,6 +124,9 @@ func (w *walk) readSecrets(ctx context.Context) error {
 			w.pull.Chain.Add("Secret", check.Bad, "%s: %s", name, s.err)
 			w.fatal = &problem
 			continue
+		case errors.Is(s.err, dockerconfig.ErrEmpty):
+			problem.end(Fails, CauseSecretEmpty, "Secret %s holds no login (nothing is under auths), and no other of the pod's covers registry %s: write the login into it", name, w.image.Host)
+			w.pull.Chain.Add("Secret", check.Bad, "%s: %s", name, s.err)
 		case s.err != nil:
 			problem.end(Fails, CauseSecretType, "Secret %s is of no use to the kubelet (%s): replace it by one of type kubernetes.io/dockerconfigjson", name, s.err)
 			w.pull.Chain.Add("Secret", check.Bad, "%s: %s", name, s.err)

@@ -33,7 +33,7 @@ type command struct {
 func Command(e *cli.Env) *cobra.Command {
 	c := &command{env: e, format: output.NewFormat()}
 	cmd := &cobra.Command{
-		Use: "why [pod/NAME | deploy/NAME | sts/NAME | ds/NAME | job/NAME | cronjob/NAME | IMAGE --sa NAME]", Aliases: []string{"diagnose"},
+		Use: "why [pod/NAME | deploy/NAME | rs/NAME | sts/NAME | ds/NAME | job/NAME | cronjob/NAME | IMAGE --sa NAME]", Aliases: []string{"diagnose"},
 		Short: "Say why an image is not pulled, and what helps",
 		Long: `Say why an image is not pulled, and what helps: in a sentence, and then step by step, as the kubelet goes.
 
@@ -141,12 +141,12 @@ func (c *command) subjects(ctx context.Context, k *cluster.Cluster, args []strin
 		return nil, err
 	}
 	kind, name, both := strings.Cut(args[0], "/")
-	if both && slices.Contains(kinds, strings.ToLower(kind)) {
-		s, err := find(ctx, k, namespace, kind, name)
+	if w := workloadOf(kind); both && w != nil {
+		s, err := w.find(ctx, k, namespace, name)
 		return []*subject{s}, err
 	}
-	if _, ok := diagnosis.ParseImage(args[0]); !ok {
-		return nil, fmt.Errorf("%q is neither an image nor pod/, deploy/, sts/, ds/, job/ or cronjob/ and a name", args[0])
+	if _, ok := diagnosis.ParseImage(args[0]); !ok || both && isOther(kind) {
+		return nil, fmt.Errorf("%q is neither an image nor pod/, deploy/, rs/, sts/, ds/, job/ or cronjob/ and a name (images of Docker Hub begin with docker.io/)", args[0])
 	}
 	return []*subject{{namespace: namespace, name: "ServiceAccount " + c.account, account: c.account, images: []string{args[0]}, waiting: map[string]string{}}}, nil
 }

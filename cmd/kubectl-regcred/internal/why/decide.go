@@ -94,6 +94,7 @@ func (w *walk) byDiagnosis(holdings []diagnosis.Holding) {
 		WithLogin: w.words.WithLogin, Mirror: w.words.Mirror,
 	}
 	f := diagnosis.Diagnose(e)
+	w.about(f.About)
 	switch {
 	case len(f.Try) > 0:
 		w.evidence, w.tries = e, f.Try
@@ -106,6 +107,17 @@ func (w *walk) byDiagnosis(holdings []diagnosis.Holding) {
 		w.pull.end(Undecided, f.Cause, "%s; or the nodes pull from %s by an identity of their own", f.Note, w.image.Host)
 	default:
 		w.pull.end(Fails, f.Cause, "%s", f.Note)
+	}
+}
+
+// about notes which entry of which credential should have brought the login.
+func (w *walk) about(h *diagnosis.Holding) {
+	if h == nil {
+		return
+	}
+	w.pull.Credential, w.pull.Entry = w.keepers[h.Secret].Long(), h.Missing
+	if h.Covering != nil {
+		w.pull.Entry = h.Covering.Entry.Name
 	}
 }
 

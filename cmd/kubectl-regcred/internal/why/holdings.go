@@ -37,6 +37,7 @@ func (w *walk) holdings(ctx context.Context) ([]diagnosis.Holding, error) {
 		}
 		h.Wanted = own.Links(w.account.object)
 		w.cover(&h, c, s)
+		w.keepers[name] = c.Ref()
 		w.pull.Chain.Add("credential", stateOf(h, w.now), "%s keeps Secret %s: %s", c.Ref(), name, describe(h, w.image, w.now))
 		all = append(all, h)
 	}

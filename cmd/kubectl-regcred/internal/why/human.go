@@ -9,7 +9,7 @@ import (
 
 var colours = map[Result]output.Colour{Works: output.Green, Fails: output.Red, Undecided: output.Yellow}
 
-// write writes the report for people. Of many pulls it shows no chains, unless it is asked to.
+// write writes the report for people: each pull with its chain or, of many, what they have in common.
 func write(w io.Writer, style output.Style, r *Report, chains bool) {
 	switch {
 	case len(r.Pulls) > 0:
@@ -18,25 +18,49 @@ func write(w io.Writer, style output.Style, r *Report, chains bool) {
 	default:
 		fmt.Fprintln(w, "No pod waits for an image.")
 	}
-	for i := range r.Pulls {
-		p := &r.Pulls[i]
-		if i > 0 {
-			fmt.Fprintln(w)
+	if chains {
+		for i := range r.Pulls {
+			p := &r.Pulls[i]
+			p.head(w, style, i > 0)
+			output.Wrap(w, "  ", p.Note)
+			output.Wrap(w, "  who: ", short(p.Who)+" in namespace "+p.Namespace)
+			p.Chain.Write(w, style, "  ")
 		}
-		head := string(p.Result)
-		if p.Cause != "" {
-			head += ": " + p.Cause
+	} else {
+		for i, g := range byCause(r.Pulls) {
+			g.head(w, style, i > 0)
+			g.write(w)
 		}
-		fmt.Fprintln(w, style.Paint(colours[p.Result], output.Clean(head)))
-		output.Wrap(w, "  ", p.Note)
-		output.Wrap(w, "  who: ", fmt.Sprintf("%s in namespace %s", short(p.Who), p.Namespace))
-		if !chains {
-			output.Wrap(w, "  image: ", p.Image)
-			continue
-		}
-		p.Chain.Write(w, style, "  ")
 	}
 	for _, gap := range r.NotRead {
 		output.Wrap(w, "", gap)
+	}
+}
+
+func (p *Pull) head(w io.Writer, style output.Style, apart bool) {
+	if apart {
+		fmt.Fprintln(w)
+	}
+	head := string(p.Result)
+	if p.Cause != "" {
+		head += ": " + p.Cause
+	}
+	fmt.Fprintln(w, style.Paint(colours[p.Result], output.Clean(head)))
+}
+
+func (g *group) write(w io.Writer) {
+	note := g.Note
+	if g.several {
+		note = "for example: " + note
+	}
+	output.Wrap(w, "  ", note)
+	if len(g.namespaces) == 1 {
+		output.Wrap(w, "  who: ", short(g.who)+" in namespace "+g.Namespace)
+	} else {
+		output.Wrap(w, "  who: ", output.Count(len(g.who), "pod")+" in namespaces "+short(g.namespaces))
+	}
+	output.Wrap(w, "  image: ", short(g.images))
+	if g.several {
+		output.Wrap(w, "  ", "-o wide shows each")
 	}
 }

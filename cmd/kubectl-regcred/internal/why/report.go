@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/check"
+	"github.com/regcred/regcred/controllers/diagnosis"
 )
 
 // Report is what the command prints.
@@ -32,6 +33,7 @@ const (
 	CauseSecretMissing   = "SecretMissing"
 	CauseSecretType      = "SecretOfWrongType"
 	CauseSecretMalformed = "SecretMalformed"
+	CauseSecretEmpty     = "SecretEmpty"
 	CauseAccountMissing  = "ServiceAccountMissing"
 	CauseLoginExpired    = "LoginExpired"
 )
@@ -43,6 +45,9 @@ type Pull struct {
 	Image     string   `json:"image"`
 	Result    Result   `json:"result"`
 	Cause     string   `json:"cause,omitempty"`
+	// Credential and Entry are what should have brought the login, where that is known.
+	Credential string `json:"credential,omitempty"`
+	Entry      string `json:"entry,omitempty"`
 	// Note names cause and cure in a sentence.
 	Note string `json:"note"`
 	// Chain is the kubelet's way, step by step.
@@ -53,22 +58,65 @@ func (p *Pull) end(result Result, cause, format string, args ...any) {
 	p.Result, p.Cause, p.Note = result, cause, fmt.Sprintf(format, args...)
 }
 
-// grouped joins the pulls of a namespace that fail for the same cause: what is said of one is said of all.
+// grouped joins the pods that pull one image in a namespace, and fail alike: what is said of one is said of all.
 func grouped(pulls []Pull) []Pull {
+	type key struct{ namespace, image, cause, note string }
+	known := map[key]int{}
 	var groups []Pull
 	for _, p := range pulls {
-		at := slices.IndexFunc(groups, func(g Pull) bool {
-			return g.Namespace == p.Namespace && g.Cause == p.Cause && g.Note == p.Note && g.Image == p.Image
-		})
-		if at < 0 {
-			groups = append(groups, p)
+		k := key{p.Namespace, p.Image, p.Cause, p.Note}
+		if at, again := known[k]; again {
+			groups[at].Who = append(groups[at].Who, p.Who...)
 			continue
 		}
-		groups[at].Who = append(groups[at].Who, p.Who...)
+		known[k], groups = len(groups), append(groups, p)
 	}
 	slices.SortStableFunc(groups, func(a, b Pull) int {
 		return cmp.Or(cmp.Compare(a.Cause, b.Cause), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Image, b.Image))
 	})
+	return groups
+}
+
+// group is what one cure helps.
+type group struct {
+	*Pull
+	who, namespaces, images []string
+	// several is whether the sentence is that of the first, and differs in the others.
+	several bool
+}
+
+// topic is what pulls have in common that fail for one reason: the credential that should have helped or, without one, the sentence but for
+// the names of namespace and image.
+func (p *Pull) topic() [4]string {
+	if p.Credential != "" {
+		return [4]string{string(p.Result), p.Cause, p.Credential, p.Entry}
+	}
+	text := strings.ReplaceAll(p.Note, "namespace "+p.Namespace, "namespace")
+	if i, ok := diagnosis.ParseImage(p.Image); ok {
+		text = strings.ReplaceAll(text, i.String(), i.Host)
+	}
+	return [4]string{string(p.Result), p.Cause, "", text}
+}
+
+// byCause joins the pulls that one cure helps, over namespaces and images.
+func byCause(pulls []Pull) []*group {
+	known := map[[4]string]*group{}
+	var groups []*group
+	for i := range pulls {
+		p := &pulls[i]
+		g := known[p.topic()]
+		if g == nil {
+			g = &group{Pull: p}
+			known[p.topic()], groups = g, append(groups, g)
+		}
+		g.several = g.several || g.Note != p.Note
+		g.who = append(g.who, p.Who...)
+		for all, one := range map[*[]string]string{&g.namespaces: p.Namespace, &g.images: p.Image} {
+			if !slices.Contains(*all, one) {
+				*all = append(*all, one)
+			}
+		}
+	}
 	return groups
 }
 

@@ -40,28 +40,8 @@ func subjectOf(name string, meta *metav1.ObjectMeta, spec *corev1.PodSpec) *subj
 	for _, ref := range spec.ImagePullSecrets {
 		s.secrets = append(s.secrets, ref.Name)
 	}
-	for _, image := range imagesOf(spec) {
-		if !slices.Contains(s.images, image) {
-			s.images = append(s.images, image)
-		}
-	}
+	s.images = cluster.Images(spec)
 	return s
-}
-
-func imagesOf(spec *corev1.PodSpec) []string {
-	var images []string
-	for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
-		images = append(images, c.Image)
-	}
-	for _, c := range spec.EphemeralContainers {
-		images = append(images, c.Image)
-	}
-	for _, v := range spec.Volumes {
-		if v.Image != nil {
-			images = append(images, v.Image.Reference)
-		}
-	}
-	return images
 }
 
 // unpulled are the reasons of containers that wait for their image (pkg/kubelet/images/types.go).
@@ -91,39 +71,84 @@ func podSubject(pod *corev1.Pod) *subject {
 // failing says whether a pod waits for an image.
 func (s *subject) failing() bool { return len(s.waiting) > 0 }
 
-// find reads what an argument names: pod/x, deploy/x, sts/x, ds/x, job/x, cronjob/x.
-func find(ctx context.Context, k *cluster.Cluster, namespace, kind, name string) (*subject, error) {
-	var o client.Object
-	var template func() *corev1.PodSpec
-	switch strings.TrimSuffix(strings.ToLower(kind), "s") {
-	case "pod", "po":
+// workload is a kind of what makes pods.
+type workload struct {
+	// name is the kind as the commands write it, and names are the other ways to write it. All may end with the kind's group.
+	name  string
+	names []string
+	group string
+	// object is a new one, and where its pods' spec will be.
+	object func() (client.Object, *corev1.PodSpec)
+}
+
+var workloads = []workload{
+	{"pod", []string{"pods", "po"}, "", nil},
+	{"deploy", []string{"deployment", "deployments"}, "apps", func() (client.Object, *corev1.PodSpec) {
+		o := &appsv1.Deployment{}
+		return o, &o.Spec.Template.Spec
+	}},
+	{"rs", []string{"replicaset", "replicasets"}, "apps", func() (client.Object, *corev1.PodSpec) {
+		o := &appsv1.ReplicaSet{}
+		return o, &o.Spec.Template.Spec
+	}},
+	{"sts", []string{"statefulset", "statefulsets"}, "apps", func() (client.Object, *corev1.PodSpec) {
+		o := &appsv1.StatefulSet{}
+		return o, &o.Spec.Template.Spec
+	}},
+	{"ds", []string{"daemonset", "daemonsets"}, "apps", func() (client.Object, *corev1.PodSpec) {
+		o := &appsv1.DaemonSet{}
+		return o, &o.Spec.Template.Spec
+	}},
+	{"job", []string{"jobs"}, "batch", func() (client.Object, *corev1.PodSpec) {
+		o := &batchv1.Job{}
+		return o, &o.Spec.Template.Spec
+	}},
+	{"cronjob", []string{"cronjobs", "cj"}, "batch", func() (client.Object, *corev1.PodSpec) {
+		o := &batchv1.CronJob{}
+		return o, &o.Spec.JobTemplate.Spec.Template.Spec
+	}},
+}
+
+// others are kinds that pull nothing: before a slash they are meant as kinds, and not as somebody's images on Docker Hub.
+var others = strings.Fields(`replicationcontroller rc service svc node no namespace ns serviceaccount sa secret configmap cm ingress ing
+	endpoints ep event ev regcred registrycredential cregcred clusterregistrycredential`)
+
+// workloadOf is the kind that an argument begins with; nil if that is none.
+func workloadOf(kind string) *workload {
+	kind = strings.ToLower(kind)
+	at := slices.IndexFunc(workloads, func(w workload) bool {
+		plain := strings.TrimSuffix(kind, "."+w.group)
+		return plain == w.name || slices.Contains(w.names, plain)
+	})
+	if at < 0 {
+		return nil
+	}
+	return &workloads[at]
+}
+
+// isOther says whether it is the name of a kind that pulls nothing.
+func isOther(kind string) bool {
+	kind = strings.ToLower(kind)
+	return slices.Contains(others, kind) || slices.Contains(others, strings.TrimSuffix(kind, "s"))
+}
+
+// find reads the one that an argument names.
+func (w *workload) find(ctx context.Context, k *cluster.Cluster, namespace, name string) (*subject, error) {
+	if name == "" || strings.Contains(name, "/") {
+		return nil, fmt.Errorf("%s/%s: write %s/ and a name", w.name, name, w.name)
+	}
+	if w.object == nil {
 		pod := &corev1.Pod{}
-		if err := get(ctx, k, namespace, name, pod, "pod"); err != nil {
+		if err := get(ctx, k, namespace, name, pod, w.name); err != nil {
 			return nil, err
 		}
 		return podSubject(pod), nil
-	case "deploy", "deployment":
-		d := &appsv1.Deployment{}
-		o, template, kind = d, func() *corev1.PodSpec { return &d.Spec.Template.Spec }, "deploy"
-	case "st", "statefulset":
-		d := &appsv1.StatefulSet{}
-		o, template, kind = d, func() *corev1.PodSpec { return &d.Spec.Template.Spec }, "sts"
-	case "d", "daemonset":
-		d := &appsv1.DaemonSet{}
-		o, template, kind = d, func() *corev1.PodSpec { return &d.Spec.Template.Spec }, "ds"
-	case "job":
-		d := &batchv1.Job{}
-		o, template, kind = d, func() *corev1.PodSpec { return &d.Spec.Template.Spec }, "job"
-	case "cronjob", "cj":
-		d := &batchv1.CronJob{}
-		o, template, kind = d, func() *corev1.PodSpec { return &d.Spec.JobTemplate.Spec.Template.Spec }, "cronjob"
-	default:
-		return nil, fmt.Errorf("%s/%s: write pod/, deploy/, sts/, ds/, job/ or cronjob/ and a name, or an image with --sa", kind, name)
 	}
-	if err := get(ctx, k, namespace, name, o, kind); err != nil {
+	o, spec := w.object()
+	if err := get(ctx, k, namespace, name, o, w.name); err != nil {
 		return nil, err
 	}
-	return subjectOf(kind+"/"+name, &metav1.ObjectMeta{Namespace: o.GetNamespace(), Name: o.GetName()}, template()), nil
+	return subjectOf(w.name+"/"+name, &metav1.ObjectMeta{Namespace: o.GetNamespace(), Name: o.GetName()}, spec), nil
 }
 
 func get(ctx context.Context, k *cluster.Cluster, namespace, name string, o client.Object, kind string) error {
@@ -138,9 +163,6 @@ func get(ctx context.Context, k *cluster.Cluster, namespace, name string, o clie
 		return nil
 	}
 }
-
-// kinds are the kinds in front of a name; what begins otherwise is an image.
-var kinds = []string{"pod", "pods", "po", "deploy", "deployment", "deployments", "sts", "statefulset", "statefulsets", "ds", "daemonset", "daemonsets", "job", "jobs", "cronjob", "cronjobs", "cj"}
 
 // words is what the kubelet has said last of an image that the pod waits for: in an event, or else in the pod's status.
 func (s *subject) words(image, event string) (diagnosis.FailedPull, string, bool) {
