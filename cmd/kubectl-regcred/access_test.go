@@ -41,6 +41,32 @@ func TestAccessOfACredentialInTheCluster(t *testing.T) {
 	}
 }
 
+// A cloud trusts the ServiceAccount of the namespace that the credential is going to: another's must never come in by a guess.
+func TestAccessOfACredentialThatNamesNoNamespace(t *testing.T) {
+	const spec = "\nmetadata: {name: pull}\nspec:\n  registries:\n  - {name: a, ecr: {region: eu-west-1}, identity: {serviceAccountRef: {name: ecr}}}\n"
+	inContext := filepath.Join(t.TempDir(), "kubeconfig")
+	config := "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts:\n- {name: c, context: {cluster: x, user: x, namespace: team-c}}\n- {name: other, context: {cluster: x, user: x, namespace: team-o}}\n"
+	if err := os.WriteFile(inContext, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		kind, kubeconfig, want string
+		args                   []string
+	}{
+		{"RegistryCredential", cp.Kubeconfig(), "NAMESPACE", nil},
+		{"RegistryCredential", cp.Kubeconfig(), "team-x", []string{"-n", "team-x"}},
+		{"RegistryCredential", inContext, "team-c", nil},
+		{"RegistryCredential", inContext, "team-o", []string{"--context=other"}},
+		{"RegistryCredential", inContext, "team-x", []string{"-n", "team-x"}},
+		{"ClusterRegistryCredential", inContext, "regcred-system", []string{"-n", "team-x"}},
+	} {
+		r := as(t, test.kubeconfig, "apiVersion: regcred.dev/v1alpha1\nkind: "+test.kind+spec, append([]string{"access", "-f", "-"}, test.args...)...)
+		if r.code != cli.Fine || !strings.Contains(r.stdout, "system:serviceaccount:"+test.want+":ecr") || !strings.Contains(r.stdout, "--namespace="+test.want+"\n") {
+			t.Errorf("%+v: %+v", test, r)
+		}
+	}
+}
+
 // Whatever stands in a credential, nothing of it is run and nothing is interpolated.
 func TestAccessRunsNothingOfACredential(t *testing.T) {
 	template, err := os.ReadFile(filepath.Join("testdata", "access-hostile.yaml"))

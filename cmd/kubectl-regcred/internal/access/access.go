@@ -42,8 +42,10 @@ type Step struct {
 
 // Options are what a credential does not say.
 type Options struct {
-	// Issuer is the cluster's issuer of ServiceAccounts' tokens, and Home the controller's namespace.
+	// Issuer is the cluster's issuer of ServiceAccounts' tokens, and Home the controller's namespace, where the identities of the cluster kind are.
 	Issuer, Home string
+	// Namespace is that of a RegistryCredential that names none, as in many a file.
+	Namespace string
 	// Roles are the roles of AWS that ServiceAccounts name, by the ServiceAccount.
 	Roles map[string]string
 	// Check asks a cloud about an entry; nil if nobody shall be asked.
@@ -59,6 +61,8 @@ const (
 	unknownClient   = "CLIENT-ID"
 	unknownRegion   = "AWS-REGION"
 	unknownIdentity = "IDENTITY"
+
+	unknownNamespace = "NAMESPACE"
 )
 
 // Of says what a credential needs.
@@ -70,10 +74,7 @@ func Of(c *cluster.Credential, o Options) Access {
 	for i := range c.Spec.Registries {
 		r := &c.Spec.Registries[i]
 		provider, _ := r.Provider()
-		e := &entry{Registry: r, options: o, credential: c.GetName(), namespace: c.GetNamespace(), out: Entry{Name: r.Name, Provider: provider}}
-		if e.namespace == "" {
-			e.namespace = o.Home
-		}
+		e := &entry{Registry: r, options: o, credential: c.GetName(), namespace: namespaceOf(c, o), out: Entry{Name: r.Name, Provider: provider}}
 		e.identity()
 		e.grant()
 		if o.Check != nil {
@@ -82,6 +83,14 @@ func Of(c *cluster.Credential, o Options) Access {
 		a.Entries = append(a.Entries, e.out)
 	}
 	return a
+}
+
+// namespaceOf is where the credential's identities are.
+func namespaceOf(c *cluster.Credential, o Options) string {
+	if c.Kind == v1alpha1.KindClusterRegistryCredential {
+		return o.Home
+	}
+	return orElse(orElse(c.GetNamespace(), o.Namespace), unknownNamespace)
 }
 
 // entry is an entry that is being thought about.

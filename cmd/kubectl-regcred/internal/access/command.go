@@ -66,7 +66,7 @@ func (c *command) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	o := Options{Issuer: c.issuer, Home: orElse(c.home, "regcred-system"), Roles: c.roles}
+	o := Options{Issuer: c.issuer, Home: orElse(c.home, "regcred-system"), Namespace: c.namespace(), Roles: c.roles}
 	if c.asks {
 		o.Check = func(e *entry) check.Checks { return c.check(ctx, e) }
 	}
@@ -88,6 +88,22 @@ func (c *command) run(ctx context.Context, args []string) error {
 		WriteShell(w, all)
 		return nil
 	})
+}
+
+// namespace is that of -n or of the context. Without either it is not known: "default" would be a guess, which a cloud would then trust.
+func (c *command) namespace() string {
+	if *c.env.Config.Namespace != "" {
+		return *c.env.Config.Namespace
+	}
+	config, err := c.env.Config.ToRawKubeConfigLoader().RawConfig()
+	if err != nil {
+		return ""
+	}
+	name := orElse(*c.env.Config.Context, config.CurrentContext)
+	if found := config.Contexts[name]; found != nil {
+		return found.Namespace
+	}
+	return ""
 }
 
 func (c *command) credentials(ctx context.Context, args []string) ([]*cluster.Credential, error) {
