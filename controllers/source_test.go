@@ -119,11 +119,7 @@ type sparing struct {
 	spared *[]providers.TokenName
 }
 
-func (s sparing) Spare(tenant string, name providers.TokenName) {
-	if tenant == "" { // the cluster's, which the targets here are
-		*s.spared = append(*s.spared, name)
-	}
-}
+func (s sparing) Spare(name providers.TokenName) { *s.spared = append(*s.spared, name) }
 
 // keeping notes which sources credentials are said to name.
 type keeping struct {

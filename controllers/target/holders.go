@@ -83,12 +83,12 @@ func (r *Reconciler) noteTokens(t credential.Target, entries []*EntryState) {
 		tokens.Insert(name)
 	}
 	if !r.holders.put(t.Secret(), sets.List(tokens)) {
-		r.spare(t, sets.List(tokens))
+		r.spare(sets.List(tokens))
 	}
 }
 
-func (r *Reconciler) spare(t credential.Target, tokens []providers.TokenName) {
+func (r *Reconciler) spare(tokens []providers.TokenName) {
 	for _, token := range tokens {
-		r.Tokens.Spare(t.Credential.Namespace, token)
+		r.Tokens.Spare(token)
 	}
 }

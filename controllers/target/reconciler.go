@@ -37,8 +37,8 @@ type Tokens interface {
 	Annotations(entry *v1alpha1.Registry) []string
 	// Hosts are the hosts that a token of the entry is for; empty if only a token can tell.
 	Hosts(entry *v1alpha1.Registry) []string
-	// Spare lets a token that was minted for the tenant, a namespace or "" for the cluster, live to its end.
-	Spare(tenant string, name providers.TokenName)
+	// Spare lets a token live to its end.
+	Spare(name providers.TokenName)
 }
 
 // Config is what a Reconciler works with.

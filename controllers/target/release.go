@@ -80,6 +80,6 @@ func (r *Reconciler) giveBack(ctx context.Context, t credential.Target, secret *
 	if err := r.Client.Patch(ctx, target, client.RawPatch(types.MergePatchType, patch)); err != nil {
 		return err
 	}
-	r.spare(t, r.holders.of(t.Secret()))
+	r.spare(r.holders.of(t.Secret()))
 	return nil
 }

@@ -44,13 +44,9 @@ func (b *Broker) retire(names ...providers.TokenName) {
 	}
 }
 
-// Spare lets a token of the tenant live to its end: it is in a Secret that is given back to its owner. Which tokens those are stands where others
-// write, too, so the tokens of another tenant are not spared.
-func (b *Broker) Spare(tenant string, name providers.TokenName) {
-	if token, known := b.revocable.Get(name); known && token.req.Tenant == tenant {
-		b.revocable.Delete(name)
-	}
-}
+// Spare lets a token live to its end: it was written into a Secret that is given back to its owner, or that nobody can keep an eye on. Its name
+// comes from what was written there, and not from what the Secret says, where others write.
+func (b *Broker) Spare(name providers.TokenName) { b.revocable.Delete(name) }
 
 // Revoke ends the token of that name that was minted here, as the identity that it was minted with, and calls done when that has ended. What is
 // not known here is left alone, and so is the token that is handed out at present: a name comes from where others may write, too.

@@ -141,24 +141,41 @@ func TestWhatIsMintedForNobodyIsRetired(t *testing.T) {
 	})
 }
 
-func TestATenantSparesItsOwnTokensOnly(t *testing.T) {
-	for tenant, revoked := range map[string]int{"team": 0, "": 1, "another": 1} {
-		synctest.Test(t, func(t *testing.T) {
-			p, b, retired := revocable(t, broker.Options{})
-			req := request("eu-west-1").Sealed()
-			req.Tenant = "team"
-			b.SetSources("a", []string{req.Source()})
-			token := must(t, b, req, time.Time{})
-			b.Spare(tenant, name(req, token))
-			b.SetSources("a", nil)
-			for _, id := range retired() {
-				if err := revoke(b, id); err != nil {
-					t.Error(err)
-				}
+// A source that the cluster shares is the cluster's, and yet a tenant's Secret that holds its token may be given back.
+func TestWhatIsSparedLivesToItsEndInWhoseTurnItWasMinted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, b, retired := revocable(t, broker.Options{})
+		b.SetSources("ClusterRegistryCredential platform", []string{ambient("").Source()})
+		token := must(t, b, ambient(""), time.Time{})
+		b.Spare(nameOfAmbient(token))
+		b.SetSources("ClusterRegistryCredential platform", nil)
+		for _, id := range retired() {
+			if err := revoke(b, id); err != nil {
+				t.Error(err)
 			}
-			if got := p.ended(); len(got) != revoked {
-				t.Errorf("spared by tenant %q: revoked %v, want %d", tenant, got, revoked)
-			}
-		})
-	}
+		}
+		if err := revoke(b, nameOfAmbient(token)); err != nil || len(p.ended()) != 0 {
+			t.Errorf("revoked %v: %v", p.ended(), err)
+		}
+	})
+}
+
+func TestASourceThatTheClusterNoLongerNamesIsTheTenantsThatAskForIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, b, _ := revocable(t, broker.Options{})
+		var whose []string
+		b.Retired = func(tenant string, _ providers.TokenName) { whose = append(whose, tenant) }
+		p.life = 12 * time.Hour
+		b.SetSources("ClusterRegistryCredential platform", []string{ambient("").Source()})
+		b.SetSources("RegistryCredential team/own", []string{ambient("team").Source()})
+		must(t, b, ambient(""), time.Time{})
+		b.SetSources("ClusterRegistryCredential platform", nil)
+		pass(time.Hour)
+		must(t, b, refreshing(ambient("team"), "mine"), time.Time{})
+		b.SetSources("RegistryCredential team/own", nil)
+		synctest.Wait()
+		if !slices.Equal(whose, []string{"", "team"}) {
+			t.Errorf("the tokens that are to be revoked are of %q, want the cluster's and then the tenant's", whose)
+		}
+	})
 }

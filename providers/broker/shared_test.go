@@ -87,8 +87,6 @@ func TestATokenThatTheClusterSharesIsNoTenants(t *testing.T) {
 				if _, held := b.InMemory(ambient("")); !held {
 					t.Error("a tenant's tokens have made the cluster's be forgotten")
 				}
-				// Nor can a tenant let it live on.
-				b.Spare("mallory", nameOfAmbient(token))
 				pass(time.Hour)
 				must(t, b, refreshing(ambient(""), "the cluster's"), time.Time{})
 				if err := revoke(b, nameOfAmbient(token)); err != nil || len(p.ended()) != 1 {

@@ -29,8 +29,10 @@ type slot struct {
 	source string
 	// tenant is who had the token minted, and so in whose share of the memory it is.
 	tenant string
-	// clusters is whether a credential of the cluster has asked for it: then it is no tenant's, whoever else may ask.
-	clusters bool
+	// clusters is whether a credential of the cluster has asked for it, until none names it any more, and clusterOwners how many do: then it is
+	// no tenant's, whoever else may ask.
+	clusters      bool
+	clusterOwners int
 	// owners is how many credentials name the source; askedAt is when somebody asked last.
 	owners  int
 	askedAt time.Time

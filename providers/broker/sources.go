@@ -2,8 +2,10 @@ package broker
 
 import (
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
 )
 
@@ -30,12 +32,19 @@ func (b *Broker) SetSources(owner string, sources []string) {
 			b.slots[source] = s
 		}
 		s.owners++
+		if ofCluster(owner) {
+			s.clusterOwners++
+		}
 		s.dropped = false
 	}
 	var gone []providers.TokenName
 	var waiting []waiters
 	for _, source := range before {
 		s := b.slots[source]
+		if ofCluster(owner) {
+			s.clusterOwners--
+			s.clusters = s.clusterOwners > 0
+		}
 		if s.owners--; s.owners > 0 {
 			continue
 		}
@@ -55,6 +64,11 @@ func (b *Broker) SetSources(owner string, sources []string) {
 	for _, ws := range waiting {
 		ws.wake()
 	}
+}
+
+// ofCluster says whether the owner, by its Key.String(), is a credential of the cluster.
+func ofCluster(owner string) bool {
+	return strings.HasPrefix(owner, v1alpha1.KindClusterRegistryCredential+" ")
 }
 
 // forget drops a slot, and returns the name of its token. The caller holds the lock.

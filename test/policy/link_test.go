@@ -93,7 +93,7 @@ func (noTokens) Token(providers.Request, time.Time, providers.Waiter) (providers
 func (noTokens) InMemory(providers.Request) (providers.Token, bool) { return providers.Token{}, false }
 func (noTokens) Ready(providers.Request, time.Time) bool            { return false }
 func (noTokens) RefusedIssuedAt(providers.Request) time.Time        { return time.Time{} }
-func (noTokens) Spare(string, providers.TokenName)                  {}
+func (noTokens) Spare(providers.TokenName)                          {}
 func (noTokens) SetSources(string, []string)                        {}
 func (noTokens) Annotations(*v1alpha1.Registry) []string            { return nil }
 func (noTokens) Hosts(*v1alpha1.Registry) []string                  { return nil }
