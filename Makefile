@@ -15,6 +15,8 @@ NIGHTLY ?=
 PARTS ?=
 TARGETS ?= 10000
 CASES ?= scale calls company hour neighbours
+SOAK ?= 30m
+RATE ?= 100
 FUZZTIME ?= 3s
 HISTORIES ?= 100
 CLUSTER ?= kind
@@ -116,6 +118,11 @@ e2e: build ## Pull images with a real kubelet and containerd (root); RUN= select
 .PHONY: faults
 faults: ## End the controller, etcd and the API server at their effects, and mix events up; RUN= selects tests, SEED= orders of events, NIGHTLY=1 tries all.
 	assets=$(ASSETS); KUBEBUILDER_ASSETS="$$assets" $(GO) test ./test/faults -run "$(RUN)" -seed $(SEED) $(if $(NIGHTLY),-nightly -timeout 90m,-timeout 15m)
+
+.PHONY: soak
+soak: ## Let a controller with the race detector rotate RATE= times as often as usual for SOAK=, and fail if memory, goroutines or descriptors grow.
+	assets=$(ASSETS); mkdir -p bin; $(GO) build -o bin/soak ./test/soak; \
+	KUBEBUILDER_ASSETS="$$assets" exec bin/soak -for $(SOAK) -rate $(RATE) -seed $(SEED)
 
 .PHONY: fuzz
 fuzz: ## Feed what others can write to every parser of it; FUZZTIME= is how long for each.

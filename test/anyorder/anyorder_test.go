@@ -20,13 +20,15 @@ const (
 	// length is how many edits a history has.
 	length = 30
 	// patience bounds a failing test; no passing one waits for it.
-	patience = 3 * time.Minute
+	patience = 2 * time.Minute
 )
 
 func TestAnyOrderEndsWhereTheLastWishEnds(t *testing.T) {
 	for n := range *histories {
 		seed := *seed + uint64(n)
-		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { live(t, seed) })
+		if !t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { live(t, seed) }) {
+			return // the next would wait in vain, too, for as long
+		}
 	}
 }
 
@@ -44,14 +46,20 @@ func live(t *testing.T, seed uint64) {
 		}
 	}
 	h.settle()
-	afresh := apply(t, fmt.Sprintf("f%dx", seed), h.wishes)
-	defer afresh.end()
-	h.alike(afresh)
+	h.did = append(h.did, h.wish())
+	h.alike("f")
+	// Once all is well, nothing else makes up for an event that is missed.
+	for n, edit := range lastEdits {
+		h.did = append(h.did, edit(h))
+		h.alike(fmt.Sprintf("g%dx", n))
+	}
 }
 
-// alike waits until both worlds look the same, twice in a row.
-func (h *history) alike(afresh *world) {
+// alike waits until the world and what is applied afresh look the same, twice in a row.
+func (h *history) alike(prefix string) {
 	h.Helper()
+	afresh := apply(h.T, fmt.Sprintf("%s%dx", prefix, h.seed), h.wishes)
+	defer afresh.end()
 	deadline := time.After(patience)
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()

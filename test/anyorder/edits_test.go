@@ -139,6 +139,11 @@ func (h *history) label() string {
 	} else {
 		p.alone = !p.alone
 	}
+	return h.setLabels(ns, p)
+}
+
+func (h *history) setLabels(ns string, p *place) string {
+	h.Helper()
 	h.patch(h.namespace(ns, p), fmt.Sprintf(`{"metadata":{"labels":{%q:%s,%q:%s}}}`, labelWorld, valueIf(p.selected, h.name),
 		v1alpha1.LabelLink, valueIf(p.alone, v1alpha1.LabelLinkNever)))
 	return fmt.Sprintf("namespace %s: selected %t, left alone %t", ns, p.selected, p.alone)
@@ -163,6 +168,11 @@ func (h *history) labelAccount() string {
 	} else {
 		a.alone = !a.alone
 	}
+	return h.setAccountLabels(ns, name, a)
+}
+
+func (h *history) setAccountLabels(ns, name string, a *account) string {
+	h.Helper()
 	h.patch(h.account(ns, name, a), fmt.Sprintf(`{"metadata":{"labels":{"pulls":%s,%q:%s}}}`, valueIf(a.labelled, "yes"),
 		v1alpha1.LabelLink, valueIf(a.alone, v1alpha1.LabelLinkNever)))
 	return fmt.Sprintf("ServiceAccount %s/%s: labelled %t, left alone %t", ns, name, a.labelled, a.alone)
@@ -271,22 +281,6 @@ func (h *history) setIdentity() {
 	}
 	for namespace, name := range map[string]string{lab.Namespace: h.in(identity), h.in(first): identity} {
 		h.patch(secretOf(namespace, name, nil), fmt.Sprintf(`{"stringData":{"AWS_SECRET_ACCESS_KEY":%q}}`, secret))
-	}
-}
-
-// settle ends what is nobody's wish: what is suspended, in the way, or has no identity stays as it was.
-func (h *history) settle() {
-	h.Helper()
-	for ns := range h.occupied {
-		h.must(cluster.Client.Delete(h.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: h.in(ns), Name: many}}))
-	}
-	h.valid = true
-	h.setIdentity()
-	for s, made := range map[*spec]func(spec) client.Object{&h.wishes.many: h.many, &h.wishes.own: h.own} {
-		s.suspended, s.refresh = false, "last"
-		if s.exists {
-			h.update(made(*s))
-		}
 	}
 }
 

@@ -59,6 +59,9 @@ func (l *Lab) startSteered(ctx context.Context, c *Clock, start func() (*Control
 // buildSteered does so once; whoever is started from then on is that.
 func (l *Lab) buildSteered(ctx context.Context) error {
 	binary := filepath.Join(l.Root, "bin", "regcred-lab")
+	if l.Race {
+		binary += "-race"
+	}
 	if l.Binary == binary {
 		return nil
 	}
