@@ -80,7 +80,7 @@ func TestRefreshWithoutAnAnswer(t *testing.T) {
 func TestRefreshOfASuspendedCredentialEndsAtOnce(t *testing.T) {
 	seedStatus(t)
 	r := run(t, "refresh", "old", "-n", "team-b", "--wait")
-	if r.code != cli.Findings || !strings.Contains(r.stdout, "kubectl regcred resume regcred/old") {
+	if r.code != cli.Findings || !strings.Contains(r.stdout, "kubectl regcred resume regcred/old -n team-b\n") {
 		t.Errorf("%+v", r)
 	}
 }

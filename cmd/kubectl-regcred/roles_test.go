@@ -7,7 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
@@ -63,11 +66,21 @@ func TestWhatAViewerSees(t *testing.T) {
 	if r := as(t, kubeconfig, "", "status"); !strings.Contains(r.stdout, "regcred/live -n team-a") || !strings.Contains(r.stdout, "not read: secrets in all namespaces") {
 		t.Errorf("status: %+v", r)
 	}
-	if r := as(t, kubeconfig, "", "why", "pod/no-route", "-n", namespace); r.code != cli.Findings || !strings.Contains(r.stdout, "Unreachable") {
+	if r := as(t, kubeconfig, "", "why", "pod/no-route", "-n", namespace); r.code != cli.Findings || !strings.Contains(r.stdout, "Unreachable") || strings.Contains(r.stdout, "not read: nodes") {
 		t.Errorf("why: %+v", r)
 	}
 	if r := as(t, kubeconfig, "", "audit"); r.code != cli.Undecided || strings.Count(r.stdout, "not read:") != 1 {
 		t.Errorf("audit: %+v", r)
+	}
+}
+
+// Nothing that doctor looks at is hidden from a viewer.
+func TestAViewerIsEnoughForDoctor(t *testing.T) {
+	installed(t, func(*appsv1.Deployment, *coordinationv1.Lease, *rbacv1.ClusterRole, *admissionv1.ValidatingAdmissionPolicyBinding) {
+	})
+	r := as(t, bind(t, "doctors-viewer", roleNamed(t, "roles.yaml", "regcred-viewer")), "", "doctor")
+	if r.code != cli.Fine || strings.Contains(r.stdout, "not checked") {
+		t.Errorf("%+v", r)
 	}
 }
 

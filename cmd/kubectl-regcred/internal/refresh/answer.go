@@ -59,6 +59,14 @@ func (r *Result) ref() cluster.Ref {
 	return cluster.Ref{Kind: r.Kind, Namespace: r.Namespace, Name: r.Name}
 }
 
+// argument is the credential as a command takes it, in whichever namespace that is typed.
+func (r *Result) argument() string {
+	if r.Namespace == "" {
+		return output.Shell(r.ref().String())
+	}
+	return output.Shell(r.ref().String()) + " -n " + output.Shell(r.Namespace)
+}
+
 // judge says whether the request is answered. Of several requests the newest is: it answers those before it.
 func (r *Result) judge(o *cluster.Credential) bool {
 	newest := o.GetAnnotations()[v1alpha1.AnnotationRefreshRequestedAt]
@@ -122,7 +130,7 @@ func (c *command) words(r *Result) string {
 	case Refreshed:
 		return "refreshed"
 	case Suspended:
-		return "suspended, so that nothing is refreshed: kubectl regcred resume " + output.Shell(r.ref().String())
+		return "suspended, so that nothing is refreshed: kubectl regcred resume " + r.argument()
 	case Unknown:
 		return fmt.Sprintf("no answer after %s", c.timeout)
 	default:
