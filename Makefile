@@ -23,6 +23,8 @@ CLUSTER ?= kind
 CONTEXT ?=
 BASE ?= /
 VERSIONS ?= $(VERSION)
+# The modules with Go code besides the root's and tools/readers, whose dependencies take long to build.
+MODULES := release/sbom site/look test/controlplane/binaries test/gitops
 
 # The shell word that makes the control plane's binaries present and names their directory.
 ASSETS = "$$($(GO) run ./test/controlplane/install etcd kube-apiserver kubectl kube-controller-manager)"
@@ -51,13 +53,14 @@ fmt: ## Format the Go code.
 	$(TOOL) golangci-lint fmt ./...
 
 .PHONY: vet
-vet: ## Run go vet.
-	$(GO) vet ./...
-	$(GO) vet -tags live ./test/cloud/live/
+vet: ## Run go vet, on every module and behind every build tag.
+	$(GO) vet -tags lab,live ./...
+	for module in $(MODULES); do $(GO) -C $$module vet ./...; done
 
 .PHONY: lint
 lint: ## Run the linters of .golangci.yml, and that of the workflows.
 	$(TOOL) golangci-lint run ./...
+	linter="$$($(TOOL) -n golangci-lint)"; for module in $(MODULES); do (cd $$module && "$$linter" run ./...); done
 	$(GO) tool -modfile=tools/actionlint/go.mod actionlint -shellcheck= -pyflakes= .github/workflows/*.yaml
 
 .PHONY: vulncheck
@@ -80,7 +83,7 @@ verify: ## Fail if generated or formatted files, go.mod or a linter disagree wit
 	fi
 	$(MAKE) --no-print-directory vet
 	$(MAKE) --no-print-directory lint
-	$(GO) mod tidy -diff
+	for module in . $(MODULES); do $(GO) -C $$module mod tidy -diff; done
 
 .PHONY: build
 build: ## Build bin/regcred and the plugin of kubectl.

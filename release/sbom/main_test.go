@@ -31,7 +31,7 @@ func start(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	controller = filepath.Join(dir, "regcred")
 	build := exec.CommandContext(context.Background(), "cmd/buildenv", "go", "build", "-o", controller, "./cmd/regcred")
 	build.Dir = filepath.Join("..", "..")

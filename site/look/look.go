@@ -61,7 +61,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(pictures, 0o755); err != nil {
+	if err := os.MkdirAll(pictures, 0o750); err != nil {
 		return err
 	}
 	server := httptest.NewServer(http.FileServer(http.Dir(site)))
@@ -150,7 +150,7 @@ func look(browser context.Context, url, page string, screen screen) error {
 	}
 	if slices.Contains(pictured, page) {
 		file := strings.Join([]string{strings.ReplaceAll(page, "/", "-"), screen.name, screen.scheme}, "-") + ".png"
-		errs = append(errs, os.WriteFile(filepath.Join(pictures, file), picture, 0o644))
+		errs = append(errs, os.WriteFile(filepath.Join(pictures, file), picture, 0o600))
 	}
 	return errors.Join(errs...)
 }
