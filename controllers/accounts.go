@@ -84,7 +84,7 @@ func (a accounts) Reconcile(ctx context.Context, name client.ObjectKey) (reconci
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	identified, err := a.identified(ctx, credentials, sa, credential.ServiceAccountRef)
+	identified, err := a.identified(ctx, credentials, name, credential.ServiceAccountRef)
 	for _, t := range identified {
 		a.wake(t, handler.LowPriority) // what many targets have to do comes after what one has
 	}

@@ -47,19 +47,15 @@ func crowded(targets []credential.Target) bool {
 	return slices.ContainsFunc(targets, func(t credential.Target) bool { return t.Namespace != targets[0].Namespace })
 }
 
-// noteDeleted tells the reconciler of Secrets that are deleted before it works on them, and wakes whoever waited for the name.
+// noteDeleted tells the reconciler of Secrets that are deleted before it works on them.
 type noteDeleted struct {
 	handler.TypedEventHandler[client.Object, credential.Target]
 	targets *target.Reconciler
-	wanting handler.TypedMapFunc[client.Object, credential.Target]
 }
 
 func (h noteDeleted) Delete(ctx context.Context, e event.DeleteEvent, q workqueue.TypedRateLimitingInterface[credential.Target]) {
 	h.targets.Deleted(e.Object)
 	h.TypedEventHandler.Delete(ctx, e, q)
-	for _, t := range h.wanting(ctx, e.Object) {
-		q.Add(t)
-	}
 }
 
 // noteRecreated forgets the targets of a namespace that is deleted. Whoever missed that sees another UID under the same name.

@@ -64,44 +64,25 @@ func (m mapping) fromNamespace(ctx context.Context, o client.Object) []credentia
 	return targets
 }
 
-// fromSecret returns the target that the Secret is, or the targets whose identity it is.
-func (m mapping) fromSecret(ctx context.Context, o client.Object) []credential.Target {
-	if o.GetLabels()[v1alpha1.LabelSecret] == v1alpha1.LabelSecretIdentity {
-		all, err := m.identified(ctx, m.credentials(ctx, o.GetNamespace()), o, credential.SecretRef)
-		return logged(ctx, all, err)
-	}
-	if t, ok := credential.TargetOf(o); ok {
+// fromSecret returns the target that the Secret is.
+func fromSecret(_ context.Context, o client.Object) []credential.Target {
+	if t, ok := credential.TargetOf(o); ok && !isIdentity(o) {
 		return []credential.Target{t}
 	}
 	return nil
 }
 
-// wanting returns the targets that wait for a Secret of this name and namespace to be theirs, once it is gone.
-func (m mapping) wanting(ctx context.Context, secret client.Object) []credential.Target {
-	ns, err := view.Namespace(ctx, m.cache, secret.GetNamespace())
-	if err != nil || ns == nil {
-		return nil
-	}
-	var targets []credential.Target
-	for _, c := range m.credentials(ctx, ns.GetName()) {
-		if c.SecretName() == secret.GetName() && c.Selects(ns) {
-			targets = append(targets, c.Target(ns.GetName()))
-		}
-	}
-	return targets
-}
-
-// identified returns the targets of the credentials whose identity the object is; with an error, those that could be found.
+// identified returns the targets of the credentials whose identity the object of that name is; with an error, those that could be found.
 func (m mapping) identified(
-	ctx context.Context, credentials []*credential.Credential, o client.Object, ref func(v1alpha1.Identity) *v1alpha1.LocalReference,
+	ctx context.Context, credentials []*credential.Credential, o client.ObjectKey, ref func(v1alpha1.Identity) *v1alpha1.LocalReference,
 ) ([]credential.Target, error) {
 	var targets []credential.Target
 	var failed []error
 	for _, c := range credentials {
-		if c.Namespace == "" && o.GetNamespace() != m.namespace {
+		if c.Namespace == "" && o.Namespace != m.namespace {
 			continue
 		}
-		if c.IdentifiesAs(ref, o.GetName()) {
+		if c.IdentifiesAs(ref, o.Name) {
 			of, err := view.Targets(ctx, m.cache, c.Object)
 			targets, failed = append(targets, of...), append(failed, err)
 		}

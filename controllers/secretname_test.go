@@ -78,8 +78,13 @@ func TestTheOlderOfTwoCredentialsKeepsTheSecret(t *testing.T) {
 	secret := w.secret(older)
 	w.must(w.admin.Delete(t.Context(), w.credential(older.Credential.Name)))
 	w.must(w.admin.Delete(t.Context(), secret))
-	if got := (mapping{cache: w.Cache}).wanting(t.Context(), secret); !slices.Equal(got, []credential.Target{younger}) {
-		t.Errorf("the end of the Secret wakes %v", got)
+	var woken []credential.Target
+	event := secretEvent{ObjectKey: client.ObjectKeyFromObject(secret), gone: true}
+	if _, err := (secrets{mapping: mapping{cache: w.Cache}, wake: func(t credential.Target, _ int) { woken = append(woken, t) }}).Reconcile(t.Context(), event); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(woken, []credential.Target{younger}) {
+		t.Errorf("the end of the Secret wakes %v", woken)
 	}
 	w.run(older)
 	if got, record := w.links(ns, "default"), w.record(ns, "pull"); !slices.Equal(got, []string{"pull"}) || record != younger.LinkRecord() {

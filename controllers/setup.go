@@ -120,6 +120,9 @@ func setupTargets(mgr ctrl.Manager, o Options, targets *target.Reconciler, woken
 	if err := setupAccounts(mgr, accounts{m, o.View.Scope, fails, targets.Wake}); err != nil {
 		return err
 	}
+	if err := setupSecrets(mgr, o, secrets{m, o.View.Scope, targets.Wake}); err != nil {
+		return err
+	}
 	b := builder.TypedControllerManagedBy[credential.Target](mgr).Named("target")
 	for _, kind := range o.View.Kinds() {
 		b = b.Watches(kind, concerning(m.fromCredential), builder.WithPredicates(specChanged))
@@ -128,8 +131,7 @@ func setupTargets(mgr ctrl.Manager, o Options, targets *target.Reconciler, woken
 		b = b.WatchesMetadata(&corev1.Namespace{}, noteRecreated{concerning(m.fromNamespace), targets.Forget, m.fromNamespace}, builder.WithPredicates(namespaceChanged))
 	}
 	for _, c := range o.View.SecretCaches() {
-		handler := noteDeleted{concerning(served(o.View.Scope, m.fromSecret)), targets, served(o.View.Scope, m.wanting)}
-		b = b.WatchesRawSource(source.TypedKind[client.Object](c, view.SecretMetadata(), handler))
+		b = b.WatchesRawSource(source.TypedKind[client.Object](c, view.SecretMetadata(), noteDeleted{concerning(served(o.View.Scope, fromSecret)), targets}))
 	}
 	return b.WatchesRawSource(source.TypedFunc[credential.Target](woken.Attach)).
 		WithOptions(inTurn(workers, func(t credential.Target) string { return t.Namespace })).
