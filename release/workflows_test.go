@@ -17,6 +17,7 @@ type workflow struct {
 	Permissions *map[string]string `json:"permissions"`
 	Jobs        map[string]struct {
 		Uses        string            `json:"uses"`
+		Needs       any               `json:"needs"`
 		Permissions map[string]string `json:"permissions"`
 		Strategy    struct {
 			Matrix map[string][]string `json:"matrix"`
@@ -51,10 +52,29 @@ var (
 	pinned = regexp.MustCompile(`^[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$`)
 )
 
+// gate is of the same commit as whoever calls it.
+const gate = "./.github/workflows/ci.yaml"
+
+// A tag may name any commit.
+func TestNothingIsReleasedThatHasNotPassedTheGate(t *testing.T) {
+	jobs := parse(t, "release.yaml", workflows(t)["release.yaml"]).Jobs
+	if jobs["gate"].Uses != gate || jobs["build"].Needs != "gate" {
+		t.Errorf("the gate is %q, and build needs %v", jobs["gate"].Uses, jobs["build"].Needs)
+	}
+	for name, job := range jobs {
+		if job.Needs == nil && name != "gate" {
+			t.Errorf("%s waits for no other job", name)
+		}
+	}
+	if text := workflows(t)["ci.yaml"]; !strings.Contains(text, "\n  workflow_call:") {
+		t.Error("ci.yaml cannot be called")
+	}
+}
+
 func unpinned(text string) []string {
 	var found []string
 	for _, m := range usesLine.FindAllStringSubmatch(text, -1) {
-		if !pinned.MatchString(m[1]) {
+		if !pinned.MatchString(m[1]) && m[1] != gate {
 			found = append(found, m[1])
 		}
 	}
