@@ -79,8 +79,47 @@ func TestWhatGitKeepsIsChangedInGit(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	r = run(t, "override", "flux", "-n", "team-a", "--registry", "second", "--username", "u", "--for", "4h")
-	if r.code != cli.Failure || !strings.Contains(r.stdout, "name: flux-second-override") || !strings.Contains(r.stderr, "kept by kustomize-controller") {
+	r = as(t, cp.Kubeconfig(), canary, "override", "flux", "-n", "team-a", "--registry", "second", "--username", "u", "--password-stdin", "--for", "4h")
+	if r.code != cli.Failure || !strings.Contains(r.stdout, "name: flux-second-override") || !strings.Contains(r.stderr, "kept by kustomize-controller") ||
+		!strings.Contains(r.stderr, "Secret team-a/flux-second-override is made, and the credential is as it was") || strings.Contains(r.stdout+r.stderr, canary) {
+		t.Errorf("%+v", r)
+	}
+	secret, key := &corev1.Secret{}, client.ObjectKey{Namespace: "team-a", Name: "flux-second-override"}
+	if err := admin.Get(t.Context(), key, secret); err != nil || string(secret.Data["password"]) != canary || !metav1.IsControlledBy(secret, flux) {
+		t.Errorf("the Secret that the patch names: %v, %v", secret.ObjectMeta, err)
+	}
+	if credential(t, "flux").Spec.Registries[1].Override != nil {
+		t.Error("the credential was changed all the same")
+	}
+	endInGit(t, flux, key)
+}
+
+// endInGit ends an override that Git keeps: the Secret is there for as long as the spec names it, and no longer.
+func endInGit(t *testing.T, flux *v1alpha1.RegistryCredential, key client.ObjectKey) {
+	t.Helper()
+	end := []string{"override", "flux", "-n", "team-a", "--registry", "second", "--end"}
+	setOverride := func(o *v1alpha1.Override) {
+		t.Helper()
+		flux.Spec.Registries[1].Override = o
+		if err := admin.Update(t.Context(), flux, client.FieldOwner("kustomize-controller")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	setOverride(&v1alpha1.Override{SecretRef: v1alpha1.LocalReference{Name: key.Name}, Until: metav1.NewTime(now.Add(time.Hour))})
+	if r := run(t, end...); r.code != cli.Failure || !strings.Contains(r.stdout, "override: null") || !strings.Contains(r.stderr, "nothing was changed") {
+		t.Errorf("%+v", r)
+	}
+	if err := admin.Get(t.Context(), key, &corev1.Secret{}); err != nil {
+		t.Errorf("the Secret that the spec names: %v", err)
+	}
+	setOverride(nil)
+	if r := run(t, end...); r.code != cli.Fine || !strings.Contains(r.stdout, "registry second is not overridden; its Secret team-a/flux-second-override is deleted") {
+		t.Errorf("%+v", r)
+	}
+	if err := admin.Get(t.Context(), key, &corev1.Secret{}); !apierrors.IsNotFound(err) {
+		t.Errorf("the Secret is still there: %v", err)
+	}
+	if r := run(t, end...); r.code != cli.Fine || r.stdout != "regcred/flux -n team-a: registry second is not overridden\n" {
 		t.Errorf("%+v", r)
 	}
 }
@@ -133,6 +172,12 @@ func TestOverrideTouchesNoSecretOfOthers(t *testing.T) {
 	}
 	if credential(t, "mine").Spec.Registries[0].Override != nil {
 		t.Error("the credential was changed all the same")
+	}
+	if r := run(t, "override", "mine", "-n", "team-a", "--end", "--registry", "first"); r.code != cli.Fine || strings.Contains(r.stdout, "deleted") {
+		t.Errorf("--end: %+v", r)
+	}
+	if err := admin.Get(t.Context(), client.ObjectKey{Namespace: "team-a", Name: "mine-first-override"}, &corev1.Secret{}); err != nil {
+		t.Errorf("the Secret of others: %v", err)
 	}
 	if r := run(t, "override", "mine", "-n", "team-a", "--end", "--registry", "third"); r.code != cli.Failure || !strings.Contains(r.stderr, "first, second") {
 		t.Errorf("%+v", r)

@@ -81,7 +81,7 @@ func (c *command) suspend(ctx context.Context, name string, suspend bool, done s
 		return c.print(resultOf(o, "already "+done))
 	}
 	spec := map[string]any{"spec": map[string]any{"suspend": suspend}}
-	if err := c.allowed(o, spec); err != nil {
+	if err := c.allowed(o, spec, "nothing was changed"); err != nil {
 		return err
 	}
 	patch, err := json.Marshal(spec)
@@ -98,8 +98,9 @@ func resultOf(o *cluster.Credential, done string) Result {
 	return Result{Kind: o.Kind, Namespace: o.GetNamespace(), Name: o.GetName(), Done: done}
 }
 
-// allowed says whether the spec may be changed here. Where a tool keeps it, the patch is printed for the place where the tool finds it.
-func (c *command) allowed(o *cluster.Credential, patch any) error {
+// allowed says whether the spec may be changed here. Where a tool keeps it, the patch is printed for the place where the tool finds it, and
+// the error says what has been done so far.
+func (c *command) allowed(o *cluster.Credential, patch any, done string) error {
 	tool := Keeper(o)
 	if tool == "" || c.force {
 		return nil
@@ -109,7 +110,7 @@ func (c *command) allowed(o *cluster.Credential, patch any) error {
 		return err
 	}
 	fmt.Fprintf(c.env.Out, "# %s keeps %s as it is elsewhere. Change it there:\n%s", output.Clean(tool), output.Clean(o.Ref().Long()), raw)
-	return fmt.Errorf("%s is kept by %s, which would undo a change: nothing was changed; --force changes it here, too", o.Ref().Long(), tool)
+	return fmt.Errorf("%s is kept by %s, which would undo a change: %s; --force changes it here, too", o.Ref().Long(), tool, done)
 }
 
 func (c *command) print(r Result) error {

@@ -113,15 +113,15 @@ func (c *override) start(ctx context.Context, k *cluster.Cluster, o *cluster.Cre
 	secret := c.secret(o, at)
 	until := c.env.Clock.Now().Add(c.lasts).UTC().Truncate(time.Second)
 	wanted := v1alpha1.Override{SecretRef: v1alpha1.LocalReference{Name: secret.Name}, Until: metav1.NewTime(until)}
-	if err := c.allowed(o, patchForGit(o, at, &wanted)); err != nil {
-		return err
-	}
 	password, err := c.password()
 	if err != nil {
 		return err
 	}
 	secret.Data = map[string][]byte{corev1.BasicAuthUsernameKey: []byte(c.username), corev1.BasicAuthPasswordKey: password}
 	if err := put(ctx, k, o, secret); err != nil {
+		return err
+	}
+	if err := c.allowed(o, patchForGit(o, at, &wanted), "Secret "+secret.Namespace+"/"+secret.Name+" is made, and the credential is as it was"); err != nil {
 		return err
 	}
 	if err := c.patch(ctx, k, o, at, "add", &wanted); err != nil {
@@ -135,30 +135,42 @@ func (c *override) start(ctx context.Context, k *cluster.Cluster, o *cluster.Cre
 
 func (c *override) stop(ctx context.Context, k *cluster.Cluster, o *cluster.Credential, at int) error {
 	entry := o.Spec.Registries[at]
-	if entry.Override == nil {
-		return c.print(resultOf(o, "registry "+entry.Name+" is not overridden"))
-	}
-	if err := c.allowed(o, patchForGit(o, at, nil)); err != nil {
-		return err
-	}
-	if err := c.patch(ctx, k, o, at, "remove", nil); err != nil {
-		return err
-	}
-	r := resultOf(o, "the override of registry "+entry.Name+" has ended")
-	secret := c.secret(o, at)
-	if secret.Name == entry.Override.SecretRef.Name {
-		there, err := k.Read(ctx, secret.Namespace, secret.Name, secret)
-		if err != nil {
+	r := resultOf(o, "registry "+entry.Name+" is not overridden")
+	if entry.Override != nil {
+		if err := c.allowed(o, patchForGit(o, at, nil), "nothing was changed, and --end deletes the Secret once it no longer names it"); err != nil {
 			return err
 		}
-		if there == cluster.Present && metav1.IsControlledBy(secret, o) {
-			if err := client.IgnoreNotFound(k.Delete(ctx, secret, client.Preconditions{UID: &secret.UID})); err != nil {
-				return fmt.Errorf("the override has ended, but Secret %s/%s could not be deleted: %w", secret.Namespace, secret.Name, err)
-			}
-			r.Secret = secret.Namespace + "/" + secret.Name
+		if err := c.patch(ctx, k, o, at, "remove", nil); err != nil {
+			return err
 		}
+		r = resultOf(o, "the override of registry "+entry.Name+" has ended")
+	}
+	secret := c.secret(o, at)
+	deleted, err := discard(ctx, k, o, secret)
+	if err != nil {
+		return fmt.Errorf("%s, but Secret %s/%s could not be deleted: %w", r.Done, secret.Namespace, secret.Name, err)
+	}
+	if deleted {
+		r.Secret = secret.Namespace + "/" + secret.Name
+		r.Done += "; its Secret " + r.Secret + " is deleted"
+	}
+	for _, gap := range k.Gaps() {
+		fmt.Fprintln(c.env.ErrOut, gap)
 	}
 	return c.print(r)
+}
+
+// discard deletes the Secret of an override, also one that was left when the override was ended in Git. One that another entry names stays.
+func discard(ctx context.Context, k *cluster.Cluster, o *cluster.Credential, secret *corev1.Secret) (deleted bool, err error) {
+	if slices.ContainsFunc(o.Spec.Registries, func(r v1alpha1.Registry) bool { return r.Override != nil && r.Override.SecretRef.Name == secret.Name }) {
+		return false, nil
+	}
+	there, err := k.Read(ctx, secret.Namespace, secret.Name, secret)
+	if err != nil || there != cluster.Present || !metav1.IsControlledBy(secret, o) {
+		return false, err
+	}
+	err = client.IgnoreNotFound(k.Delete(ctx, secret, client.Preconditions{UID: &secret.UID}))
+	return err == nil, err
 }
 
 // secret is the Secret of an override, without content. It goes with the credential.
