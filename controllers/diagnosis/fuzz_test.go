@@ -42,7 +42,7 @@ func FuzzFailedPull(f *testing.F) {
 
 // An image reference is read once and for all: its parts make a reference that has the same parts.
 func FuzzParseImage(f *testing.F) {
-	for _, ref := range []string{"nginx", "docker.io/a/b", "r.example:5000/a/b:v1", "r.example/a@sha256:" + strings.Repeat("0", 64), "index.docker.io/a", "localhost/a", "[::1]:5000/a"} {
+	for _, ref := range []string{"nginx", "docker.io/a/b", "r.example:5000/a/b:v1", "r.example/a@sha256:" + strings.Repeat("0", 64), "index.docker.io/a", "localhost/a", "[::1]:5000/a", "::/0"} {
 		f.Add(ref)
 	}
 	f.Fuzz(func(t *testing.T, ref string) {

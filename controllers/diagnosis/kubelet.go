@@ -148,10 +148,13 @@ type Image struct {
 	Host, Repository, Reference string
 }
 
+// hosts is the grammar of hosts in image references (distribution/reference). The parser takes more, such as "::".
+var hosts = regexp.MustCompile(`^(?:(?:[0-9A-Za-z](?:[0-9A-Za-z-]*[0-9A-Za-z])?)(?:\.[0-9A-Za-z](?:[0-9A-Za-z-]*[0-9A-Za-z])?)*|\[[0-9A-Fa-f:]+\])(?::[0-9]+)?$`)
+
 // ParseImage reads an image reference as container runtimes do.
 func ParseImage(ref string) (Image, bool) {
 	parsed, err := name.ParseReference(ref, name.WeakValidation)
-	if err != nil {
+	if err != nil || !hosts.MatchString(parsed.Context().RegistryStr()) {
 		return Image{}, false
 	}
 	i := Image{Host: parsed.Context().RegistryStr(), Repository: parsed.Context().RepositoryStr(), Reference: parsed.Identifier()}

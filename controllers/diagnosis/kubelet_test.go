@@ -209,7 +209,14 @@ func TestAnImageIsUnderTheKeysThatTheKubeletTakes(t *testing.T) {
 			t.Errorf("%s under %s: %t, want %t", c.image, c.key, !c.want, c.want)
 		}
 	}
-	if _, ok := ParseImage("UPPER/../x"); ok {
-		t.Error("what is no reference was parsed")
+	for _, none := range []string{"UPPER/../x", "::/0", "registry.example:/app", "registry..example/app", "-registry.example/app", "registry_a.example/app"} {
+		if i, ok := ParseImage(none); ok {
+			t.Errorf("%q is no reference, and was parsed: %+v", none, i)
+		}
+	}
+	for _, image := range []string{"[::1]:5000/app", "localhost/app", "localhost:5000/app", "Registry.example/app", "10.0.0.1:5000/app"} {
+		if _, ok := ParseImage(image); !ok {
+			t.Errorf("%q was not parsed", image)
+		}
 	}
 }
