@@ -119,7 +119,7 @@ func TestTheCommandsInAClusterOfManyNamespaces(t *testing.T) {
 	}
 	plugin := binary(t)
 	for command, most := range map[string]int{
-		"status": 6, "status --impact": 18, "why": 14, "why pod/app-0 -n scale-0001": 10, "doctor": 14, "audit": 24,
+		"status": 6, "status --impact": 30, "why": 14, "why pod/app-0 -n scale-0001": 10, "doctor": 14, "audit": 24,
 	} {
 		began := time.Now()
 		r := run(t, strings.Fields(command)...)

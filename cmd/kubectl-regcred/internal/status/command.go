@@ -55,7 +55,7 @@ func (c *command) bind(cmd *cobra.Command) {
 	cli.BindOutput(cmd, c.format)
 	f := cmd.Flags()
 	f.BoolVar(&c.failing, "failing", false, "Show only what somebody should look at.")
-	f.BoolVar(&c.impact, "impact", false, "Name the workloads whose next pod would not start. It reads pods.")
+	f.BoolVar(&c.impact, "impact", false, "Name the workloads whose next pod would not start. It reads pods, what makes them, ServiceAccounts and namespaces.")
 	f.BoolVarP(&c.watch, "watch", "w", false, "Show it again whenever something changes.")
 	f.StringVar(&c.wait, "wait", "", "Wait until the credentials are ready.")
 	f.Lookup("wait").NoOptDefVal = ready
@@ -129,7 +129,7 @@ func (c *command) gather(ctx context.Context, k *cluster.Cluster, args []string)
 	for _, credential := range found {
 		r.Credentials = append(r.Credentials, assess(credential, now))
 	}
-	if err := c.lookAtSecrets(ctx, k, r, args); err != nil {
+	if err := c.lookAtSecrets(ctx, k, r, found, args); err != nil {
 		return nil, err
 	}
 	slices.SortFunc(r.Credentials, order)
@@ -138,20 +138,20 @@ func (c *command) gather(ctx context.Context, k *cluster.Cluster, args []string)
 }
 
 // lookAtSecrets adds what the Secrets record, and who would suffer if that is asked for.
-func (c *command) lookAtSecrets(ctx context.Context, k *cluster.Cluster, r *Report, args []string) error {
+func (c *command) lookAtSecrets(ctx context.Context, k *cluster.Cluster, r *Report, found []*cluster.Credential, args []string) error {
 	scope, now := c.env.Scope(), c.env.Clock.Now()
 	if len(args) > 0 && len(r.Credentials) == 1 {
 		scope = r.Credentials[0].Namespace
 	}
-	all, err := readTargets(ctx, k, scope, now)
+	all, read, err := readTargets(ctx, k, scope, now)
 	if err != nil {
 		return err
 	}
 	all.note(r, now)
-	if !c.impact {
-		return nil
+	if !c.impact || !read {
+		return nil // a Secret that may not be read is none that is gone
 	}
-	workloads, err := all.workloads(ctx, k, scope, now)
+	workloads, err := all.workloads(ctx, k, found, scope, now)
 	for i := range r.Credentials {
 		o := &r.Credentials[i]
 		o.Impact = workloads[credential.Key{Namespace: o.Namespace, Name: o.Name}]

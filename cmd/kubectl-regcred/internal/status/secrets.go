@@ -2,9 +2,7 @@ package status
 
 import (
 	"context"
-	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -15,7 +13,6 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
 	"github.com/regcred/regcred/controllers/credential"
-	"github.com/regcred/regcred/controllers/diagnosis"
 	"github.com/regcred/regcred/controllers/pullsecret"
 )
 
@@ -28,18 +25,18 @@ type target struct {
 }
 
 // readTargets lists the Secrets that credentials keep, as metadata.
-func readTargets(ctx context.Context, k *cluster.Cluster, namespace string, now time.Time) (targets, error) {
+func readTargets(ctx context.Context, k *cluster.Cluster, namespace string, now time.Time) (all targets, read bool, err error) {
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
-	all := targets{}
-	_, err := cluster.Each(ctx, k, list, namespace, func(o *metav1.PartialObjectMetadata) error {
+	all = targets{}
+	read, err = cluster.Each(ctx, k, list, namespace, func(o *metav1.PartialObjectMetadata) error {
 		of, kept := credential.TargetOf(o)
 		if kept && pullsecret.Trusted(pullsecret.Owner{Kind: of.Credential.Kind(), Name: of.Credential.Name}, o) {
 			all[client.ObjectKeyFromObject(o)] = target{of.Credential, pullsecret.Read(o, now).Records}
 		}
 		return nil
 	}, client.MatchingLabels{v1alpha1.LabelSecret: v1alpha1.LabelSecretTarget})
-	return all, err
+	return all, read, err
 }
 
 // expired are the hosts that a target has no live token for.
@@ -91,35 +88,4 @@ func (c *Credential) minted(records map[string]pullsecret.Record) {
 			e.IssuedAt = &metav1.Time{Time: r.IssuedAt}
 		}
 	}
-}
-
-// workloads are the users of Secrets that hold an expired token for one of their images, by Secret.
-func (t targets) workloads(ctx context.Context, k *cluster.Cluster, namespace string, now time.Time) (map[credential.Key][]string, error) {
-	found := map[credential.Key]map[string]bool{}
-	_, err := cluster.Each(ctx, k, &corev1.PodList{}, namespace, func(p *corev1.Pod) error {
-		for _, ref := range p.Spec.ImagePullSecrets {
-			target, known := t[types.NamespacedName{Namespace: p.Namespace, Name: ref.Name}]
-			if !known || !pullsFrom(p, target.expired(now)) {
-				continue
-			}
-			if found[target.keeper] == nil {
-				found[target.keeper] = map[string]bool{}
-			}
-			kind, name := cluster.Maker(p)
-			found[target.keeper][strings.ToLower(kind)+"/"+name+" -n "+p.Namespace] = true
-		}
-		return nil
-	})
-	all := map[credential.Key][]string{}
-	for key, names := range found {
-		all[key] = slices.Sorted(maps.Keys(names))
-	}
-	return all, err
-}
-
-func pullsFrom(p *corev1.Pod, hosts []string) bool {
-	return slices.ContainsFunc(cluster.Images(&p.Spec), func(reference string) bool {
-		image, ok := diagnosis.ParseImage(reference)
-		return ok && slices.ContainsFunc(hosts, image.Under)
-	})
 }
