@@ -10,6 +10,7 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
 	"github.com/regcred/regcred/providers/internal/registryhost"
+	"github.com/regcred/regcred/providers/partition"
 )
 
 // The flags that fill Options.ExtraSuffixes and Options.Clouds.
@@ -42,13 +43,14 @@ type site struct {
 // Azure Resource Manager is refused by registries with azureADAuthenticationAsArmPolicy disabled.
 const registries = "https://containerregistry.azure.net"
 
-// azure are Azure's own clouds. Sources: "Azure Container Registry endpoint reference", "National clouds" of the Microsoft identity
-// platform, and "Workload identity federation" for the audiences.
-var azure = []site{
-	{suffix: "azurecr.io", entra: entra{"https://login.microsoftonline.com/", "api://AzureADTokenExchange", registries}},
-	{suffix: "azurecr.cn", entra: entra{"https://login.partner.microsoftonline.cn/", "api://AzureADTokenExchangeChina", registries}},
-	{suffix: "azurecr.us", entra: entra{"https://login.microsoftonline.us/", "api://AzureADTokenExchangeUSGov", registries}},
-}
+// azure are Azure's own clouds.
+var azure = func() []site {
+	sites := make([]site, len(partition.Azures))
+	for i, a := range partition.Azures {
+		sites[i] = site{suffix: a.Suffix, entra: entra{a.Authority, a.Audience, registries}}
+	}
+	return sites
+}()
 
 // registry is a login server that a token of Entra may be sent to.
 type registry struct {

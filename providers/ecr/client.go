@@ -9,6 +9,7 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers/internal/awsauth"
+	"github.com/regcred/regcred/providers/partition"
 )
 
 // client is a client of ECR's API in a region. The API's endpoint is the entry's, or the one that the controller's environment names, or
@@ -39,7 +40,7 @@ func client(cfg aws.Config, spec *v1alpha1.ECR, region string) *ecr.Client {
 // fipsEndpoint is the FIPS host of the API as AWS lists it ("Amazon ECR endpoints and quotas" of the general reference); the SDK would
 // ask api.ecr-fips, which is not listed. Nothing is listed outside of the United States, where the SDK's rules decide.
 func fipsEndpoint(region string) *string {
-	suffix := awsauth.PartitionOf(region).Suffix
+	suffix := partition.OfRegion(region).Suffix
 	if !strings.HasPrefix(region, "us-") || suffix != "amazonaws.com" {
 		return nil
 	}

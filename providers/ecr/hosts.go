@@ -6,7 +6,7 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
-	"github.com/regcred/regcred/providers/internal/awsauth"
+	"github.com/regcred/regcred/providers/partition"
 )
 
 // plainHost is a registry's host as ECR names it in proxyEndpoint, with FIPS or without.
@@ -39,24 +39,16 @@ func hosts(spec *v1alpha1.ECR, region, proxyEndpoint string) ([]string, error) {
 		}
 		accounts = []string{named.account}
 	}
-	partition := awsauth.PartitionOf(region)
-	suffix := partition.Suffix
+	cloud := partition.OfRegion(region)
 	if ok && named.region == region {
-		suffix = named.suffix
+		cloud.Suffix = named.suffix
 	}
-	service := "ecr"
-	if spec.FIPS {
-		service = "ecr-fips"
-	}
-	if spec.DualStack && partition.DualStack == "" {
+	if spec.DualStack && cloud.DualStack == "" {
 		return nil, providers.Errorf(v1alpha1.ReasonInvalidRequest, "region %s has no dual-stack registries: remove ecr.dualStack", region)
 	}
 	hosts := make([]string, len(accounts))
 	for i, account := range accounts {
-		hosts[i] = account + ".dkr." + service + "." + region + "." + suffix
-		if spec.DualStack {
-			hosts[i] = account + ".dkr-" + service + "." + region + "." + partition.DualStack
-		}
+		hosts[i] = cloud.ECRHost(account, region, spec.FIPS, spec.DualStack)
 	}
 	return hosts, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/regcred/regcred/providers"
+	"github.com/regcred/regcred/providers/partition"
 )
 
 // Endpoints say which of AWS' endpoints an entry wants.
@@ -23,7 +24,7 @@ type Endpoints struct {
 // partition; in the registry's region if there is no home, or that is of another partition or without FIPS endpoints.
 func (e Endpoints) region(home string) string {
 	switch {
-	case home == "", e.Region != "" && PartitionOf(home) != PartitionOf(e.Region), e.FIPS && !hasFIPS(home):
+	case home == "", e.Region != "" && partition.OfRegion(home) != partition.OfRegion(e.Region), e.FIPS && !hasFIPS(home):
 		return cmp.Or(e.Region, home)
 	default:
 		return home

@@ -61,6 +61,7 @@ const (
 	unknownClient   = "CLIENT-ID"
 	unknownRegion   = "AWS-REGION"
 	unknownIdentity = "IDENTITY"
+	unknownAudience = "AUDIENCE"
 
 	unknownNamespace = "NAMESPACE"
 )

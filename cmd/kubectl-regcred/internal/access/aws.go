@@ -3,6 +3,8 @@ package access
 import (
 	"fmt"
 	"strings"
+
+	"github.com/regcred/regcred/providers/partition"
 )
 
 type object = map[string]any
@@ -15,32 +17,20 @@ func allow(action, resource any) object {
 	return object{"Effect": "Allow", "Action": action, "Resource": resource}
 }
 
-// partitionOf is the partition of AWS that a region is in.
-func partitionOf(region string) string {
-	for prefix, partition := range map[string]string{
-		"cn-": "aws-cn", "us-gov-": "aws-us-gov", "us-iso-": "aws-iso", "us-isob-": "aws-iso-b", "us-isof-": "aws-iso-f", "eu-isoe-": "aws-iso-e", "eusc-": "aws-eusc",
-	} {
-		if strings.HasPrefix(region, prefix) {
-			return partition
-		}
-	}
-	return "aws"
-}
-
 var pulling = []string{"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"}
 
 func (e *entry) ecr() {
 	region := orElse(e.ECR.Region, unknownRegion)
-	partition := partitionOf(region)
+	arn := partition.OfRegion(region).ID
 	accounts := e.ECR.Accounts
 	if len(accounts) == 0 {
 		accounts = []string{unknownAccount}
 	}
 	var resources []string
 	for _, account := range accounts {
-		resources = append(resources, fmt.Sprintf("arn:%s:ecr:%s:%s:repository/*", partition, region, account))
+		resources = append(resources, fmt.Sprintf("arn:%s:ecr:%s:%s:repository/*", arn, region, account))
 	}
-	e.awsRole(partition, accounts[0], e.ECR.RoleARN, e.ECR.ExternalID, policy(allow("ecr:GetAuthorizationToken", "*"), allow(pulling, resources)))
+	e.awsRole(arn, accounts[0], e.ECR.RoleARN, e.ECR.ExternalID, policy(allow("ecr:GetAuthorizationToken", "*"), allow(pulling, resources)))
 	if len(accounts) > 1 {
 		e.step("The repositories of the other accounts ("+strings.Join(accounts[1:], ", ")+") need a policy each that lets the role in: docs/providers/ecr.md.", "", "")
 	}

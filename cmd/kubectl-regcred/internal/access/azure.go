@@ -4,20 +4,14 @@ import (
 	"strings"
 
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/output"
+	"github.com/regcred/regcred/providers/partition"
 )
-
-// audiences are those that Entra expects of tokens of ServiceAccounts, by the end of the registry's host.
-var audiences = map[string]string{".azurecr.cn": "api://AzureADTokenExchangeChina", ".azurecr.us": "api://AzureADTokenExchangeUSGov"}
 
 func (e *entry) azure() {
 	registry, _, _ := strings.Cut(string(e.ACR.Registry), ".")
 	client := orElse(e.ACR.ClientID, unknownClient)
-	audience := "api://AzureADTokenExchange"
-	for suffix, other := range audiences {
-		if strings.HasSuffix(string(e.ACR.Registry), suffix) {
-			audience = other
-		}
-	}
+	cloud, _ := partition.OfRegistry(string(e.ACR.Registry))
+	audience := orElse(cloud.Audience, unknownAudience)
 	if e.account() != "" {
 		e.step("A managed identity trusts the ServiceAccount.",
 			sh("az", "identity", "federated-credential", "create", "--resource-group", unknownGroup, "--identity-name", unknownIdentity, "--name", e.id(),

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/check"
+	"github.com/regcred/regcred/providers/partition"
 )
 
 // The forms of values. One of another form is in no question: the clouds' command lines read files that some values name.
@@ -47,7 +48,7 @@ func (e *entry) ecrQuestions() []question {
 	}
 	for _, account := range e.ECR.Accounts {
 		if awsForm.MatchString(account) && awsForm.MatchString(e.ECR.Region) {
-			resource := fmt.Sprintf("arn:%s:ecr:%s:%s:repository/%s", partitionOf(e.ECR.Region), e.ECR.Region, account, repository)
+			resource := fmt.Sprintf("arn:%s:ecr:%s:%s:repository/%s", partition.OfRegion(e.ECR.Region).ID, e.ECR.Region, account, repository)
 			questions = append(questions, e.simulate(role, resource, pulling...))
 		}
 	}

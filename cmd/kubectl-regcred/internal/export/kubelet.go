@@ -4,11 +4,11 @@ package export
 
 import (
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
-	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kubeletv1 "k8s.io/kubelet/config/v1"
 
@@ -33,25 +33,6 @@ type Kubelet struct {
 	Notes []string `json:"notes,omitempty"`
 }
 
-// plugin is one of the clouds' own plugins.
-type plugin struct {
-	name string
-	// audience is that of the tokens of ServiceAccounts that it takes, and annotations are the keys that it reads of them.
-	audience    string
-	annotations map[string]string
-	args        []string
-	cache       time.Duration
-}
-
-var (
-	ecrPlugin = plugin{"ecr-credential-provider", "sts.amazonaws.com",
-		map[string]string{"eks.amazonaws.com/ecr-role-arn": "ROLE-ARN"}, nil, 12 * time.Hour}
-	googlePlugin = plugin{"auth-provider-gcp", "identityconfig.googleapis.com",
-		map[string]string{"iam.gke.io/enable-wi-image-pull": "true"}, []string{"get-credentials", "--identity-provider=IDENTITY-PROVIDER"}, time.Minute}
-	acrPlugin = plugin{"acr-credential-provider", "api://AzureADTokenExchange",
-		map[string]string{"kubernetes.azure.com/acr-client-id": "CLIENT-ID", "kubernetes.azure.com/acr-tenant-id": "TENANT-ID"}, []string{"/etc/kubernetes/azure.json"}, 10 * time.Minute}
-)
-
 // Of says how a credential goes over.
 func Of(c *cluster.Credential) *Kubelet {
 	k := &Kubelet{
@@ -61,7 +42,15 @@ func Of(c *cluster.Credential) *Kubelet {
 		Annotations: map[string]string{},
 	}
 	for i := range c.Spec.Registries {
-		k.entry(&c.Spec.Registries[i])
+		r := &c.Spec.Registries[i]
+		p, hosts, stays := takes(r, published(c, r.Name))
+		if stays == "" {
+			stays = k.add(p, r, hosts)
+		}
+		if stays != "" {
+			provider, _ := r.Provider()
+			k.Stays = append(k.Stays, fmt.Sprintf("%s (%s): %s", r.Name, provider, stays))
+		}
 	}
 	if c.Spec.ServiceAccounts != nil {
 		k.Accounts = c.Spec.ServiceAccounts.Names
@@ -71,84 +60,45 @@ func Of(c *cluster.Credential) *Kubelet {
 	return k
 }
 
-// entry takes an entry over, or says why it stays.
-func (k *Kubelet) entry(r *v1alpha1.Registry) {
-	provider, _ := r.Provider()
-	stays := func(why string) { k.Stays = append(k.Stays, fmt.Sprintf("%s (%s): %s", r.Name, provider, why)) }
-	switch {
-	case r.Identity != nil && r.Identity.SecretRef != nil:
-		stays("no plugin takes an identity from a Secret")
-	case r.ECR != nil && r.ECR.RoleARN != "", r.ECRPublic != nil && r.ECRPublic.RoleARN != "":
-		stays("the plugin assumes no second role: let the ServiceAccount's own role pull")
-	case r.ECR != nil && len(r.ECR.Accounts) == 0:
-		stays("name its accounts first: without them its hosts are not known here")
-	case r.ECR != nil:
-		k.add(ecrPlugin, r, ecrHosts(r.ECR))
-	case r.ECRPublic != nil:
-		k.add(ecrPlugin, r, []string{"public.ecr.aws"})
-	case r.ArtifactRegistry != nil && r.ArtifactRegistry.ServiceAccount != "":
-		stays("the plugin impersonates no service account: grant the ServiceAccount itself the role for reading")
-	case r.ArtifactRegistry != nil:
-		k.add(googlePlugin, r, r.ArtifactRegistry.Hosts)
-	case r.ACR != nil:
-		k.add(acrPlugin, r, []string{string(r.ACR.Registry)})
-	case r.Plugin != nil:
-		stays("it is a plugin of the kubelet already: move its part of the controller's CredentialProviderConfig to the kubelets")
-	case r.Artifactory != nil:
-		stays("JFrog's own plugin (jfrog-credential-provider) takes the same integration: see its documentation")
-	default:
-		stays("a login that somebody else keeps has no plugin")
-	}
-}
-
-// ecrHosts are the hosts of the registries of an entry.
-func ecrHosts(e *v1alpha1.ECR) []string {
-	suffix := "amazonaws.com"
-	if strings.HasPrefix(e.Region, "cn-") {
-		suffix = "amazonaws.com.cn"
-	}
-	service := "ecr"
-	if e.FIPS {
-		service = "ecr-fips"
-	}
-	region := e.Region
-	if region == "" {
-		region = "*"
-	}
-	var hosts []string
-	for _, account := range e.Accounts {
-		hosts = append(hosts, fmt.Sprintf("%s.dkr.%s.%s.%s", account, service, region, suffix))
-	}
-	return hosts
-}
-
-// add adds the hosts to the plugin, of pods' ServiceAccounts or of the node. A kubelet knows a plugin once.
-func (k *Kubelet) add(p plugin, r *v1alpha1.Registry, hosts []string) {
+// add adds the hosts to the plugin, of pods' ServiceAccounts or of the node, or says why they stay. A kubelet knows a plugin once.
+func (k *Kubelet) add(p plugin, r *v1alpha1.Registry, hosts []string) (stays string) {
+	attributes := attributesOf(p, r)
 	at := slices.IndexFunc(k.Config.Providers, func(c kubeletv1.CredentialProvider) bool { return c.Name == p.name })
 	if at < 0 {
 		at = len(k.Config.Providers)
 		k.Config.Providers = append(k.Config.Providers, kubeletv1.CredentialProvider{
-			Name: p.name, APIVersion: "credentialprovider.kubelet.k8s.io/v1", Args: p.args, DefaultCacheDuration: &metav1.Duration{Duration: p.cache},
+			Name: p.name, APIVersion: "credentialprovider.kubelet.k8s.io/v1", Args: p.args, DefaultCacheDuration: &metav1.Duration{Duration: p.cache}, TokenAttributes: attributes,
 		})
 	}
 	config := &k.Config.Providers[at]
+	if !equality.Semantic.DeepEqual(config.TokenAttributes, attributes) {
+		return "a kubelet runs " + p.name + " once, and another entry wants it with another identity: of the node, of pods, or of another cloud"
+	}
 	for _, host := range hosts {
 		if !slices.Contains(config.MatchImages, host) {
 			config.MatchImages = append(config.MatchImages, host)
 		}
 	}
-	if r.Identity == nil || config.TokenAttributes != nil {
-		return
+	if attributes != nil {
+		maps.Copy(k.Annotations, p.annotations)
 	}
-	attributes := &kubeletv1.ServiceAccountTokenAttributes{
+	for _, note := range p.notes {
+		if !slices.Contains(k.Notes, note) {
+			k.Notes = append(k.Notes, note)
+		}
+	}
+	return ""
+}
+
+// attributesOf are those of the tokens that a plugin gets; nil if it acts as the node.
+func attributesOf(p plugin, r *v1alpha1.Registry) *kubeletv1.ServiceAccountTokenAttributes {
+	if r.Identity == nil {
+		return nil
+	}
+	return &kubeletv1.ServiceAccountTokenAttributes{
 		ServiceAccountTokenAudience: p.audience, CacheType: kubeletv1.ServiceAccountServiceAccountTokenCacheType, RequireServiceAccount: new(true),
+		RequiredServiceAccountAnnotationKeys: slices.Sorted(maps.Keys(p.annotations)),
 	}
-	for key, value := range p.annotations {
-		attributes.RequiredServiceAccountAnnotationKeys = append(attributes.RequiredServiceAccountAnnotationKeys, key)
-		k.Annotations[key] = value
-	}
-	slices.Sort(attributes.RequiredServiceAccountAnnotationKeys)
-	config.TokenAttributes = attributes
 }
 
 // allow lets kubelets ask for tokens with the audiences: without it the API server refuses them, and the pull fails (KEP-4412).

@@ -1,0 +1,31 @@
+package partition
+
+import "strings"
+
+// Azure is one of Azure's own clouds.
+type Azure struct {
+	// Suffix ends the hosts of its registries.
+	Suffix string
+	// Authority is where its Microsoft Entra is.
+	Authority string
+	// Audience is what Entra wants the token of a ServiceAccount to be for.
+	Audience string
+}
+
+// Azures are all. Sources: "Azure Container Registry endpoint reference", "National clouds" of the Microsoft identity platform, and "Workload
+// identity federation" for the audiences.
+var Azures = []Azure{
+	{"azurecr.io", "https://login.microsoftonline.com/", "api://AzureADTokenExchange"},
+	{"azurecr.cn", "https://login.partner.microsoftonline.cn/", "api://AzureADTokenExchangeChina"},
+	{"azurecr.us", "https://login.microsoftonline.us/", "api://AzureADTokenExchangeUSGov"},
+}
+
+// OfRegistry is the cloud of a registry's host, and whether it is of one of Azure's own.
+func OfRegistry(host string) (Azure, bool) {
+	for _, a := range Azures {
+		if strings.HasSuffix(host, "."+a.Suffix) {
+			return a, true
+		}
+	}
+	return Azure{}, false
+}
