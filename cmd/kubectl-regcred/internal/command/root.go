@@ -29,7 +29,7 @@ import (
 // Root is the plugin. Without a command it is status.
 func Root(e *cli.Env) *cobra.Command {
 	root := status.Command(e)
-	root.Use, root.Short = "kubectl-regcred [NAME]", "Look after the image pull credentials of a cluster"
+	root.Use, root.Short, root.Long = "kubectl-regcred [NAME]", "Look after the image pull credentials of a cluster", about
 	root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl regcred"}
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.Version = e.Version
@@ -40,6 +40,7 @@ func Root(e *cli.Env) *cobra.Command {
 	root.AddCommand(status.Command(e), why.Command(e), audit.Command(e), doctor.Command(e), access.Command(e), migrate.Command(e), export.Command(e), initialize.Command(e), refresh.Command(e), edit.Suspend(e), edit.Resume(e), edit.Override(e))
 	root.SuggestionsMinimumDistance = 2
 	root.RunE = orCommand(root, root.RunE)
+	shortenHelp(root, e)
 	return root
 }
 
@@ -68,7 +69,7 @@ func Run(ctx context.Context, e *cli.Env, args []string) int {
 	}
 	code := codeOf(err)
 	if err := words(err); err != nil {
-		fmt.Fprintln(e.ErrOut, "error: "+output.Clean(cluster.Explain(err)))
+		fmt.Fprintln(e.ErrOut, "error: "+output.Clean(plainly(cluster.Explain(err))))
 	}
 	if e.ExitZero && code != cli.Failure {
 		return cli.Fine

@@ -104,12 +104,15 @@ func (c *command) untilReady(ctx context.Context, k *cluster.Cluster, args []str
 		last = r
 		return allReady(r), nil
 	})
+	if limited.Err() != nil && ctx.Err() == nil {
+		fmt.Fprintf(c.env.ErrOut, "not ready after %s\n", c.timeout)
+		if last == nil { // the API server has not answered in time
+			return cli.Exit(cli.TimedOut)
+		}
+		return errors.Join(c.print(last), cli.Exit(cli.TimedOut))
+	}
 	if last == nil {
 		return err
-	}
-	if limited.Err() != nil {
-		fmt.Fprintf(c.env.ErrOut, "not ready after %s\n", c.timeout)
-		return errors.Join(c.print(last), cli.Exit(cli.TimedOut))
 	}
 	return errors.Join(err, c.print(last))
 }
