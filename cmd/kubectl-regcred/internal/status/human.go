@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/output"
 )
@@ -52,8 +50,8 @@ func (h human) write(r *Report) {
 // trouble says in full what is wrong with a credential.
 func (h human) trouble(c *Credential) {
 	head := fmt.Sprintf("%s: %s", output.Clean(c.ref().Long()), output.Clean(c.Reason))
-	if c.Since != nil && c.Ready != metav1.ConditionTrue { // else it says since when it is Ready
-		head += " for " + output.Span(h.now.Sub(c.Since.Time))
+	if c.FailingSince != nil {
+		head += " for " + output.Span(h.now.Sub(c.FailingSince.Time))
 	}
 	fmt.Fprintln(h.w, h.style.Paint(colours[c.State], head+", "+h.hurts(c)))
 	if c.Message != "" && !c.repeats() {

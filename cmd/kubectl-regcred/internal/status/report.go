@@ -37,20 +37,22 @@ var states = []State{Failing, Warning, Fine}
 
 // Credential is how one credential stands.
 type Credential struct {
-	Kind      string                    `json:"kind"`
-	Namespace string                    `json:"namespace,omitempty"`
-	Name      string                    `json:"name"`
-	Secret    string                    `json:"secret"`
-	State     State                     `json:"state"`
-	Ready     metav1.ConditionStatus    `json:"ready"`
-	Reason    string                    `json:"reason"`
-	Message   string                    `json:"message,omitempty"`
-	Since     *metav1.Time              `json:"since,omitempty"`
-	Suspended bool                      `json:"suspended,omitempty"`
-	ExpiresAt *metav1.Time              `json:"expiresAt,omitempty"`
-	Counts    *v1alpha1.NamespaceCounts `json:"namespaces,omitempty"`
-	Entries   []Entry                   `json:"registries,omitempty"`
-	Failures  []v1alpha1.FailureGroup   `json:"failures,omitempty"`
+	Kind      string                 `json:"kind"`
+	Namespace string                 `json:"namespace,omitempty"`
+	Name      string                 `json:"name"`
+	Secret    string                 `json:"secret"`
+	State     State                  `json:"state"`
+	Ready     metav1.ConditionStatus `json:"ready"`
+	Reason    string                 `json:"reason"`
+	Message   string                 `json:"message,omitempty"`
+	Since     *metav1.Time           `json:"since,omitempty"`
+	// FailingSince is since when something fails, if the cluster knows it: Ready stays True while tokens live.
+	FailingSince *metav1.Time              `json:"failingSince,omitempty"`
+	Suspended    bool                      `json:"suspended,omitempty"`
+	ExpiresAt    *metav1.Time              `json:"expiresAt,omitempty"`
+	Counts       *v1alpha1.NamespaceCounts `json:"namespaces,omitempty"`
+	Entries      []Entry                   `json:"registries,omitempty"`
+	Failures     []v1alpha1.FailureGroup   `json:"failures,omitempty"`
 	// Expired are the namespaces whose Secret holds an expired token, as the Secrets themselves record it.
 	Expired []string `json:"expiredIn,omitempty"`
 	// Cure is what helps, as an imperative. Empty if nothing needs to be done.
@@ -110,8 +112,28 @@ func assess(c *cluster.Credential, now time.Time) Credential {
 		a.Message = "a token has expired, and the controller has said nothing since"
 	}
 	a.State = stateOf(&a)
+	a.FailingSince = a.failingSince(c.Status.Conditions, now)
 	a.Cure = cureOf(&a, meta.IsStatusConditionTrue(c.Status.Conditions, v1alpha1.ConditionStalled))
 	return a
+}
+
+// failingSince is since when the credential is not Ready, only a change of the spec can help, or a refresh is due that fails.
+func (c *Credential) failingSince(conditions []metav1.Condition, now time.Time) (since *metav1.Time) {
+	stalled := meta.FindStatusCondition(conditions, v1alpha1.ConditionStalled)
+	switch {
+	case c.State == Fine, c.Suspended && c.Ready == metav1.ConditionTrue:
+		return nil
+	case c.Ready != metav1.ConditionTrue:
+		return c.Since
+	case stalled != nil && stalled.Status == metav1.ConditionTrue:
+		return &stalled.LastTransitionTime
+	}
+	for _, e := range c.Entries {
+		if e.Reason != "" && e.Reason != v1alpha1.ReasonOverridden && e.RefreshAt != nil && !e.RefreshAt.After(now) && (since == nil || e.RefreshAt.Before(since)) {
+			since = e.RefreshAt
+		}
+	}
+	return since
 }
 
 func entryOf(r *v1alpha1.Registry, s *v1alpha1.CredentialStatus) Entry {

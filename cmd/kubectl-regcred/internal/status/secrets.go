@@ -50,10 +50,21 @@ func (t target) expired(now time.Time) []string {
 	return hosts
 }
 
+// firstExpiry is when the first of the tokens expires.
+func (t target) firstExpiry() time.Time {
+	var first time.Time
+	for _, r := range t.records {
+		if first.IsZero() || r.ExpiresAt.Before(first) {
+			first = r.ExpiresAt
+		}
+	}
+	return first
+}
+
 // note adds to each credential what its Secrets record: when the tokens were minted, and the namespaces that hold an expired one, whatever the
 // controller reports.
 func (t targets) note(r *Report, now time.Time) {
-	at := map[credential.Key]*Credential{}
+	at, since := map[credential.Key]*Credential{}, map[*Credential]time.Time{}
 	for i := range r.Credentials {
 		c := &r.Credentials[i]
 		at[credential.Key{Namespace: c.Namespace, Name: c.Name}] = c
@@ -66,6 +77,9 @@ func (t targets) note(r *Report, now time.Time) {
 		c.minted(target.records)
 		if len(target.expired(now)) > 0 {
 			c.Expired = append(c.Expired, key.Namespace)
+			if first := target.firstExpiry(); since[c].IsZero() || first.Before(since[c]) {
+				since[c] = first
+			}
 		}
 	}
 	for i := range r.Credentials {
@@ -73,6 +87,8 @@ func (t targets) note(r *Report, now time.Time) {
 		slices.Sort(c.Expired)
 		if len(c.Expired) > 0 && c.State == Fine {
 			c.Ready, c.Reason, c.State = metav1.ConditionFalse, ReasonNotReported, Failing
+			c.Since = &metav1.Time{Time: since[c]}
+			c.FailingSince = c.Since
 			c.Message = "a Secret holds an expired token, and the controller has said nothing of it"
 			c.Cure = fill(cures[ReasonNotReported], c)
 		}
