@@ -35,24 +35,41 @@ type Secret struct {
 	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
 	// Used is how many ServiceAccounts and workloads name it. Others may use it, too.
 	Used int `json:"namedBy"`
+	// Users are the first of them.
+	Users []string `json:"users,omitempty"`
+}
+
+// mostUsers is how many of those who name a Secret are named.
+const mostUsers = 3
+
+// users are the ServiceAccounts and workloads that name a Secret, in order.
+func (i *inventory) users() map[types.NamespacedName][]string {
+	users := map[types.NamespacedName][]string{}
+	name := func(namespace, user string, secrets []string) {
+		for _, secret := range secrets {
+			at := types.NamespacedName{Namespace: namespace, Name: secret}
+			users[at] = append(users[at], user)
+		}
+	}
+	for at, linked := range i.accounts {
+		name(at.Namespace, "serviceaccount/"+at.Name, linked)
+	}
+	for _, w := range i.workloads {
+		name(w.namespace, strings.ToLower(w.kind)+"/"+w.name, w.secrets)
+	}
+	for _, all := range users {
+		slices.Sort(all)
+	}
+	return users
 }
 
 // list describes the pull Secrets, in order.
 func (i *inventory) list() []Secret {
-	used := map[types.NamespacedName]int{}
-	for at, linked := range i.accounts {
-		for _, name := range linked {
-			used[types.NamespacedName{Namespace: at.Namespace, Name: name}]++
-		}
-	}
-	for _, w := range i.workloads {
-		for _, name := range w.secrets {
-			used[types.NamespacedName{Namespace: w.namespace, Name: name}]++
-		}
-	}
+	used := i.users()
 	all := []Secret{}
 	for at, s := range i.secrets {
-		described := Secret{Namespace: at.Namespace, Name: at.Name, Registry: s.config.Keys(), Keeper: s.keeper(), CreatedAt: s.CreationTimestamp, Used: used[at]}
+		described := Secret{Namespace: at.Namespace, Name: at.Name, Registry: s.config.Keys(), Keeper: s.keeper(), CreatedAt: s.CreationTimestamp,
+			Used: len(used[at]), Users: used[at][:min(mostUsers, len(used[at]))]}
 		for _, l := range s.config {
 			if !l.ExpiresAt.IsZero() && (described.ExpiresAt == nil || l.ExpiresAt.Before(described.ExpiresAt.Time)) {
 				described.ExpiresAt = &metav1.Time{Time: l.ExpiresAt.UTC()}
@@ -108,9 +125,21 @@ func (r *Report) table(w io.Writer, now time.Time) {
 		if keeper == "" {
 			keeper = "-"
 		}
-		rows.Add(s.Namespace, s.Name, keeper, age, expires, output.Number(s.Used), strings.Join(s.Registry, ","))
+		rows.Add(s.Namespace, s.Name, keeper, age, expires, s.namedBy(), strings.Join(s.Registry, ","))
 	}
 	rows.Write(w, output.Style{}, "")
+}
+
+// namedBy are those who name a Secret: how many, and the first of them.
+func (s *Secret) namedBy() string {
+	text := output.Number(s.Used)
+	if len(s.Users) > 0 {
+		text += ": " + strings.Join(s.Users, ",")
+	}
+	if s.Used > len(s.Users) {
+		text += ",..."
+	}
+	return text
 }
 
 // junit writes the report for what shows tests: each code is a suite, and each finding a failure in it.
