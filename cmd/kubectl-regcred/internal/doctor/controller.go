@@ -24,11 +24,17 @@ func (d *doctor) controller(ctx context.Context) error {
 		if o.Status.ReadyReplicas == 0 {
 			state = check.Bad
 		}
-		images := []string{}
+		image, images := "", []string{}
 		for _, c := range o.Spec.Template.Spec.Containers {
 			images = append(images, c.Image)
+			if c.Name == "regcred" { // others are injected
+				image = c.Image
+			}
 		}
 		d.add("controller", state, "Deployment %s/%s: %d of %d replicas ready, %s", o.Namespace, o.Name, o.Status.ReadyReplicas, o.Status.Replicas, strings.Join(images, ", "))
+		if image != "" {
+			d.compare(image)
+		}
 	}, ours)
 	switch {
 	case !read:
