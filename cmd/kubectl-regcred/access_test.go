@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -20,11 +21,122 @@ func TestAccess(t *testing.T) {
 	if r.code != cli.Fine {
 		t.Errorf("%+v", r)
 	}
-	golden(t, "access.tf", run(t, append(from, "-o", "terraform")...).stdout)
+	tf := run(t, append(from, "-o", "terraform")...).stdout
+	golden(t, "access.tf", tf)
+	declared(t, tf)
 	syntax := exec.CommandContext(t.Context(), "sh", "-n")
 	syntax.Stdin = strings.NewReader(r.stdout)
 	if out, err := syntax.CombinedOutput(); err != nil {
 		t.Errorf("sh cannot read it: %v: %s", err, out)
+	}
+}
+
+var (
+	blocks     = regexp.MustCompile(`(?m)^(resource|data) "([a-z_]+)" "([A-Za-z0-9_]+)" \{$`)
+	references = regexp.MustCompile(`(?m)^  [a-z_]+ = ((?:data\.)?[a-z_]+\.[A-Za-z0-9_]+)\.[a-z_]+$`)
+)
+
+// declared fails unless Terraform finds each block once, and each that is referred to.
+func declared(t *testing.T, tf string) {
+	t.Helper()
+	all := map[string]bool{}
+	for _, m := range blocks.FindAllStringSubmatch(tf, -1) {
+		address := strings.TrimPrefix(m[1]+"."+m[2]+"."+m[3], "resource.")
+		if all[address] {
+			t.Errorf("%s is declared twice", address)
+		}
+		all[address] = true
+	}
+	found := references.FindAllStringSubmatch(tf, -1)
+	for _, m := range found {
+		if !all[m[1]] {
+			t.Errorf("%s is not declared", m[1])
+		}
+	}
+	if len(all) < 15 || len(found) < 8 {
+		t.Errorf("%d blocks and %d references: %s", len(all), len(found), tf)
+	}
+}
+
+// Who asks a cloud is made once, however many entries it is for: a second ServiceAccount or role of its name would be refused, and a second
+// policy of one name would take the place of the first.
+func TestAccessMakesNothingTwice(t *testing.T) {
+	made := map[string]bool{}
+	for line := range strings.Lines(run(t, "access", "-f", "testdata/access.yaml").stdout) {
+		words := strings.Fields(line)
+		for _, verb := range []string{"kubectl create serviceaccount", "kubectl annotate serviceaccount", "aws iam create-role", "aws iam put-role-policy", "aws iam put-user-policy"} {
+			if !strings.HasPrefix(line, verb+" ") {
+				continue
+			}
+			key := strings.Join(words[:min(len(words), 5)], " ")
+			switch {
+			case strings.Contains(verb, "put-"):
+				key = strings.Join(words[:7], " ")
+			case strings.Contains(verb, "annotate"):
+				key += " " + strings.Split(words[5], "=")[0]
+			}
+			if made[key] {
+				t.Errorf("made twice: %s", key)
+			}
+			made[key] = true
+		}
+	}
+	if len(made) < 15 {
+		t.Errorf("%d are made: %v", len(made), made)
+	}
+}
+
+// A role on top needs three things: the ServiceAccount's own role, its right to become the other, and the other's trust in it.
+func TestAccessOfARoleOnTop(t *testing.T) {
+	const entry = "  - {name: a, ecr: {region: eu-west-1, accounts: [\"210987654321\"], roleARN: \"arn:aws:iam::210987654321:role/top\"}"
+	const head = "apiVersion: regcred.dev/v1alpha1\nkind: ClusterRegistryCredential\nmetadata: {name: c}\nspec:\n  registries:\n"
+	for name, c := range map[string]struct {
+		identity string
+		want     []string
+	}{
+		"of a ServiceAccount": {", identity: {serviceAccountRef: {name: p}}", []string{
+			"create-role --role-name regcred-c-a ", "AssumeRoleWithWebIdentity", "eks.amazonaws.com/role-arn=arn:aws:iam::AWS-ACCOUNT:role/regcred-c-a",
+			"put-role-policy --role-name regcred-c-a --policy-name regcred-c-a-assume", `"Resource":"arn:aws:iam::210987654321:role/top"`,
+			"create-role --role-name top ", `"AWS":"arn:aws:iam::AWS-ACCOUNT:role/regcred-c-a"`, "put-role-policy --role-name top --policy-name regcred-c-a ",
+		}},
+		"of a Secret": {", identity: {secretRef: {name: p}}", []string{
+			"put-user-policy --user-name IAM-USER --policy-name regcred-c-a-assume", `"AWS":"arn:aws:iam::AWS-ACCOUNT:user/IAM-USER"`, "create-role --role-name top ",
+		}},
+		"of the controller": {"", []string{
+			"put-role-policy --role-name CONTROLLER-ROLE --policy-name regcred-c-a-assume", `"AWS":"arn:aws:iam::AWS-ACCOUNT:role/CONTROLLER-ROLE"`, "create-role --role-name top ",
+		}},
+	} {
+		r := as(t, cp.Kubeconfig(), head+entry+c.identity+"}\n", "access", "-f", "-")
+		for _, want := range c.want {
+			if r.code != cli.Fine || !strings.Contains(r.stdout, want) {
+				t.Errorf("%s: no %s in %+v", name, want, r)
+			}
+		}
+	}
+	r := as(t, cp.Kubeconfig(), head+"  - {name: a, ecr: {region: eu-west-1, accounts: [\"210987654321\"]}}\n", "access", "-f", "-")
+	if !strings.Contains(r.stdout, "--role-name CONTROLLER-ROLE ") || strings.Contains(r.stdout, "create-role") {
+		t.Errorf("the controller's role is not ours to name: %+v", r)
+	}
+}
+
+// What is mistyped would be left out, and nobody would know.
+func TestAccessOfWhatIsMalformed(t *testing.T) {
+	const head = "apiVersion: regcred.dev/v1alpha1\nkind: RegistryCredential\nmetadata: {name: c}\n"
+	const good = head + "spec: {registries: [{name: a, ecr: {region: eu-west-1}}]}\n"
+	for manifest, want := range map[string]string{
+		head + "spec: {registries: [{name: a, ecr: {regoin: eu-west-1}}]}\n":                                                 "regoin",
+		good + "---\n" + head + "spec: {registries: 1}\n":                                                                    "registries",
+		head + "spec: {registries: [{name: a}]}\n":                                                                           "registry a of regcred/c has no provider",
+		strings.Replace(good, "kind: RegistryCredential", "kind: RegistryCredentials", 1):                                    "RegistryCredentials",
+		"apiVersion: v1\nkind: List\nitems:\n- {apiVersion: regcred.dev/v1alpha1, kind: RegistryCredential, spec: {x: 1}}\n": "spec.x",
+	} {
+		if r := as(t, cp.Kubeconfig(), manifest, "access", "-f", "-"); r.code != cli.Failure || !strings.Contains(r.stderr, want) || r.stdout != "" {
+			t.Errorf("%s: %+v", manifest, r)
+		}
+	}
+	list := "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Unknown}\n- {apiVersion: regcred.dev/v1alpha1, kind: RegistryCredential, metadata: {name: listed}, spec: {registries: [{name: a, ecr: {}}]}}\n"
+	if r := as(t, cp.Kubeconfig(), list, "access", "-f", "-"); r.code != cli.Fine || !strings.Contains(r.stdout, "regcred/listed") {
+		t.Errorf("%+v", r)
 	}
 }
 
@@ -101,7 +213,7 @@ func TestAccessRunsNothingOfACredential(t *testing.T) {
 func TestAccessForPrograms(t *testing.T) {
 	var all []access.Access
 	r := run(t, "access", "-f", "testdata/access.yaml", "-o", "json")
-	if err := json.Unmarshal([]byte(r.stdout), &all); err != nil || len(all) != 2 || len(all[0].Entries) != 7 {
+	if err := json.Unmarshal([]byte(r.stdout), &all); err != nil || len(all) != 2 || len(all[0].Entries) != 11 {
 		t.Errorf("%v: %+v", err, all)
 	}
 }

@@ -62,6 +62,10 @@ const (
 	unknownRegion   = "AWS-REGION"
 	unknownIdentity = "IDENTITY"
 	unknownAudience = "AUDIENCE"
+	unknownTenant   = "TENANT-ID"
+	unknownUser     = "IAM-USER"
+	// unknownRole is what the controller's pods run as.
+	unknownRole = "CONTROLLER-ROLE"
 
 	unknownNamespace = "NAMESPACE"
 )
@@ -71,11 +75,12 @@ func Of(c *cluster.Credential, o Options) Access {
 	if o.Issuer == "" {
 		o.Issuer = unknownIssuer
 	}
+	done := &made{accounts: map[string]bool{}, annotated: map[string]bool{}, roles: map[string]*principal{}}
 	a := Access{Kind: c.Kind, Namespace: c.GetNamespace(), Name: c.GetName()}
 	for i := range c.Spec.Registries {
 		r := &c.Spec.Registries[i]
 		provider, _ := r.Provider()
-		e := &entry{Registry: r, options: o, credential: c.GetName(), namespace: namespaceOf(c, o), out: Entry{Name: r.Name, Provider: provider}}
+		e := &entry{Registry: r, options: o, credential: c.GetName(), namespace: namespaceOf(c, o), made: done, out: Entry{Name: r.Name, Provider: provider}}
 		e.identity()
 		e.grant()
 		if o.Check != nil {
@@ -101,7 +106,15 @@ type entry struct {
 	credential string
 	// namespace is where its identity is.
 	namespace string
+	made      *made
 	out       Entry
+}
+
+// made is what the steps of a credential's entries have made, so that none makes it again: ServiceAccounts, their annotations,
+// and roles of AWS by the ServiceAccount or the ARN that stands for them.
+type made struct {
+	accounts, annotated map[string]bool
+	roles               map[string]*principal
 }
 
 func (e *entry) step(what, shell, terraform string) {
@@ -127,7 +140,10 @@ func (e *entry) identity() {
 	switch {
 	case e.Identity == nil:
 		e.step("The identity is the controller's own: what follows is for the role, service account or managed identity that its pods run with.", "", "")
+	case e.made.accounts[e.account()]:
+		e.step("The identity is ServiceAccount "+e.account()+", as above.", "", "")
 	case e.Identity.ServiceAccountRef != nil:
+		e.made.accounts[e.account()] = true
 		e.step("The identity is a ServiceAccount. No pod runs as it.", sh("kubectl", "create", "serviceaccount", e.account(), "--namespace="+e.namespace), "")
 	case e.Identity.SecretRef != nil:
 		name := e.Identity.SecretRef.Name
@@ -180,10 +196,10 @@ type attribute struct {
 	raw         bool
 }
 
-// block is a resource of Terraform.
-func block(kind, name string, attributes ...attribute) string {
+// block is a block of Terraform: a resource, or data of what is there already.
+func block(block, kind, name string, attributes ...attribute) string {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "resource %s %s {\n", output.Terraform(kind), output.Terraform(label(name)))
+	fmt.Fprintf(&b, "%s %s %s {\n", block, output.Terraform(kind), output.Terraform(label(name)))
 	for _, a := range attributes {
 		value := a.value
 		if !a.raw {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/output"
 	"github.com/regcred/regcred/providers/partition"
 )
 
@@ -30,52 +31,95 @@ func (e *entry) ecr() {
 	for _, account := range accounts {
 		resources = append(resources, fmt.Sprintf("arn:%s:ecr:%s:%s:repository/*", arn, region, account))
 	}
-	e.awsRole(arn, accounts[0], e.ECR.RoleARN, e.ECR.ExternalID, policy(allow("ecr:GetAuthorizationToken", "*"), allow(pulling, resources)))
+	e.aws(arn, accounts[0], e.ECR.RoleARN, e.ECR.ExternalID, policy(allow("ecr:GetAuthorizationToken", "*"), allow(pulling, resources)))
 	if len(accounts) > 1 {
 		e.step("The repositories of the other accounts ("+strings.Join(accounts[1:], ", ")+") need a policy each that lets the role in: docs/providers/ecr.md.", "", "")
 	}
 }
 
 func (e *entry) ecrPublic() {
-	e.awsRole("aws", unknownAccount, e.ECRPublic.RoleARN, e.ECRPublic.ExternalID,
+	e.aws("aws", unknownAccount, e.ECRPublic.RoleARN, e.ECRPublic.ExternalID,
 		policy(allow([]string{"ecr-public:GetAuthorizationToken", "sts:GetServiceBearerToken"}, "*")))
 }
 
-// awsRole is a role that may do what the policy allows, and that the identity becomes: by its token, or by a role of its own.
-func (e *entry) awsRole(partition, account, roleARN, externalID, allowed string) {
-	role := e.id()
-	if _, name, ok := strings.Cut(roleARN, ":role/"); ok {
-		role = name[strings.LastIndex(name, "/")+1:]
-	}
-	var trust string
-	switch {
-	case roleARN != "":
-		statement := object{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": object{"AWS": fmt.Sprintf("arn:%s:iam::%s:role/%s", partition, unknownAccount, unknownIdentity)}}
-		if externalID != "" {
-			statement["Condition"] = object{"StringEquals": object{"sts:ExternalId": externalID}}
-		}
-		trust = policy(statement)
-	case e.account() != "":
-		issuer := strings.TrimPrefix(e.options.Issuer, "https://")
-		trust = policy(object{
-			"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
-			"Principal": object{"Federated": fmt.Sprintf("arn:%s:iam::%s:oidc-provider/%s", partition, account, issuer)},
-			"Condition": object{"StringEquals": object{issuer + ":sub": e.subject(), issuer + ":aud": "sts.amazonaws.com"}},
-		})
-	default:
-		e.awsPolicy(role, allowed)
-		return
-	}
-	e.step("A role that the identity becomes.", sh("aws", "iam", "create-role", "--role-name", role, "--assume-role-policy-document", trust),
-		block("aws_iam_role", role, attribute{"name", role, false}, attribute{"assume_role_policy", trust, false}))
-	e.awsPolicy(role, allowed)
-	if e.account() != "" && roleARN == "" {
-		e.step("The ServiceAccount names the role.", sh("kubectl", "annotate", "serviceaccount", e.account(), "--namespace="+e.namespace,
-			fmt.Sprintf("eks.amazonaws.com/role-arn=arn:%s:iam::%s:role/%s", partition, account, role)), "")
-	}
+// principal is a role or a user of IAM.
+type principal struct {
+	// kind is role or user.
+	kind, arn, name string
+	// made is its name as an expression of Terraform, if it is made here.
+	made string
+	// trust are the statements that let others become it.
+	trust []object
 }
 
-func (e *entry) awsPolicy(role, allowed string) {
-	e.step("It may pull, and nothing else. Name the repositories instead of * where you can.", sh("aws", "iam", "put-role-policy", "--role-name", role, "--policy-name", "regcred-pull", "--policy-document", allowed),
-		block("aws_iam_role_policy", role, attribute{"name", "regcred-pull", false}, attribute{"role", role, false}, attribute{"policy", allowed, false}))
+// aws lets the identity pull, itself or by the role that the entry names.
+func (e *entry) aws(arn, account, roleARN, externalID, allowed string) {
+	if roleARN != "" {
+		account = unknownAccount // the identity's may be another than the role's
+	}
+	own := e.caller(arn, account)
+	if roleARN != "" {
+		e.awsPolicy(own, "It may become the role of the entry.", "-assume", policy(allow("sts:AssumeRole", roleARN)))
+		own = e.assumed(own, roleARN, externalID)
+	}
+	e.awsPolicy(own, "It may pull, and nothing else. Name the repositories instead of * where you can.", "", allowed)
+}
+
+// caller is who the identity is in IAM.
+func (e *entry) caller(arn, account string) *principal {
+	name := e.account()
+	switch {
+	case e.Identity == nil:
+		return &principal{kind: "role", name: unknownRole, arn: fmt.Sprintf("arn:%s:iam::%s:role/%s", arn, account, unknownRole)}
+	case name == "":
+		return &principal{kind: "user", name: unknownUser, arn: fmt.Sprintf("arn:%s:iam::%s:user/%s", arn, account, unknownUser)}
+	case e.made.roles[name] != nil: // a ServiceAccount names one role
+		return e.made.roles[name]
+	}
+	issuer := strings.TrimPrefix(e.options.Issuer, "https://")
+	p := e.role(e.id(), fmt.Sprintf("arn:%s:iam::%s:role/%s", arn, account, e.id()), object{
+		"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
+		"Principal": object{"Federated": fmt.Sprintf("arn:%s:iam::%s:oidc-provider/%s", arn, account, issuer)},
+		"Condition": object{"StringEquals": object{issuer + ":sub": e.subject(), issuer + ":aud": "sts.amazonaws.com"}},
+	}, e.id())
+	e.step("The ServiceAccount names the role.", sh("kubectl", "annotate", "serviceaccount", name, "--namespace="+e.namespace, "eks.amazonaws.com/role-arn="+p.arn), "")
+	e.made.roles[name] = p
+	return p
+}
+
+// assumed is the role that the entry names. Several entries may name it.
+func (e *entry) assumed(by *principal, roleARN, externalID string) *principal {
+	statement := object{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": object{"AWS": by.arn}}
+	if externalID != "" {
+		statement["Condition"] = object{"StringEquals": object{"sts:ExternalId": externalID}}
+	}
+	p := e.made.roles[roleARN]
+	if p == nil {
+		name := orElse(roleARN[strings.LastIndex(roleARN, "/")+1:], unknownRole)
+		e.made.roles[roleARN] = e.role(name, roleARN, statement, e.id()+"-assumed")
+		return e.made.roles[roleARN]
+	}
+	for _, known := range p.trust {
+		if document(known) == document(statement) {
+			return p
+		}
+	}
+	p.trust = append(p.trust, statement)
+	e.step("The role is made above. It lets this identity in, too.", sh("aws", "iam", "update-assume-role-policy", "--role-name", p.name, "--policy-document", policy(p.trust...)), "")
+	return p
+}
+
+// role makes a role.
+func (e *entry) role(name, arn string, trust object, resource string) *principal {
+	e.step("A role that the identity becomes.", sh("aws", "iam", "create-role", "--role-name", name, "--assume-role-policy-document", policy(trust)),
+		block("resource", "aws_iam_role", resource, attribute{"name", name, false}, attribute{"assume_role_policy", policy(trust), false}))
+	return &principal{kind: "role", arn: arn, name: name, made: "aws_iam_role." + label(resource) + ".name", trust: []object{trust}}
+}
+
+// awsPolicy gives a principal a policy of the entry: one of another entry stays beside it.
+func (e *entry) awsPolicy(p *principal, what, suffix, allowed string) {
+	name := e.id() + suffix
+	e.step(what, sh("aws", "iam", "put-"+p.kind+"-policy", "--"+p.kind+"-name", p.name, "--policy-name", name, "--policy-document", allowed),
+		block("resource", "aws_iam_"+p.kind+"_policy", name, attribute{"name", name, false},
+			attribute{p.kind, orElse(p.made, output.Terraform(p.name)), true}, attribute{"policy", allowed, false}))
 }

@@ -180,13 +180,17 @@ func WriteShell(w io.Writer, all []Access) {
 	}
 }
 
+// writeTerraform writes it as blocks. What no provider of Terraform is assumed for, as of the cluster, stays a command in a comment.
 func writeTerraform(w io.Writer, all []Access) {
 	for _, a := range all {
 		for _, e := range a.Entries {
 			for _, s := range e.Steps {
 				output.Comment(w, e.Name+": "+s.What)
-				if s.Terraform != "" {
+				switch {
+				case s.Terraform != "":
 					fmt.Fprintln(w, s.Terraform)
+				case s.Shell != "":
+					fmt.Fprintln(w, "# "+s.Shell+"\n")
 				}
 			}
 		}

@@ -12,17 +12,21 @@ func (e *entry) google() {
 	a := e.ArtifactRegistry
 	project := orElse(a.Project, unknownProject)
 	member := e.reader()
-	if own := e.googleMember(); own != "" && a.ServiceAccount != "" {
-		e.step("The ServiceAccount acts as the service account.", sh("gcloud", "iam", "service-accounts", "add-iam-policy-binding", a.ServiceAccount,
-			"--role=roles/iam.workloadIdentityUser", "--member="+own),
-			block("google_service_account_iam_member", e.id(), attribute{"service_account_id", "projects/-/serviceAccounts/" + a.ServiceAccount, false},
-				attribute{"role", "roles/iam.workloadIdentityUser", false}, attribute{"member", own, false}))
+	if a.ServiceAccount != "" {
+		own, role := e.googleMember(), "roles/iam.workloadIdentityUser"
+		if own == "" {
+			own, role = "serviceAccount:"+e.unknownGoogle(), "roles/iam.serviceAccountTokenCreator"
+		}
+		e.step("The identity acts as the service account.", sh("gcloud", "iam", "service-accounts", "add-iam-policy-binding", a.ServiceAccount,
+			"--role="+role, "--member="+own),
+			block("resource", "google_service_account_iam_member", e.id(), attribute{"service_account_id", "projects/-/serviceAccounts/" + a.ServiceAccount, false},
+				attribute{"role", role, false}, attribute{"member", own, false}))
 	}
 	for _, r := range e.repositories() {
 		e.step(fmt.Sprintf("It may read repository %s.", r.name),
 			sh("gcloud", "artifacts", "repositories", "add-iam-policy-binding", r.name, "--project="+project, "--location="+r.location,
 				"--role=roles/artifactregistry.reader", "--member="+member),
-			block("google_artifact_registry_repository_iam_member", e.id()+"-"+r.host+"-"+r.name, attribute{"project", project, false},
+			block("resource", "google_artifact_registry_repository_iam_member", e.id()+"-"+r.host+"-"+r.name, attribute{"project", project, false},
 				attribute{"location", r.location, false}, attribute{"repository", r.name, false},
 				attribute{"role", "roles/artifactregistry.reader", false}, attribute{"member", member, false}))
 	}
@@ -58,8 +62,16 @@ func (e *entry) reader() string {
 	case e.account() != "":
 		return e.googleMember()
 	default:
-		return "serviceAccount:" + unknownIdentity
+		return "serviceAccount:" + e.unknownGoogle()
 	}
+}
+
+// unknownGoogle stands for the service account that the controller, or who keeps the Secret, is in Google Cloud.
+func (e *entry) unknownGoogle() string {
+	if e.Identity == nil {
+		return "CONTROLLER-SERVICE-ACCOUNT"
+	}
+	return unknownIdentity
 }
 
 // googleMember is the name in IAM of the ServiceAccount; empty if the identity is none.

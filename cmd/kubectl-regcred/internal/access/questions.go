@@ -26,7 +26,7 @@ func (e *entry) questions() []question {
 	case e.ECR != nil:
 		return e.ecrQuestions()
 	case e.ECRPublic != nil:
-		return []question{e.simulate(e.role(e.ECRPublic.RoleARN), "*", "ecr-public:GetAuthorizationToken", "sts:GetServiceBearerToken")}
+		return []question{e.simulate(e.asking(e.ECRPublic.RoleARN), "*", "ecr-public:GetAuthorizationToken", "sts:GetServiceBearerToken")}
 	case e.ArtifactRegistry != nil:
 		return e.googleQuestions()
 	case e.ACR != nil:
@@ -36,11 +36,11 @@ func (e *entry) questions() []question {
 	}
 }
 
-// role is the role that asks for tokens: the entry's, or that of the ServiceAccount.
-func (e *entry) role(own string) string { return orElse(own, e.options.Roles[e.account()]) }
+// asking is the role that asks for tokens: the entry's, or that of the ServiceAccount.
+func (e *entry) asking(own string) string { return orElse(own, e.options.Roles[e.account()]) }
 
 func (e *entry) ecrQuestions() []question {
-	role := e.role(e.ECR.RoleARN)
+	role := e.asking(e.ECR.RoleARN)
 	questions := []question{e.simulate(role, "*", "ecr:GetAuthorizationToken")}
 	repository := "*"
 	if e.Verify != nil && repositoryForm.MatchString(e.Verify.Repository) {

@@ -2,18 +2,24 @@ package cluster
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/regcred/regcred/api/v1alpha1"
 )
 
-// CredentialsFrom reads the credentials of a file, or of stdin if it is called -. Other objects are skipped.
+// CredentialsFrom reads the credentials of a file, or of stdin if it is called -. Other objects are skipped; a
+// credential that cannot be decoded is an error.
 func CredentialsFrom(path string, stdin io.Reader) ([]*Credential, error) {
 	r, name := stdin, "stdin"
 	if path != "-" {
@@ -25,7 +31,6 @@ func CredentialsFrom(path string, stdin io.Reader) ([]*Credential, error) {
 		r = bytes.NewReader(raw)
 	}
 	documents := yaml.NewYAMLOrJSONDecoder(r, 4096)
-	decoder := serializer.NewCodecFactory(scheme).UniversalDeserializer()
 	var found []*Credential
 	for {
 		var raw runtime.RawExtension
@@ -33,16 +38,56 @@ func CredentialsFrom(path string, stdin io.Reader) ([]*Credential, error) {
 		if errors.Is(err, io.EOF) {
 			break
 		}
+		if err == nil {
+			err = addCredentials(&found, raw.Raw)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s cannot be parsed: %w", name, err)
-		}
-		decoded, _, err := decoder.Decode(raw.Raw, nil, nil)
-		if o, ok := decoded.(client.Object); ok && err == nil && CredentialOf(o) != nil {
-			found = append(found, CredentialOf(o))
 		}
 	}
 	if len(found) == 0 {
 		return nil, fmt.Errorf("there is no credential in %s", name)
 	}
 	return found, nil
+}
+
+// strictly refuses fields that a kind does not have: a mistyped one would silently do nothing.
+var strictly = serializer.NewCodecFactory(scheme, serializer.EnableStrict).UniversalDeserializer()
+
+// addCredentials adds the credential of a document, or those of a list.
+func addCredentials(found *[]*Credential, raw []byte) error {
+	var o struct {
+		metav1.TypeMeta `json:",inline"`
+		Items           []runtime.RawExtension `json:"items"`
+	}
+	if err := json.Unmarshal(raw, &o); err != nil {
+		return nil // it is no object, and so none of ours
+	}
+	if strings.HasSuffix(o.Kind, "List") {
+		for _, item := range o.Items {
+			if err := addCredentials(found, item.Raw); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if group, _, _ := strings.Cut(o.APIVersion, "/"); group != v1alpha1.GroupVersion.Group {
+		return nil
+	}
+	decoded, _, err := strictly.Decode(raw, nil, nil)
+	if err != nil {
+		return err
+	}
+	one, ok := decoded.(client.Object)
+	if !ok || CredentialOf(one) == nil {
+		return nil
+	}
+	c := CredentialOf(one)
+	for i := range c.Spec.Registries {
+		if provider, _ := c.Spec.Registries[i].Provider(); provider == "" {
+			return fmt.Errorf("registry %s of %s has no provider, such as ecr or static", c.Spec.Registries[i].Name, c.Ref())
+		}
+	}
+	*found = append(*found, c)
+	return nil
 }
