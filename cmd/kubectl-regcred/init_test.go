@@ -25,7 +25,7 @@ func TestInit(t *testing.T) {
 
 // What is written is what the API server and sh take, for every cloud.
 func TestInitWritesFiles(t *testing.T) {
-	for _, image := range []string{ecrHost + "/team/app", "europe-west1-docker.pkg.dev/project/repository/app", "gcr.io/project/app", "acme.azurecr.io/team/app", "ghcr.io/acme/app", "nginx"} {
+	for _, image := range []string{ecrHost + "/team/app", "europe-west1-docker.pkg.dev/project/repository/app", "gcr.io/project/app", "acme.azurecr.io/team/app", "public.ecr.aws/acme/app", "ghcr.io/acme/app", "nginx"} {
 		dir := filepath.Join(t.TempDir(), "files")
 		if r := run(t, "init", image, "--output-dir", dir); r.code != cli.Fine {
 			t.Fatalf("%s: %+v", image, r)
@@ -46,14 +46,47 @@ func TestInitWritesFiles(t *testing.T) {
 	}
 }
 
-func TestInitRunsNothing(t *testing.T) {
-	for _, evil := range evils {
-		r := run(t, "init", ecrHost+"/team/app", "--name="+evil, "--namespaces="+`"`+strings.ReplaceAll(evil, `"`, `""`)+`"`)
-		_, steps, found := strings.Cut(r.stdout, "#!/bin/sh")
-		steps, _, _ = strings.Cut(steps, "# values.yaml")
-		if !found || strings.Contains(r.stdout, "\x1b") {
-			t.Fatalf("%+v", r)
+// A name that no object has is refused before anything is written; a harmful one, too.
+func TestInitRefusesNamesThatNoObjectHas(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "files")
+	for _, name := range append([]string{"Bad Name", "a b", "", "-a"}, evils...) {
+		for flag, value := range map[string]string{"--name": name, "--namespaces": `"` + strings.ReplaceAll(name, `"`, `""`) + `"`, "--serviceaccounts": `"` + strings.ReplaceAll(name, `"`, `""`) + `"`} {
+			if name == "" && flag != "--name" {
+				continue // none are named
+			}
+			r := run(t, "init", ecrHost+"/team/app", flag+"="+value, "--output-dir", dir)
+			if _, err := os.Stat(dir); r.code != cli.Failure || !strings.Contains(r.stderr, flag) || strings.Contains(r.stderr, "\x1b") || !os.IsNotExist(err) {
+				t.Errorf("%s=%q: %v, %+v", flag, name, err, r)
+			}
 		}
-		inert(t, steps)
+	}
+}
+
+// Half a set of files is worse than none: the credential would not be the one that the steps are for.
+func TestInitWritesAllFilesOrNone(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "values.yaml"), []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := run(t, "init", ecrHost+"/team/app", "--output-dir", dir)
+	files, err := os.ReadDir(dir)
+	if err != nil || r.code != cli.Failure || len(files) != 1 {
+		t.Errorf("%v: %v, %+v", err, files, r)
+	}
+}
+
+// What the image names is not asked for again.
+func TestInitTakesOverWhatTheImageNames(t *testing.T) {
+	for image, want := range map[string]string{
+		"europe-west1-docker.pkg.dev/my-project/apps/team/app": "      project: my-project\n      repositories:\n      - apps\n",
+		"eu.gcr.io/my-project/app":                             "      project: my-project\n      repositories:\n      - eu.gcr.io\n",
+		"public.ecr.aws/acme/app":                              "  - ecrPublic: {}\n",
+	} {
+		if r := run(t, "init", image); r.code != cli.Fine || !strings.Contains(r.stdout, want) || strings.Contains(r.stdout, "--project=GOOGLE-PROJECT") || strings.Contains(r.stdout, "binding REPOSITORY") {
+			t.Errorf("%s: %+v", image, r)
+		}
+	}
+	if r := run(t, "init", "gcr.io/example.com/my-project/app"); r.code != cli.Fine || !strings.Contains(r.stdout, "--project=GOOGLE-PROJECT") {
+		t.Errorf("a project of a domain is guessed: %+v", r)
 	}
 }

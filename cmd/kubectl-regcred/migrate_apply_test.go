@@ -121,6 +121,7 @@ func TestMigrateDoesNotBeginWhatCannotEndWell(t *testing.T) {
 		"no identity":           {anonymous, time.Hour, []string{"--yes"}, "ServiceAccount " + "move-"},
 		"a name that is taken":  {taken, time.Hour, []string{"--yes"}, "cannot be created"},
 		"a login of no cloud's": {alien, time.Hour, []string{"--yes"}, "holds a login that no credential here brings"},
+		"the old type":          {oldType, time.Hour, []string{"--yes"}, "is of type kubernetes.io/dockercfg"},
 		"Argo CD keeps it":      {keptElsewhere, time.Hour, []string{"--yes"}, "is kept by Argo CD"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -182,6 +183,21 @@ func alien(t *testing.T, m *move) {
 	if err := admin.Update(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// oldType has the Secret be of the type that no credential writes.
+func oldType(t *testing.T, m *move) {
+	t.Helper()
+	s := m.secret()
+	var config map[string]json.RawMessage
+	if err := json.Unmarshal(s.Data[corev1.DockerConfigJsonKey], &config); err != nil {
+		t.Fatal(err)
+	}
+	if err := admin.Delete(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	create(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: m.namespace, Name: "pull"}, Type: corev1.SecretTypeDockercfg,
+		Data: map[string][]byte{corev1.DockerConfigKey: config["auths"]}})
 }
 
 func keptElsewhere(t *testing.T, m *move) {

@@ -102,7 +102,14 @@ func (c *command) write(files map[string][]byte) error {
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
 		return err
 	}
-	for _, name := range slices.Sorted(maps.Keys(files)) {
+	names := slices.Sorted(maps.Keys(files))
+	for _, name := range names { // all or none
+		path := filepath.Join(c.dir, name)
+		if _, err := os.Lstat(path); err == nil && !c.force {
+			return fmt.Errorf("%s is there already: --force replaces it", path)
+		}
+	}
+	for _, name := range names {
 		path := filepath.Join(c.dir, name)
 		if err := output.WriteFile(path, files[name], c.force); err != nil {
 			return err

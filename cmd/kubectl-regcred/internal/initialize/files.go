@@ -4,8 +4,11 @@ package initialize
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"slices"
+	"strings"
 
+	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
@@ -38,8 +41,12 @@ func Files(a Answers) (map[string][]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("%q is no image: name one that your pods pull, such as 123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app", a.Image)
 	}
+	if err := a.check(); err != nil {
+		return nil, err
+	}
 	entry, cloud := migrate.EntryFor(image.Host)
 	if cloud {
+		locate(entry, image)
 		entry.Identity = &v1alpha1.Identity{ServiceAccountRef: &v1alpha1.LocalReference{Name: identity}}
 	} else {
 		entry = &v1alpha1.Registry{Name: "static", Static: &v1alpha1.Static{Host: v1alpha1.Host(image.Host)},
@@ -60,6 +67,47 @@ func Files(a Answers) (map[string][]byte, error) {
 	var steps bytes.Buffer
 	writeSteps(&steps, o, entry)
 	return map[string][]byte{"values.yaml": values, "credential.yaml": manifest, "steps.sh": steps.Bytes()}, nil
+}
+
+// check refuses names that no object has: the files would be refused one by one later on.
+func (a Answers) check() error {
+	names := []struct {
+		flag   string
+		of     []string
+		faults func(string, bool) []string
+	}{
+		{"--name", []string{a.Name}, validation.NameIsDNSSubdomain},
+		{"--namespaces", a.Namespaces, validation.ValidateNamespaceName},
+		{"--serviceaccounts", a.Accounts, validation.ValidateServiceAccountName},
+	}
+	for _, n := range names {
+		for _, name := range n.of {
+			if faults := n.faults(name, false); len(faults) > 0 {
+				return fmt.Errorf("%s: %q is no name of Kubernetes: %s", n.flag, name, faults[0])
+			}
+		}
+	}
+	return nil
+}
+
+// The forms of projects and repositories of Google's. An image that names others is not for Artifact Registry.
+var (
+	project    = regexp.MustCompile(`^[a-z][a-z0-9-]{4,28}[a-z0-9]$`)
+	repository = regexp.MustCompile(`^[a-z]([a-z0-9.-]*[a-z0-9])?$`)
+)
+
+// locate takes the project and the repository over that the image names. A host of gcr.io is a repository itself.
+func locate(entry *v1alpha1.Registry, image diagnosis.Image) {
+	if entry.ArtifactRegistry == nil {
+		return
+	}
+	parts := strings.Split(image.Repository, "/")
+	if !strings.HasSuffix(image.Host, "-docker.pkg.dev") {
+		parts = slices.Insert(parts, 1, image.Host)
+	}
+	if len(parts) > 2 && project.MatchString(parts[0]) && repository.MatchString(parts[1]) {
+		entry.ArtifactRegistry.Project, entry.ArtifactRegistry.Repositories = parts[0], parts[1:2]
+	}
 }
 
 func credential(a Answers, entry v1alpha1.Registry) *v1alpha1.ClusterRegistryCredential {

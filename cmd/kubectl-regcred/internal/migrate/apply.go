@@ -143,6 +143,9 @@ func (m *migration) prepare(ctx context.Context, p *Plan, f *findings, job Found
 		if !slices.Contains(p.Adopt, s.namespace+"/"+s.name) {
 			continue
 		}
+		if s.old {
+			object("Secret %s/%s is of type %s, which no credential writes: have the CronJob make one of type %s first", s.namespace, s.name, corev1.SecretTypeDockercfg, corev1.SecretTypeDockerConfigJson)
+		}
 		m.record.Secrets = append(m.record.Secrets, Adopted{Object{"Secret", s.namespace, s.name, s.uid}, s.adopt})
 		if why := m.dies(s); why != "" {
 			object("%s", why)

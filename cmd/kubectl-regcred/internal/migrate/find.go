@@ -42,6 +42,8 @@ type secret struct {
 	uid  types.UID
 	// adopt is its owner's consent as it is; nil if there is none.
 	adopt *string
+	// old says that it is of the type dockercfg, which no credential writes.
+	old bool
 }
 
 // findings are what there is.
@@ -109,7 +111,7 @@ func (f *findings) take(o *corev1.Secret) {
 	if tool == "" && !clouds {
 		return
 	}
-	s := secret{namespace: o.Namespace, name: o.Name, config: config, tool: tool, uid: o.UID}
+	s := secret{namespace: o.Namespace, name: o.Name, config: config, tool: tool, uid: o.UID, old: o.Type == corev1.SecretTypeDockercfg}
 	if adopt, ok := o.Annotations[v1alpha1.AnnotationAdopt]; ok {
 		s.adopt = &adopt
 	}

@@ -42,6 +42,9 @@ func planOf(f *findings) *Plan {
 		if o := p.credential(name, group, f); o != nil {
 			p.Credentials = append(p.Credentials, o)
 			for _, s := range group {
+				if s.old {
+					p.note("Secret %s/%s is of type %s, which no credential writes: replace it by one of type %s before it is handed over", s.namespace, s.name, corev1.SecretTypeDockercfg, corev1.SecretTypeDockerConfigJson)
+				}
 				p.Adopt = append(p.Adopt, s.namespace+"/"+s.name)
 			}
 		}
@@ -164,6 +167,9 @@ func (p *Plan) lacks(name string, group []secret, host string) {
 
 // EntryFor is the registry entry for a host, and whether a cloud mints tokens for it.
 func EntryFor(host string) (*v1alpha1.Registry, bool) {
+	if host == "public.ecr.aws" {
+		return &v1alpha1.Registry{Name: "ecr-public", ECRPublic: &v1alpha1.ECRPublic{}}, true
+	}
 	switch node.CloudOf(host) {
 	case node.ECR:
 		parts := ecrHost.FindStringSubmatch(host)
