@@ -49,7 +49,7 @@ func suffering(t *testing.T, args ...string) []string {
 func TestImpactOfATargetThatWasNeverWritten(t *testing.T) {
 	create(t, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "team-a", Name: "default"}})
 	create(t, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "team-a", Name: "unlinked"}})
-	serving(t, "team-a", "unborn")
+	serving(t, "unborn")
 	deployment(t, "team-a", "named", template(ecrHost+"/web", "unlinked", "unborn"))
 	deployment(t, "team-a", "to-be-linked", template(ecrHost+"/web", ""))
 	deployment(t, "team-a", "not-linked", template(ecrHost+"/web", "unlinked"))
@@ -70,14 +70,14 @@ func TestImpactOfATargetThatWasNeverWritten(t *testing.T) {
 // A Secret of somebody else holds none of the credential's logins, and one of the credential's own without an entry not those of the entry.
 func TestImpactOfAConflict(t *testing.T) {
 	pullSecret(t, "taken", authFor("ghcr.io", "u", "p"))
-	serving(t, "team-a", "taken")
+	serving(t, "taken")
 	deployment(t, "team-a", "web", template(ecrHost+"/web", "", "taken"))
 	deployment(t, "team-a", "own-login", template("ghcr.io/acme/web", "", "taken"))
 	if got, want := suffering(t, "taken", "-n", "team-a"), []string{"deployment/web -n team-a"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 
-	serving(t, "team-a", "half")
+	serving(t, "half")
 	half := credential(t, "half")
 	half.Spec.Registries = append(half.Spec.Registries, v1alpha1.Registry{Name: "azure", ACR: &v1alpha1.ACR{Registry: "acme.azurecr.io"}})
 	if err := admin.Update(t.Context(), half); err != nil {

@@ -162,7 +162,7 @@ func TestStatusWaits(t *testing.T) {
 
 // The Secrets tell of what the controller no longer does.
 func TestStatusLooksAtTheSecretsThemselves(t *testing.T) {
-	dead := serving(t, "team-a", "dead")
+	dead := serving(t, "dead")
 	kept(t, "team-a", dead, v1alpha1.KindRegistryCredential, now.Add(-time.Hour))
 	dead = credential(t, "dead")
 	dead.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonCurrent, LastTransitionTime: metav1.NewTime(now)}}

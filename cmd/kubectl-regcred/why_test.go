@@ -86,10 +86,11 @@ func kept(t *testing.T, namespace string, o client.Object, kind string, expiresA
 	t.Cleanup(func() { remove(t, secret) })
 }
 
-func serving(t *testing.T, namespace, name string) *v1alpha1.RegistryCredential {
+// serving is a credential of team-a that links its default ServiceAccount.
+func serving(t *testing.T, name string) *v1alpha1.RegistryCredential {
 	t.Helper()
 	o := &v1alpha1.RegistryCredential{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "team-a", Name: name},
 		Spec: v1alpha1.CredentialSpec{
 			Registries:      []v1alpha1.Registry{{Name: "prod", ECR: &v1alpha1.ECR{Region: "eu-west-1"}}},
 			ServiceAccounts: &v1alpha1.ServiceAccounts{Names: []string{"default"}},
@@ -107,7 +108,7 @@ func seedWhy(t *testing.T) string {
 	image := ecrHost + "/team/app:1"
 	create(t, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "default"},
 		ImagePullSecrets: []corev1.LocalObjectReference{{Name: "live"}}})
-	kept(t, namespace, serving(t, namespace, "live"), v1alpha1.KindRegistryCredential, now.Add(6*time.Hour))
+	kept(t, namespace, serving(t, "live"), v1alpha1.KindRegistryCredential, now.Add(6*time.Hour))
 	pullSecret(t, "hub", authFor("https://index.docker.io/v1/", "robot", canary))
 	pullSecret(t, "broken", `{"auths":{"ghcr.io":{"auth":"`+canary+`!"}}}`)
 	pullSecret(t, "old", authFor("210987654321.dkr.ecr.eu-west-1.amazonaws.com", "AWS", ecrToken(now.Add(-time.Hour))))

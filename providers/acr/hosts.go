@@ -8,9 +8,9 @@ import (
 	"strings"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/internal/partition"
 	"github.com/regcred/regcred/providers"
 	"github.com/regcred/regcred/providers/internal/registryhost"
-	"github.com/regcred/regcred/providers/partition"
 )
 
 // The flags that fill Options.ExtraSuffixes and Options.Clouds.

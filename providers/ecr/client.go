@@ -8,8 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/internal/partition"
 	"github.com/regcred/regcred/providers/internal/awsauth"
-	"github.com/regcred/regcred/providers/partition"
 )
 
 // client is a client of ECR's API in a region. The API's endpoint is the entry's, or the one that the controller's environment names, or

@@ -5,8 +5,8 @@ import (
 	"regexp"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/internal/partition"
 	"github.com/regcred/regcred/providers"
-	"github.com/regcred/regcred/providers/partition"
 )
 
 // plainHost is a registry's host as ECR names it in proxyEndpoint, with FIPS or without.

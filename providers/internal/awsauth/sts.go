@@ -9,8 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"github.com/regcred/regcred/internal/partition"
 	"github.com/regcred/regcred/providers"
-	"github.com/regcred/regcred/providers/partition"
 )
 
 // Endpoints say which of AWS' endpoints an entry wants.

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/output"
-	"github.com/regcred/regcred/providers/partition"
+	"github.com/regcred/regcred/internal/partition"
 )
 
 type object = map[string]any

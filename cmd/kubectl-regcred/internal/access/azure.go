@@ -4,7 +4,7 @@ import (
 	"strings"
 
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/output"
-	"github.com/regcred/regcred/providers/partition"
+	"github.com/regcred/regcred/internal/partition"
 )
 
 func (e *entry) azure() {

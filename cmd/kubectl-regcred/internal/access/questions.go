@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/check"
-	"github.com/regcred/regcred/providers/partition"
+	"github.com/regcred/regcred/internal/partition"
 )
 
 // The forms of values. One of another form is in no question: the clouds' command lines read files that some values name.

@@ -61,7 +61,7 @@ func addCredentials(found *[]*Credential, raw []byte) error {
 		Items           []runtime.RawExtension `json:"items"`
 	}
 	if err := json.Unmarshal(raw, &o); err != nil {
-		return nil // it is no object, and so none of ours
+		return nil //nolint:nilerr // it is no object, and so none of ours
 	}
 	if strings.HasSuffix(o.Kind, "List") {
 		for _, item := range o.Items {

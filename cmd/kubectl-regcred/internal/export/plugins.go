@@ -6,7 +6,7 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
-	"github.com/regcred/regcred/providers/partition"
+	"github.com/regcred/regcred/internal/partition"
 )
 
 // plugin is one of the clouds' own plugins.
