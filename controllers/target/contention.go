@@ -8,8 +8,12 @@ import (
 	"github.com/regcred/regcred/internal/apiserver"
 )
 
-// maxTargets bounds the targets that anything is remembered about.
-const maxTargets = 1 << 16
+const (
+	// maxTargets bounds the targets that anything is remembered about.
+	maxTargets = 1 << 16
+	// targetsOfTenant bounds those of one namespace's credentials of which what was written is remembered.
+	targetsOfTenant = 1 << 12
+)
 
 // repairs are the causes that somebody else brings about.
 func (c Cause) repairs() bool {

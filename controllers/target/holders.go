@@ -8,58 +8,73 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/internal/expiring"
 	"github.com/regcred/regcred/providers"
 )
 
 // holders know which Secrets hold which tokens that can be revoked, from what was written there. What a Secret itself says of that, others may
 // have copied from another.
 type holders struct {
-	bound int
 	// released is told of a token that no Secret holds any more.
 	released func(token providers.TokenName)
 
 	mu     sync.Mutex
-	tokens map[client.ObjectKey][]providers.TokenName
+	held   *expiring.Kept[client.ObjectKey, string, holding]
 	counts map[providers.TokenName]int
 }
 
-func newHolders(bound int, released func(providers.TokenName)) *holders {
-	return &holders{bound: bound, released: released, tokens: map[client.ObjectKey][]providers.TokenName{}, counts: map[providers.TokenName]int{}}
+// holding is what one Secret holds, and the namespace of its credential; empty for the cluster's.
+type holding struct {
+	tokens []providers.TokenName
+	tenant string
 }
 
-// put says what a Secret holds from now on. It fails if there is no room to know that.
-func (h *holders) put(secret client.ObjectKey, tokens []providers.TokenName) bool {
-	h.mu.Lock()
-	before := h.tokens[secret]
-	room := len(tokens) == 0 || before != nil || len(h.tokens) < h.bound
-	if !room {
-		tokens = nil
+func newHolders(bound, share int, released func(providers.TokenName)) *holders {
+	return &holders{
+		released: released, counts: map[providers.TokenName]int{},
+		held: expiring.NewKept(bound, share, func(_ client.ObjectKey, h holding) string { return h.tenant }),
 	}
+}
+
+// put says what the Secret of a tenant's credential holds from now on, and returns the tokens of another of which that is not known any more, as
+// there is no room for both.
+func (h *holders) put(secret client.ObjectKey, tenant string, tokens []providers.TokenName) (unknown []providers.TokenName) {
+	h.mu.Lock()
+	before, _ := h.held.Get(secret)
 	for _, token := range tokens {
 		h.counts[token]++
 	}
-	var free []providers.TokenName
-	for _, token := range before {
-		if h.counts[token]--; h.counts[token] == 0 {
-			delete(h.counts, token)
-			free = append(free, token)
-		}
-	}
-	if h.tokens[secret] = tokens; len(tokens) == 0 {
-		delete(h.tokens, secret)
+	free := h.letGo(before.tokens)
+	if len(tokens) == 0 {
+		h.held.Delete(secret)
+	} else if other, full := h.held.Put(secret, holding{tokens, tenant}); full {
+		h.letGo(other.tokens)
+		unknown = other.tokens
 	}
 	h.mu.Unlock()
 	for _, token := range free {
 		h.released(token)
 	}
-	return room
+	return unknown
+}
+
+// letGo returns those of the tokens that nobody holds any more.
+func (h *holders) letGo(tokens []providers.TokenName) (free []providers.TokenName) {
+	for _, token := range tokens {
+		if h.counts[token]--; h.counts[token] == 0 {
+			delete(h.counts, token)
+			free = append(free, token)
+		}
+	}
+	return free
 }
 
 // of are the tokens that a Secret holds.
 func (h *holders) of(secret client.ObjectKey) []providers.TokenName {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.tokens[secret]
+	held, _ := h.held.Get(secret)
+	return held.tokens
 }
 
 func (h *holders) holds(token providers.TokenName) bool {
@@ -71,7 +86,7 @@ func (h *holders) holds(token providers.TokenName) bool {
 // Holds says whether a Secret holds the token of this name, as far as it was written here.
 func (r *Reconciler) Holds(token providers.TokenName) bool { return r.holders.holds(token) }
 
-// noteTokens takes note of what was written into the target's Secret. A token that it cannot take note of lives to its end.
+// noteTokens takes note of what was written into the target's Secret. The tokens of a Secret that it loses sight of for that live to their end.
 func (r *Reconciler) noteTokens(t credential.Target, entries []*EntryState) {
 	before := r.holders.of(t.Secret())
 	tokens := sets.Set[providers.TokenName]{}
@@ -82,9 +97,7 @@ func (r *Reconciler) noteTokens(t credential.Target, entries []*EntryState) {
 		}
 		tokens.Insert(name)
 	}
-	if !r.holders.put(t.Secret(), sets.List(tokens)) {
-		r.spare(sets.List(tokens))
-	}
+	r.spare(r.holders.put(t.Secret(), t.Credential.Namespace, sets.List(tokens)))
 }
 
 func (r *Reconciler) spare(tokens []providers.TokenName) {

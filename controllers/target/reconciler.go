@@ -156,11 +156,11 @@ func New(c Config) *Reconciler {
 		conflicts:       expiring.Shared(c.Clock, 2*maxConflictWait, maxTargets, maxTargets/shares, ofTarget[knownConflict]),
 		repairs:         newBudget(c.Clock),
 		links:           link.New(c.Clock),
-		holders:         newHolders(maxTargets, c.Released),
+		holders:         newHolders(maxTargets, targetsOfTenant, c.Released),
 		reads:           inflight.New(bytesAtOnce, bytesOfTenant),
 		writes:          inflight.New(bytesAtOnce, bytesOfTenant),
 		goneCredentials: expiring.Shared(c.Clock, goneFor, maxIdentities, maxIdentities/shares, func(i incarnation, _ bool) string { return i.Namespace }),
-		seals:           newSeals(maxTargets),
+		seals:           newSeals(maxTargets, targetsOfTenant),
 		comparisons:     newBudget(c.Clock),
 	}
 }
@@ -189,7 +189,7 @@ func (r *Reconciler) cacheBehind(t credential.Target, secret *metav1.PartialObje
 
 // Deleted stops expecting a write of ours in the cache when the Secret is deleted, and lets go of the tokens in it.
 func (r *Reconciler) Deleted(secret client.Object) {
-	r.holders.put(client.ObjectKeyFromObject(secret), nil)
+	r.holders.put(client.ObjectKeyFromObject(secret), "", nil)
 	if t, ok := credential.TargetOf(secret); ok {
 		r.written.Forget(t)
 		r.seals.deleted(t)

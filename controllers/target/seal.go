@@ -17,6 +17,7 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
 	"github.com/regcred/regcred/controllers/pullsecret"
+	"github.com/regcred/regcred/internal/expiring"
 )
 
 // seal is what a target's Secret was when we wrote it, or saw it first: whoever writes under the name of our field manager leaves no other
@@ -31,40 +32,37 @@ type seal struct {
 	broken bool
 	// gone is whether that Secret was deleted: another in its place is not ours before it is known to be the same.
 	gone bool
+	// tenant stands for whose credential it is; 0 for the cluster's.
+	tenant uint32
 }
 
 // seals are kept for each target that is served. A hash is the key: the names of ten thousand would take the most memory here.
 type seals struct {
-	seed  maphash.Seed
-	bound int
+	seed maphash.Seed
 
 	mu  sync.Mutex
-	all map[uint64]seal
+	all *expiring.Kept[uint64, uint32, seal]
 }
 
-func newSeals(bound int) *seals {
-	return &seals{seed: maphash.MakeSeed(), bound: bound, all: map[uint64]seal{}}
+func newSeals(bound, share int) *seals {
+	return &seals{seed: maphash.MakeSeed(), all: expiring.NewKept(bound, share, func(_ uint64, of seal) uint32 { return of.tenant })}
 }
 
 func (s *seals) get(t credential.Target) (seal, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	found, ok := s.all[maphash.Comparable(s.seed, t)]
-	return found, ok
+	return s.all.Get(maphash.Comparable(s.seed, t))
 }
 
-// put remembers a seal. When there is no room, any other goes: that Secret is then trusted as it is seen next.
+// put remembers a seal. When there is no room, another goes: that Secret is then trusted as it is seen next.
 func (s *seals) put(t credential.Target, made seal) {
-	key := maphash.Comparable(s.seed, t)
+	made.tenant = 0
+	if tenant := t.Credential.Namespace; tenant != "" {
+		made.tenant = max(1, uint32(maphash.String(s.seed, tenant)))
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, known := s.all[key]; !known && len(s.all) >= s.bound {
-		for other := range s.all {
-			delete(s.all, other)
-			break
-		}
-	}
-	s.all[key] = made
+	s.all.Put(maphash.Comparable(s.seed, t), made)
 }
 
 // deleted notes that the sealed Secret is no more.
@@ -72,16 +70,16 @@ func (s *seals) deleted(t credential.Target) {
 	key := maphash.Comparable(s.seed, t)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if sealed, known := s.all[key]; known {
+	if sealed, known := s.all.Get(key); known {
 		sealed.version, sealed.broken, sealed.gone = 0, false, true
-		s.all[key] = sealed
+		s.all.Put(key, sealed)
 	}
 }
 
 func (s *seals) delete(t credential.Target) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.all, maphash.Comparable(s.seed, t))
+	s.all.Delete(maphash.Comparable(s.seed, t))
 }
 
 // seen is the seal of a Secret whose data was not read.

@@ -7,7 +7,7 @@ import (
 )
 
 func TestAKnownSealIsUpdatedAtTheBound(t *testing.T) {
-	s := newSeals(2)
+	s := newSeals(2, 2)
 	first, second := credential.Target{Namespace: "a"}, credential.Target{Namespace: "b"}
 	s.put(first, seal{version: 1})
 	s.put(second, seal{version: 1})
@@ -18,7 +18,7 @@ func TestAKnownSealIsUpdatedAtTheBound(t *testing.T) {
 		}
 	}
 	s.put(credential.Target{Namespace: "c"}, seal{version: 1})
-	if len(s.all) != 2 {
-		t.Errorf("%d seals, want two", len(s.all))
+	if s.all.Len() != 2 {
+		t.Errorf("%d seals, want two", s.all.Len())
 	}
 }

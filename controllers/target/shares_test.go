@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/controllers/credential"
+	"github.com/regcred/regcred/providers"
 )
 
 func TestWhatIsKnownOfOneNamespaceMakesNothingOfOthersBeForgotten(t *testing.T) {
@@ -73,6 +74,40 @@ func TestWhatIsKnownOfOneNamespaceMakesNothingOfOthersBeForgotten(t *testing.T) 
 		if memory.known("mallory", 0) || !memory.known("mallory", memory.bound) {
 			t.Errorf("%s: who has too many does not forget its own first", name)
 		}
+	}
+}
+
+func TestWhatWasWrittenForOneTenantMakesNothingOfOthersBeForgotten(t *testing.T) {
+	const victims = 1000
+	r := New(Config{Clock: clocktesting.NewFakePassiveClock(time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC))})
+	write := func(of credential.Target) {
+		r.seals.put(of, seal{})
+		r.holders.put(of.Secret(), of.Credential.Namespace, []providers.TokenName{"0/1"})
+	}
+	known := func(of credential.Target) bool {
+		_, sealed := r.seals.get(of)
+		return sealed && r.holders.of(of.Secret()) != nil
+	}
+	targetOf := func(tenant, namespace string, n int) credential.Target {
+		return credential.Target{Credential: credential.Key{Namespace: tenant, Name: fmt.Sprint(n)}, Namespace: namespace, Name: fmt.Sprint(n)}
+	}
+	for n := range victims {
+		write(targetOf(fmt.Sprint("victim-", n), fmt.Sprint("victim-", n), 0))
+	}
+	write(targetOf("", "mallory", -1))
+	for n := range 2 * maxTargets {
+		write(targetOf("mallory", "mallory", n))
+	}
+	for n := range victims {
+		if !known(targetOf(fmt.Sprint("victim-", n), fmt.Sprint("victim-", n), 0)) {
+			t.Fatal("one namespace's are forgotten for another's")
+		}
+	}
+	if !known(targetOf("", "mallory", -1)) {
+		t.Error("the cluster's in the namespace that has too many is forgotten for its own")
+	}
+	if !known(targetOf("mallory", "mallory", 2*maxTargets-1)) || r.seals.all.Len() != victims+1+targetsOfTenant {
+		t.Errorf("who has too many does not forget its own first: %d are known", r.seals.all.Len())
 	}
 }
 
