@@ -20,6 +20,8 @@ type Internet struct {
 	dir    string
 	caPath string
 	proxy  *proxy
+	// transport connects the tests themselves.
+	transport *http.Transport
 
 	mu     sync.Mutex
 	routes []func(host string) (address string, ok bool)
@@ -32,6 +34,7 @@ func StartInternet() (*Internet, error) {
 		return nil, err
 	}
 	n := &Internet{ca: ca}
+	n.transport = newTransport(ca, n.route)
 	if n.dir, err = os.MkdirTemp("", "regcred-cloud-"); err != nil {
 		return nil, fmt.Errorf("directory for the CA bundle: %w", err)
 	}
@@ -46,6 +49,7 @@ func StartInternet() (*Internet, error) {
 
 // Close ends the proxy and its connections. The clouds are closed first, each by itself.
 func (n *Internet) Close() error {
+	n.transport.CloseIdleConnections()
 	var errs []error
 	if n.proxy != nil {
 		errs = append(errs, n.proxy.close())
@@ -61,8 +65,9 @@ func (n *Internet) Env() []string {
 // CAPath is a PEM file with the certificate of the authority that issued the clouds' certificates.
 func (n *Internet) CAPath() string { return n.caPath }
 
-// Transport trusts the clouds' CA and connects their hosts to their emulators.
-func (n *Internet) Transport() *http.Transport { return newTransport(n.ca, n.route) }
+// Transport trusts the clouds' CA and connects their hosts to their emulators. It is one for all, so that whoever pulls in a loop keeps
+// no connection for each pull.
+func (n *Internet) Transport() *http.Transport { return n.transport }
 
 // Route adds hosts. The first route that knows a host has it.
 func (n *Internet) Route(route func(host string) (address string, ok bool)) {

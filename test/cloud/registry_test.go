@@ -233,3 +233,11 @@ func TestTransportKnowsOnlyTheEmulatedCloud(t *testing.T) {
 		t.Errorf("error %v, want a refusal to dial", err)
 	}
 }
+
+func TestPullsShareTheirConnections(t *testing.T) {
+	a := startAWS(t, Options{})
+	one, another := a.Transport(), a.Transport()
+	if one != another {
+		t.Error("each pull has a transport, and so a connection, of its own")
+	}
+}

@@ -7,14 +7,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/regcred/regcred/test/controlplane/assets"
+	"github.com/regcred/regcred/test/port"
 )
 
 // Options say what to start. The zero value is an API server with its etcd.
@@ -106,6 +109,9 @@ func (cp *ControlPlane) prepare(ctx context.Context, opts Options) error {
 	server.CertDir = filepath.Join(cp.dir, "apiserver-data")
 	etcd := &envtest.Etcd{DataDir: filepath.Join(cp.dir, "etcd-data")}
 	cp.env.ControlPlane.Etcd = etcd
+	if err := listen(ctx, server, etcd); err != nil {
+		return err
+	}
 	for _, dir := range []string{server.CertDir, etcd.DataDir} {
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			return err
@@ -133,6 +139,26 @@ func (cp *ControlPlane) prepare(ctx context.Context, opts Options) error {
 	for name, values := range opts.APIServerFlags {
 		server.Configure().Set(name, values...)
 	}
+	return nil
+}
+
+// listen tells them where to, as they come back there after a crash.
+func listen(ctx context.Context, server *envtest.APIServer, etcd *envtest.Etcd) error {
+	api, err := port.Free(ctx)
+	if err != nil {
+		return err
+	}
+	clients, err := port.Address(ctx)
+	if err != nil {
+		return err
+	}
+	peers, err := port.Address(ctx)
+	if err != nil {
+		return err
+	}
+	server.ListenAddr = envtest.ListenAddr{Address: "127.0.0.1", Port: strconv.Itoa(api)}
+	etcd.URL = &url.URL{Scheme: "http", Host: clients}
+	etcd.Configure().Set("listen-peer-urls", "http://"+peers)
 	return nil
 }
 

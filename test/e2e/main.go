@@ -105,12 +105,14 @@ func play(ctx context.Context, plan [][]scenario, wanted *regexp.Regexp, update 
 	e := &e2e{out: os.Stdout, began: time.Now(), update: update}
 	rows, err := e.playAll(limited, plan, wanted)
 	if err != nil && ctx.Err() == nil {
-		e.say("✘ %v", err)
 		e.showLog()
 	}
 	cancel() // the API server does not end before the watches do
 	stopped := e.stop()
 	printTable(e.out, rows)
+	if err != nil && ctx.Err() == nil { // last, where it is looked for
+		e.say("✘ %v", err)
+	}
 	if stopped != nil {
 		e.say("✘ stopping: %v", stopped)
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,6 +14,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/regcred/regcred/test/port"
 )
 
 // Controller is a running bin/regcred.
@@ -35,11 +36,11 @@ type Controller struct {
 const startGrace, stopGrace = 30 * time.Second, 15 * time.Second
 
 func startController(ctx context.Context, binary, kubeconfig string, env []string, log io.Writer, args []string) (*Controller, error) {
-	metrics, err := freeAddress(ctx)
+	metrics, err := port.Address(ctx)
 	if err != nil {
 		return nil, err
 	}
-	probes, err := freeAddress(ctx)
+	probes, err := port.Address(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -68,14 +69,6 @@ func startController(ctx context.Context, binary, kubeconfig string, env []strin
 		return nil, errors.Join(err, c.Stop())
 	}
 	return c, nil
-}
-
-func freeAddress(ctx context.Context) (string, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }
 
 func (c *Controller) waitReady(ctx context.Context, url string) error {

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"github.com/regcred/regcred/test/port"
 )
 
 // Clock is the machine's, ahead of it by what Advance has added. Clouds and steered controllers may share one.
@@ -42,7 +44,7 @@ func (l *Lab) startSteered(ctx context.Context, c *Clock, start func() (*Control
 	if err := l.buildSteered(ctx); err != nil {
 		return nil, err
 	}
-	address, err := freeAddress(ctx)
+	address, err := port.Address(ctx)
 	if err != nil {
 		return nil, err
 	}

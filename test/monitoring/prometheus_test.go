@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -20,6 +19,7 @@ import (
 	"time"
 
 	"github.com/regcred/regcred/test/controlplane/assets"
+	"github.com/regcred/regcred/test/port"
 )
 
 // hurry is how many times faster than in production alerts are evaluated: every duration of the rules, `for` and ranges, is divided by
@@ -75,7 +75,10 @@ func startPrometheus(t *testing.T, rules ruleFile, metrics ...string) *prometheu
 	if err := os.WriteFile(filepath.Join(dir, "prometheus.yaml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	address := freeAddress(t)
+	address, err := port.Address(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
 		t.Fatal(err)
@@ -107,19 +110,6 @@ func startPrometheus(t *testing.T, rules ruleFile, metrics ...string) *prometheu
 		return res.StatusCode == http.StatusOK, res.Status
 	})
 	return p
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return address
 }
 
 func (p *prometheus) get(path string) (*http.Response, error) {

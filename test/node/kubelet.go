@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +16,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/regcred/regcred/test/controlplane/assets"
+	"github.com/regcred/regcred/test/port"
 )
 
 // Verification is the kubelet's policy for an image that is on the node already: whether a pod must prove that it could pull it
@@ -76,13 +76,13 @@ func (n *Node) StartKubelet(ctx context.Context, policy Verification) error {
 	if n.kubelet != nil {
 		n.kubelet.kill()
 	}
-	port, err := freePort(ctx)
+	listening, err := port.Free(ctx)
 	if err != nil {
 		return err
 	}
 	data := filepath.Join(n.disk, "kubelet")
 	config := filepath.Join(n.dir, "kubelet.yaml")
-	content := fmt.Sprintf(kubeletConfig, port, n.socket(), n.disk, policy)
+	content := fmt.Sprintf(kubeletConfig, listening, n.socket(), n.disk, policy)
 	if err := os.WriteFile(config, []byte(content), 0o600); err != nil {
 		return err
 	}
@@ -141,12 +141,4 @@ func (n *Node) waitReady(ctx context.Context, began time.Time) error {
 
 func tainted(node *corev1.Node) bool {
 	return slices.ContainsFunc(node.Spec.Taints, func(t corev1.Taint) bool { return t.Key == corev1.TaintNodeNotReady })
-}
-
-func freePort(ctx context.Context) (int, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
