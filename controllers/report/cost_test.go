@@ -52,7 +52,7 @@ func BenchmarkStatus(b *testing.B) {
 }
 
 func TestABurstOfManyTargetsIsNotSummedUpAllTheTime(t *testing.T) {
-	for n, want := range map[int]time.Duration{999: 0, 10_000: time.Second} {
+	for n, want := range map[int]time.Duration{999: 0, 10_000: 2 * time.Second} {
 		b, selected := books(n)
 		b.Ledger.sum(b.c, selected, metricsStart)
 		if got := b.Ledger.pause(b.c.Key, metricsStart); got != want {

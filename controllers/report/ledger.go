@@ -216,6 +216,16 @@ func (l *Ledger) pause(key credential.Key, now time.Time) time.Duration {
 	return time.Duration(len(b.targets))*restPerTarget - now.Sub(b.summedAt)
 }
 
+// known is how many targets of a credential are known.
+func (l *Ledger) known(key credential.Key) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if b := l.books[key]; b != nil {
+		return len(b.targets)
+	}
+	return 0
+}
+
 // statusWritten is when the status was written last, and the resource version that it got.
 func (l *Ledger) statusWritten(key credential.Key) (at time.Time, as string) {
 	l.mu.Lock()

@@ -36,7 +36,7 @@ const (
 	// restAfterMany and restPerTarget are for how long a credential of very many targets is not summed up again, so that a burst of outcomes
 	// costs each of them the same, however many there are.
 	restAfterMany = 1000
-	restPerTarget = 100 * time.Microsecond
+	restPerTarget = 200 * time.Microsecond
 )
 
 // StatusReconciler writes the status of credentials, and their events. Nobody else does.
@@ -68,7 +68,7 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, key credential.Key) (r
 	if left := r.Ledger.pause(key, now); left > 0 {
 		return reconcile.Result{RequeueAfter: left}, nil
 	}
-	selected, err := r.selected(ctx, c)
+	selected, err := r.selected(ctx, c, r.Ledger.known(key))
 	if err != nil {
 		return reconcile.Result{}, err
 	}
@@ -102,12 +102,12 @@ func quiet(sum summary, was *v1alpha1.ClusterCredentialStatus) time.Duration {
 	return wait - sum.age
 }
 
-// selected lists the namespaces that are to hold the credential's Secret.
-func (r *StatusReconciler) selected(ctx context.Context, c *credential.Credential) ([]string, error) {
+// selected lists the namespaces that are to hold the credential's Secret, as many as about.
+func (r *StatusReconciler) selected(ctx context.Context, c *credential.Credential, about int) ([]string, error) {
 	if c.Namespace != "" {
 		return []string{c.Namespace}, nil
 	}
-	var selected []string
+	selected := make([]string, 0, about)
 	err := view.Namespaces(ctx, r.Cache, func(ns *metav1.PartialObjectMetadata) {
 		if ns.DeletionTimestamp.IsZero() && c.Selects(ns) && !r.Excluded.Has(ns.Name) {
 			selected = append(selected, ns.Name)

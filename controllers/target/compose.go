@@ -22,7 +22,7 @@ func (r *Reconciler) complete(ctx context.Context, t credential.Target, o observ
 		if e.req != nil && e.Record.Source == e.req.Source() {
 			if token, ok := r.Tokens.InMemory(*e.req); ok && !token.IssuedAt.Before(e.Record.IssuedAt) {
 				refresh := e.Record.RefreshStamp
-				e.take(token)
+				e.take(token, r.authsOf(token))
 				e.Record.RefreshStamp = refresh
 				continue
 			}

@@ -68,9 +68,9 @@ func (e *EntryState) due(r pullsecret.Record) time.Time {
 	return dueAt(e.credential, e.namespace, e.spec, r)
 }
 
-// take puts a token into the entry.
-func (e *EntryState) take(token providers.Token) {
-	e.auths, e.Unproven = pullsecret.AuthsOf(token), token.Unproven
+// take puts a token, which looks like auths in a Secret, into the entry.
+func (e *EntryState) take(token providers.Token, auths pullsecret.Auths) {
+	e.auths, e.Unproven = auths, token.Unproven
 	record := pullsecret.NewRecord(e.Name, e.req.Source(), token)
 	record.RefreshStamp = e.req.RefreshStamp
 	e.set(record)

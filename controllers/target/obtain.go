@@ -115,7 +115,7 @@ func (r *Reconciler) refresh(t credential.Target, e *EntryState, now time.Time) 
 		r.standIn(e)
 		return
 	}
-	e.take(token)
+	e.take(token, r.authsOf(token))
 	e.Fresh = true
 	r.condemned.Delete(condemned{t, e.Name})
 }
@@ -151,6 +151,6 @@ func (r *Reconciler) standIn(e *EntryState) {
 		return
 	}
 	answered := e.Record.RefreshStamp
-	e.take(token)
+	e.take(token, r.authsOf(token))
 	e.Record.RefreshStamp, e.Fresh = answered, true
 }

@@ -3,6 +3,7 @@ package target
 
 import (
 	"time"
+	"weak"
 
 	"golang.org/x/sync/singleflight"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -12,6 +13,7 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/credential"
 	"github.com/regcred/regcred/controllers/link"
+	"github.com/regcred/regcred/controllers/pullsecret"
 	"github.com/regcred/regcred/controllers/view"
 	"github.com/regcred/regcred/internal/apiserver"
 	"github.com/regcred/regcred/internal/contention"
@@ -79,6 +81,8 @@ type Reconciler struct {
 	sources *expiring.Map[hashed, string]
 	// written are the resource versions of our own last writes, until the cache shows them.
 	written *apiserver.Writes[credential.Target]
+	// auths are what tokens look like in a Secret.
+	auths *expiring.Map[weak.Pointer[providers.Login], pullsecret.Auths]
 	// seals are what the Secrets were when we wrote them, and comparisons limits the reads that find out whether they still are.
 	seals       *seals
 	comparisons *contention.Budget[credential.Target]
@@ -151,6 +155,7 @@ func New(c Config) *Reconciler {
 		inspected:       expiring.Shared(c.Clock, inspectedFor, maxWritten, maxWritten/shares, ofTarget[inspection]),
 		identityHashes:  expiring.Shared(c.Clock, identityHashFor, maxIdentities, maxIdentities/shares, secretOwner[identityHash](c.Namespace)),
 		condemned:       expiring.Shared(c.Clock, condemnedFor, maxCondemned, maxCondemned/shares, func(at condemned, _ time.Time) string { return at.target.Namespace }),
+		auths:           expiring.New[weak.Pointer[providers.Login], pullsecret.Auths](c.Clock, authsFor, maxAuths),
 		selected:        expiring.New[string, []*credential.Credential](c.Clock, time.Second, maxNamespaces),
 		absent:          expiring.Shared(c.Clock, absentFor, maxTargets, maxTargets/shares, ofTarget[struct{}]),
 		conflicts:       expiring.Shared(c.Clock, 2*maxConflictWait, maxTargets, maxTargets/shares, ofTarget[knownConflict]),
