@@ -30,7 +30,10 @@ const (
 	quiet = 2 * time.Second
 )
 
-var world *lab.Lab
+var (
+	world      *lab.Lab
+	controller *lab.Controller
+)
 
 func TestMain(m *testing.M) { os.Exit(lab.RunTests(m, start)) }
 
@@ -44,7 +47,7 @@ func start(ctx context.Context, s *lab.Suite) (err error) {
 	if err != nil {
 		return err
 	}
-	_, err = world.StartController(ctx, log)
+	controller, err = world.StartController(ctx, log)
 	return errors.Join(err, log.Close())
 }
 
@@ -161,13 +164,14 @@ func TestWhatIsWrittenIsNotAlsoRead(t *testing.T) {
 		t.Errorf("a credential that reads what it writes is taken: %s, %v", out, err)
 	}
 	source, _ := get(t, &corev1.Secret{}, "case-f01", "regcred")
+	slots := sources(t)
 	apply(t, "F01/b-cluster.yaml")
 	home, _ := get(t, &corev1.Secret{}, lab.Namespace, "docker-hub")
-	secret(t, "case-f01", "docker-hub", published)
+	target := secret(t, "case-f01", "docker-hub", published)
 	kubectl(t, "annotate", "secret", "-n", lab.Namespace, "docker-hub", "regcred.dev/adopt=true")
 	annotated, _ := get(t, &corev1.Secret{}, lab.Namespace, "docker-hub")
 	rest(t)
-	for _, before := range []*corev1.Secret{source, annotated} {
+	for _, before := range []*corev1.Secret{source, annotated, target} {
 		if after, _ := get(t, &corev1.Secret{}, before.Namespace, before.Name); after.ResourceVersion != before.ResourceVersion || after.UID != before.UID {
 			t.Errorf("%s/%s was written", before.Namespace, before.Name)
 		}
@@ -175,6 +179,16 @@ func TestWhatIsWrittenIsNotAlsoRead(t *testing.T) {
 	if home.UID != annotated.UID {
 		t.Error("the source was replaced")
 	}
+	if more := sources(t) - slots; more > 1 {
+		t.Errorf("one login is %d sources", more)
+	}
+	// All others are served, and only the controller's own namespace is told of.
+	eventually(t, "the conflict to be told", func() bool {
+		c, _ := get(t, &v1alpha1.ClusterRegistryCredential{}, "", "docker-hub")
+		ready := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionReady)
+		return ready != nil && ready.Reason == v1alpha1.ReasonPartial && len(c.Status.Failures) == 1 && slices.Equal(c.Status.Failures[0].Namespaces, []string{lab.Namespace}) &&
+			c.Status.Failures[0].Reason == v1alpha1.ReasonSecretConflict
+	})
 	kubectl(t, "delete", "clusterregistrycredential", "docker-hub")
 	eventually(t, "the Secrets to go", func() bool { _, found := get(t, &corev1.Secret{}, "case-f01", "docker-hub"); return !found })
 }
@@ -276,32 +290,5 @@ func TestALimitForThoseWithoutALogin(t *testing.T) {
 	fails(t, "case-f07", "anonymous", strings.TrimSpace(string(read(t, "F07/event.txt"))))
 	if got := told(t, "case-f07", "anonymous", v1alpha1.CauseNotLinked); !strings.Contains(got, "ServiceAccount default is not among serviceAccounts") {
 		t.Errorf("told: %s", got)
-	}
-}
-
-// F08 and F11: other owners of a ServiceAccount, and metadata that is nobody's identity.
-func TestOthersOwnTheServiceAccountToo(t *testing.T) {
-	apply(t, "F08/case.yaml")
-	secret(t, "case-f08", "images", published)
-	eventually(t, "the link", func() bool { return linked(t, "case-f08", "app", "images") })
-	// As Argo CD and Flux do when they see drift. Where the policy for links is not installed, somebody is told.
-	inGit := typed(t, "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: app, namespace: case-f08}\nimagePullSecrets: [{name: quay-push-secret}]\n")
-	eventually(t, "the fight to be told", func() bool {
-		kubectl(t, "apply", "--server-side", "--force-conflicts", "--field-manager=argocd-controller", "-f", inGit)
-		list := &corev1.EventList{}
-		if err := world.Client.List(t.Context(), list, client.InNamespace("case-f08"), client.MatchingFields{"involvedObject.name": "images"}); err != nil {
-			t.Fatal(err)
-		}
-		return slices.ContainsFunc(list.Items, func(e corev1.Event) bool {
-			return e.Reason == v1alpha1.ReasonContended && strings.Contains(e.Message, "argocd-controller")
-		})
-	})
-	before := secret(t, "case-f08", "images", published)
-	for i := range 10 {
-		kubectl(t, "annotate", "secret", "-n", "case-f08", "source", fmt.Sprintf("example.com/synced-at=%d", i), "--overwrite")
-	}
-	rest(t)
-	if after := secret(t, "case-f08", "images", published); after.ResourceVersion != before.ResourceVersion {
-		t.Error("metadata of the source was published")
 	}
 }
