@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -40,15 +41,14 @@ func run(ctx context.Context, pattern string) (missed int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	all = slices.DeleteFunc(all, func(g guards.Guard) bool { return !selected.MatchString(g.Name) })
 	runner := guards.Runner{Root: root}
+	runner.Sound(ctx, all)
 	for _, g := range all {
-		if !selected.MatchString(g.Name) {
-			continue
-		}
 		if ctx.Err() != nil {
 			break
 		}
-		verdict := "noticed by " + g.Caught
+		verdict := "noticed by " + g.Noticing()
 		if err := runner.Missed(ctx, g); err != nil {
 			verdict = "MISSED: " + err.Error()
 			missed++
