@@ -44,7 +44,7 @@ var identityAbuses = []abuse{
 			u.create(u.credential(name, v1alpha1.Registry{Name: "static", Static: &v1alpha1.Static{}, Identity: secretRef(other)}))
 		}
 	}},
-	{name: "an identity of 480 KiB whose metadata changes 300 times", forgets: true, writes: 10, do: func(u *tenant) {
+	{name: "an identity of 480 KiB whose metadata changes 300 times", writes: 10, do: func(u *tenant) {
 		u.fatIdentity("fat", 480<<10)
 		u.create(u.credential("fat-images", v1alpha1.Registry{Name: "static", Static: &v1alpha1.Static{}, Identity: secretRef("fat")}))
 		u.eventually("its Secret", func() bool { return u.edit.Get(u.Context(), u.key("fat-images"), &corev1.Secret{}) == nil })
@@ -52,21 +52,21 @@ var identityAbuses = []abuse{
 			u.annotate(u.target("fat"), map[string]string{"example.com/synced-at": fmt.Sprint(i)})
 		}
 	}},
-	{name: "an identity of 480 KiB that changes 60 times", forgets: true, storm: true, do: func(u *tenant) {
+	{name: "an identity of 480 KiB that changes 60 times", storm: true, do: func(u *tenant) {
 		u.fatIdentity("fat", 480<<10)
 		u.create(u.credential("fat-images", v1alpha1.Registry{Name: "static", Static: &v1alpha1.Static{}, Identity: secretRef("fat")}))
 		for i := range 60 {
 			u.patch(u.target("fat"), `{"stringData":{".dockerconfigjson":`+quoted(login("quay.io", fmt.Sprintf("me:%d%s", i, strings.Repeat("x", 300<<10))))+`}}`)
 		}
 	}},
-	{name: "200 KiB of annotations on each of 100 ServiceAccounts", forgets: true, do: func(u *tenant) {
+	{name: "200 KiB of annotations on each of 100 ServiceAccounts", do: func(u *tenant) {
 		u.inParallel(100, func(i int) error {
 			sa := u.account(fmt.Sprintf("fat-%d", i))
 			sa.Annotations = map[string]string{"fat": strings.Repeat("x", 200<<10)}
 			return u.edit.Create(u.Context(), sa)
 		})
 	}},
-	{name: "200 KiB in an annotation that a provider reads, on each of 100 ServiceAccounts", forgets: true, do: func(u *tenant) {
+	{name: "200 KiB in an annotation that a provider reads, on each of 100 ServiceAccounts", do: func(u *tenant) {
 		u.inParallel(100, func(i int) error {
 			sa := u.account(fmt.Sprintf("fat-%d", i))
 			sa.Annotations = map[string]string{"eks.amazonaws.com/role-arn": strings.Repeat("x", 200<<10)}
@@ -124,7 +124,7 @@ var identityAbuses = []abuse{
 		u.identity("none", map[string]string{corev1.DockerConfigJsonKey: `{"auths":{"\u0000\n":{"auth":"YTpi"},"` + strings.Repeat("a.", 1000) + `":{"auth":"YTpi"}}}`})
 		u.create(u.credential("no-hosts", v1alpha1.Registry{Name: "static", Static: &v1alpha1.Static{}, Identity: secretRef("none")}))
 	}, says: func(u *tenant) { u.ready("no-hosts", v1alpha1.ReasonIdentityInvalid) }},
-	{name: "an identity that changes 1,000 times", forgets: true, storm: true, do: func(u *tenant) {
+	{name: "an identity that changes 1,000 times", storm: true, do: func(u *tenant) {
 		u.identity("churn", map[string]string{"username": "case-bot", "password": "p"})
 		u.create(u.credential("churned", static("quay.io", "churn")))
 		for i := range 1000 {
@@ -137,7 +137,7 @@ var identityAbuses = []abuse{
 				bytes.Contains(s.Data[corev1.DockerConfigJsonKey], []byte(base64.StdEncoding.EncodeToString([]byte("case-bot:p999"))))
 		})
 	}},
-	{name: "40 identities of 480 KiB", forgets: true, writes: 100, do: func(u *tenant) {
+	{name: "40 identities of 480 KiB", writes: 100, do: func(u *tenant) {
 		u.inParallel(40, func(i int) error {
 			name := fmt.Sprintf("fat-%d", i)
 			s := u.fatSecret(name, 480<<10)
@@ -149,14 +149,14 @@ var identityAbuses = []abuse{
 			return u.edit.Create(u.Context(), c)
 		})
 	}},
-	{name: "200 KiB of annotations on each of 50 credentials", forgets: true, storm: true, do: func(u *tenant) {
+	{name: "200 KiB of annotations on each of 50 credentials", storm: true, do: func(u *tenant) {
 		u.inParallel(50, func(i int) error {
 			c := u.credential(fmt.Sprintf("fat-%d", i), ecr(secretRef("nobody")))
 			c.Annotations = map[string]string{"fat": strings.Repeat("x", 200<<10)}
 			return u.edit.Create(u.Context(), c)
 		})
 	}},
-	{name: "200 KiB of annotations on an identity Secret", forgets: true, do: func(u *tenant) {
+	{name: "200 KiB of annotations on an identity Secret", do: func(u *tenant) {
 		u.inParallel(60, func(i int) error {
 			s := u.target(fmt.Sprintf("fat-%d", i))
 			s.Labels = map[string]string{v1alpha1.LabelSecret: v1alpha1.LabelSecretIdentity}

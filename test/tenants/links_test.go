@@ -13,7 +13,7 @@ import (
 
 // linkAbuses are what a tenant can do with its ServiceAccounts.
 var linkAbuses = []abuse{
-	{name: "8,000 records of links on one ServiceAccount", forgets: true, writes: 10, do: recordLinks("", 8000)},
+	{name: "8,000 records of links on one ServiceAccount", writes: 10, do: recordLinks("", 8000)},
 	{name: "a record of a link of 200 KiB", writes: 10, do: func(u *tenant) {
 		u.annotate(u.account("default"), map[string]string{"link.regcred.dev/platform": strings.Repeat("x", 200<<10)})
 	}, says: repaired},
@@ -41,12 +41,12 @@ var linkAbuses = []abuse{
 		c.Spec.ServiceAccounts = &v1alpha1.ServiceAccounts{Names: []string{"crowded"}}
 		u.create(c)
 	}, says: func(u *tenant) { u.eventually("its link", func() bool { return u.linked("crowded", "crowd") }) }},
-	{name: "a ServiceAccount whose labels change 300 times", forgets: true, writes: 20, do: func(u *tenant) {
+	{name: "a ServiceAccount whose labels change 300 times", writes: 20, do: func(u *tenant) {
 		for i := range 300 {
 			u.patch(u.account("default"), fmt.Sprintf(`{"metadata":{"labels":{"turn":"%d"}}}`, i))
 		}
 	}},
-	{name: "60 ServiceAccounts with 250 KiB of pull secrets", forgets: true, writes: 10, do: func(u *tenant) {
+	{name: "60 ServiceAccounts with 250 KiB of pull secrets", writes: 10, do: func(u *tenant) {
 		u.inParallel(60, func(i int) error {
 			sa := u.account(fmt.Sprintf("fat-%d", i))
 			for n := range 200 {
@@ -55,7 +55,7 @@ var linkAbuses = []abuse{
 			return u.edit.Create(u.Context(), sa)
 		})
 	}},
-	{name: "a ServiceAccount with 4 KiB of labels that change 1,000 times", forgets: true, writes: 20, do: func(u *tenant) {
+	{name: "a ServiceAccount with 4 KiB of labels that change 1,000 times", writes: 20, do: func(u *tenant) {
 		domain := strings.Repeat(strings.Repeat("a", 60)+".", 4) + "io/"
 		for i := range 1000 {
 			labels := map[string]string{}
@@ -65,7 +65,7 @@ var linkAbuses = []abuse{
 			u.patch(u.account("default"), asJSON(u, map[string]any{"metadata": map[string]any{"labels": labels}}))
 		}
 	}},
-	{name: "500 ServiceAccounts for one credential", forgets: true, writes: 600, do: func(u *tenant) {
+	{name: "500 ServiceAccounts for one credential", writes: 600, do: func(u *tenant) {
 		u.identity("pat", map[string]string{"username": "me", "password": "mine"})
 		c := u.credential("crowd", static("quay.io", "pat"))
 		c.Spec.ServiceAccounts = &v1alpha1.ServiceAccounts{Selector: &v1alpha1.Selector{}}

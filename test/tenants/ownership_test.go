@@ -124,7 +124,7 @@ var ownershipAbuses = []abuse{
 			return u.edit.Create(u.Context(), s)
 		})
 	}},
-	{name: "200 Secrets that look like targets, with 200 KiB of annotations each", forgets: true, writes: 250, do: func(u *tenant) {
+	{name: "200 Secrets that look like targets, with 200 KiB of annotations each", writes: 250, do: func(u *tenant) {
 		u.inParallel(200, func(i int) error {
 			s := &corev1.Secret{ObjectMeta: u.object(fmt.Sprintf("fat-%d", i)), Type: corev1.SecretTypeDockerConfigJson,
 				StringData: map[string]string{corev1.DockerConfigJsonKey: `{"auths":{}}`}}

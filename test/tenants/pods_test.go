@@ -11,7 +11,7 @@ import (
 
 // podAbuses are pods and events that pretend something. Not every cluster lets a tenant write events; here it may.
 var podAbuses = []abuse{
-	{name: "2,000 failed pulls of pods that are not there", forgets: true, storm: true, do: func(u *tenant) {
+	{name: "2,000 failed pulls of pods that are not there", storm: true, do: func(u *tenant) {
 		u.inParallel(2000, func(i int) error {
 			return u.kubeletSays(fmt.Sprintf("ghost-%d", i), types.UID(fmt.Sprintf("uid-%d", i)), ecrHost+"/team/app:v1", "401 Unauthorized")
 		})
@@ -38,7 +38,7 @@ var podAbuses = []abuse{
 			u.must(u.kubeletSays(pod.Name, pod.UID, pod.Spec.Containers[0].Image, "401 Unauthorized"))
 		}
 	}, says: repaired},
-	{name: "events of a megabyte in all about one pod", forgets: true, storm: true, do: func(u *tenant) {
+	{name: "events of a megabyte in all about one pod", storm: true, do: func(u *tenant) {
 		pod := &corev1.Pod{ObjectMeta: u.object("talker")}
 		pod.Spec.Containers = []corev1.Container{{Name: "app", Image: ecrHost + "/team/app:v1"}}
 		u.create(pod)

@@ -4,6 +4,7 @@ package tenants
 
 import (
 	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -17,6 +18,9 @@ var (
 	world      *lab.Lab
 	controller *lab.Steered
 	clock      = &lab.Clock{}
+	// flags are the controller's, and controllerLog is where it writes.
+	flags         []string
+	controllerLog io.Writer
 )
 
 func TestMain(m *testing.M) { os.Exit(lab.RunTests(m, start)) }
@@ -47,6 +51,17 @@ func start(ctx context.Context, s *lab.Suite) error {
 		return err
 	}
 	s.Stops(log.Close)
-	controller, err = world.StartSteered(ctx, clock, log)
+	if flags, err = installPlugin(dir); err != nil {
+		return err
+	}
+	controllerLog = log
+	// The clouds are called by their real names, as some of them are nobody's.
+	world.ControllerEnv = append(world.ControllerEnv, "AWS_ENDPOINT_URL_ECR=", "AWS_ENDPOINT_URL_STS=")
+	return startController(ctx)
+}
+
+// startController starts it, or starts it again.
+func startController(ctx context.Context) (err error) {
+	controller, err = world.StartSteered(ctx, clock, controllerLog, flags...)
 	return err
 }

@@ -35,14 +35,14 @@ type tenant struct {
 	user cloud.User
 	// recorded is what the controller had written down on the tenant's Secret of the cluster's credential, before anything was done to it.
 	recorded string
-	// began is when its namespace was made.
-	began time.Time
+	// began is when its namespace was made, and came is that by the clouds' clock.
+	began, came time.Time
 }
 
 // newTenant makes a namespace with these labels, and whoever may edit it.
 func newTenant(t *testing.T, ns string, labels map[string]string) *tenant {
 	t.Helper()
-	u := &tenant{T: t, whole: t, ns: ns, admin: world.Client, began: time.Now()}
+	u := &tenant{T: t, whole: t, ns: ns, admin: world.Client, began: time.Now(), came: clock.Now()}
 	u.must(world.Client.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns, Labels: labels}}))
 	u.must(world.Client.Create(t.Context(), &rbacv1.RoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "edit"},
