@@ -135,6 +135,9 @@ func TestAccessOfWhatIsMalformed(t *testing.T) {
 		}
 	}
 	list := "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Unknown}\n- {apiVersion: regcred.dev/v1alpha1, kind: RegistryCredential, metadata: {name: listed}, spec: {registries: [{name: a, ecr: {}}]}}\n"
+	if r := as(t, cp.Kubeconfig(), "replicas: 2\n---\n"+good, "access", "-f", "-"); r.code != cli.Fine || r.stderr != "skipped: document 1 of stdin names no kind\n" || !strings.Contains(r.stdout, "regcred/c") {
+		t.Errorf("%+v", r)
+	}
 	if r := as(t, cp.Kubeconfig(), list, "access", "-f", "-"); r.code != cli.Fine || !strings.Contains(r.stdout, "regcred/listed") {
 		t.Errorf("%+v", r)
 	}

@@ -50,8 +50,11 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	built = filepath.Join(dir, "kubectl-regcred")
+	if err := foreignKinds(filepath.Join(dir, "crds")); err != nil {
+		panic(err)
+	}
 	code := controlplane.RunTests(m, controlplane.Options{
-		CRDDirectories: []string{filepath.Join("..", "..", "config", "crd")}, AuditLog: filepath.Join(dir, "audit.log"),
+		CRDDirectories: []string{filepath.Join("..", "..", "config", "crd"), filepath.Join(dir, "crds")}, AuditLog: filepath.Join(dir, "audit.log"),
 	}, func(started *controlplane.ControlPlane) {
 		cp = started
 		if admin, err = client.New(cp.Config, client.Options{Scheme: cluster.Scheme(), FieldOwner: "kubectl-create"}); err != nil {
@@ -135,8 +138,8 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-// whole are lines that stay whole, so that they can be copied: commands, and single words.
-var whole = regexp.MustCompile(`^(# )?(kubectl|helm|aws|az|gcloud|curl) |^\s*\S+$`)
+// whole are lines that stay whole, so that they can be copied: commands, and single words, with their key if they have one.
+var whole = regexp.MustCompile(`^(# )?(kubectl|helm|aws|az|gcloud|curl) |^\s*(\S+: )?\S+$`)
 
 func seedStatus(t *testing.T) {
 	t.Helper()

@@ -2,7 +2,10 @@
 // can read them, too.
 package partition
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // AWS is one of AWS' clouds: regions that share identities and the suffixes of hosts.
 type AWS struct {
@@ -46,4 +49,26 @@ func (p AWS) ECRHost(account, region string, fips, dualStack bool) string {
 		return account + ".dkr-" + service + "." + region + "." + p.DualStack
 	}
 	return account + ".dkr." + service + "." + region + "." + p.Suffix
+}
+
+// ECRRegistry is a private registry of ECR.
+type ECRRegistry struct {
+	Account, Region string
+	FIPS, DualStack bool
+}
+
+var ecrHost = regexp.MustCompile(`^([0-9]{12})\.dkr([.-])ecr(-fips)?\.([a-z0-9-]+)\.`)
+
+// OfECRHost is the registry that has the host, and whether one of a known partition has it.
+func OfECRHost(host string) (ECRRegistry, bool) {
+	parts := ecrHost.FindStringSubmatch(host)
+	if parts == nil {
+		return ECRRegistry{}, false
+	}
+	r := ECRRegistry{Account: parts[1], Region: parts[4], FIPS: parts[3] != "", DualStack: parts[2] == "-"}
+	p := OfRegion(r.Region)
+	if r.DualStack && p.DualStack == "" {
+		return ECRRegistry{}, false
+	}
+	return r, host == p.ECRHost(r.Account, r.Region, r.FIPS, r.DualStack)
 }

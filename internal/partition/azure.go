@@ -1,6 +1,9 @@
 package partition
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // Azure is one of Azure's own clouds.
 type Azure struct {
@@ -28,4 +31,13 @@ func OfRegistry(host string) (Azure, bool) {
 		}
 	}
 	return Azure{}, false
+}
+
+// registryName is what stands before the suffix: a registry's name, with that of a replica where one is meant.
+var registryName = regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9]+\.(geo|data))?$`)
+
+// IsACRHost says whether the host is one that a registry of one of Azure's own clouds has.
+func IsACRHost(host string) bool {
+	cloud, ok := OfRegistry(host)
+	return ok && registryName.MatchString(strings.TrimSuffix(host, "."+cloud.Suffix))
 }

@@ -1,12 +1,10 @@
 package docs
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
-	"os/exec"
 	"path/filepath"
+
+	"github.com/regcred/regcred/test/module"
 )
 
 // kinds are those of others that pages use, as their own modules define them.
@@ -23,7 +21,7 @@ var kinds = []struct{ module, files string }{
 // addKinds installs them: the API server then refuses a field that they do not have.
 func (w *world) addKinds(ctx context.Context) error {
 	for _, k := range kinds {
-		dir, err := download(ctx, k.module)
+		dir, err := module.Download(ctx, k.module)
 		if err != nil {
 			return err
 		}
@@ -33,17 +31,4 @@ func (w *world) addKinds(ctx context.Context) error {
 	}
 	_, err := w.shell(ctx, "kubectl wait --for=condition=Established crd --all >/dev/null", "")
 	return err
-}
-
-// download has Go fetch a module, checked by the sum database, and says where it is.
-func download(ctx context.Context, module string) (string, error) {
-	cmd := exec.CommandContext(ctx, "go", "mod", "download", "-json", module)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	var answer struct{ Dir, Error string }
-	if json.Unmarshal(out, &answer) == nil && answer.Dir != "" {
-		return answer.Dir, nil
-	}
-	return "", fmt.Errorf("downloading %s: %w: %s%s", module, err, answer.Error, stderr.String())
 }

@@ -214,7 +214,7 @@ resource "azurerm_role_assignment" "regcred_registry_pull_azure_china" {
 # kubectl create serviceaccount gar-puller --namespace=team-a
 
 # gke: It may read repository gcr.io.
-resource "google_artifact_registry_repository_iam_member" "regcred_pull_gke_gcr_io_gcr_io" {
+resource "google_artifact_registry_repository_iam_member" "regcred_team_a_pull_gke_gcr_io_gcr_io" {
   project = "GOOGLE-PROJECT"
   location = "us"
   repository = "gcr.io"

@@ -84,6 +84,6 @@ kubectl annotate secret shared --namespace=audit-b regcred.dev/adopt=true --over
 # is pulled again because of it.
 kubectl apply -f credentials.yaml
 # 7. Wait. If it does not come to an end, the way back is: delete the
-# credentials, which gives the Secrets back, and let the CronJob go on.
+# credentials, which gives the Secrets back, and let the old tool go on.
 kubectl regcred status regcred/regcred --wait=ready --namespace=team-a
 kubectl regcred status cregcred/shared --wait=ready

@@ -4,7 +4,6 @@ package access
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"strings"
 
 	"github.com/regcred/regcred/api/v1alpha1"
@@ -27,6 +26,8 @@ type Entry struct {
 	Provider string `json:"provider"`
 	// Steps are what to do, in order.
 	Steps []Step `json:"steps"`
+	// Annotations are those that the steps give the ServiceAccount, or that the controller's own must have.
+	Annotations map[string]string `json:"annotations,omitempty"`
 	// Checks are what the clouds have answered, if they were asked.
 	Checks check.Checks `json:"checks,omitempty"`
 }
@@ -46,8 +47,12 @@ type Options struct {
 	Issuer, Home string
 	// Namespace is that of a RegistryCredential that names none, as in many a file.
 	Namespace string
-	// Roles are the roles of AWS that ServiceAccounts name, by the ServiceAccount.
-	Roles map[string]string
+	// Accounts are the ServiceAccounts that the cluster has told of.
+	Accounts Accounts
+	// Account is the account of AWS or the project of Google Cloud that is meant where a credential names none.
+	Account string
+	// Controller is the ServiceAccount that the controller will run as, if it gets its identity by what is printed here.
+	Controller string
 	// Check asks a cloud about an entry; nil if nobody shall be asked.
 	Check func(*entry) check.Checks
 }
@@ -78,9 +83,10 @@ func Of(c *cluster.Credential, o Options) Access {
 	done := &made{accounts: map[string]bool{}, annotated: map[string]bool{}, roles: map[string]*principal{}}
 	a := Access{Kind: c.Kind, Namespace: c.GetNamespace(), Name: c.GetName()}
 	for i := range c.Spec.Registries {
-		r := &c.Spec.Registries[i]
+		r := c.Spec.Registries[i].DeepCopy()
 		provider, _ := r.Provider()
-		e := &entry{Registry: r, options: o, credential: c.GetName(), namespace: namespaceOf(c, o), made: done, out: Entry{Name: r.Name, Provider: provider}}
+		e := &entry{Registry: r, options: o, kind: c.Kind, credential: c.GetName(), namespace: namespaceOf(c, o), made: done, out: Entry{Name: r.Name, Provider: provider}}
+		e.learn()
 		e.identity()
 		e.grant()
 		if o.Check != nil {
@@ -102,8 +108,8 @@ func namespaceOf(c *cluster.Credential, o Options) string {
 // entry is an entry that is being thought about.
 type entry struct {
 	*v1alpha1.Registry
-	options    Options
-	credential string
+	options          Options
+	kind, credential string
 	// namespace is where its identity is.
 	namespace string
 	made      *made
@@ -123,7 +129,10 @@ func (e *entry) step(what, shell, terraform string) {
 
 // account is the ServiceAccount that is the identity; empty if it is none.
 func (e *entry) account() string {
-	if e.Identity == nil || e.Identity.ServiceAccountRef == nil {
+	switch {
+	case e.Identity == nil:
+		return e.options.Controller
+	case e.Identity.ServiceAccountRef == nil:
 		return ""
 	}
 	return e.Identity.ServiceAccountRef.Name
@@ -132,16 +141,19 @@ func (e *entry) account() string {
 // subject is the ServiceAccount's name in its tokens.
 func (e *entry) subject() string { return "system:serviceaccount:" + e.namespace + ":" + e.account() }
 
-// id is a name for what is made in a cloud.
-func (e *entry) id() string { return "regcred-" + e.credential + "-" + e.Name }
-
 // identity is the object in the cluster that the entry names.
 func (e *entry) identity() {
+	_, there := e.options.Accounts[e.account()]
 	switch {
+	case e.Identity == nil && e.options.Controller != "":
+		e.step("The identity is the controller's own: ServiceAccount "+e.options.Controller+", with the annotations of the values.", "", "")
 	case e.Identity == nil:
 		e.step("The identity is the controller's own: what follows is for the role, service account or managed identity that its pods run with.", "", "")
 	case e.made.accounts[e.account()]:
 		e.step("The identity is ServiceAccount "+e.account()+", as above.", "", "")
+	case e.Identity.ServiceAccountRef != nil && there:
+		e.made.accounts[e.account()] = true
+		e.step("The identity is ServiceAccount "+e.account()+", which is there.", "", "")
 	case e.Identity.ServiceAccountRef != nil:
 		e.made.accounts[e.account()] = true
 		e.step("The identity is a ServiceAccount. No pod runs as it.", sh("kubectl", "create", "serviceaccount", e.account(), "--namespace="+e.namespace), "")
@@ -170,56 +182,26 @@ func (e *entry) grant() {
 	}
 }
 
-// artifactory is an identity mapping of an OpenID Connect integration.
-func (e *entry) artifactory() {
-	if e.Artifactory.ProviderName == "" {
-		e.step("The token in the Secret needs the right to create tokens for "+orElse(e.Artifactory.Username, "its own user")+" in JFrog.", "", "")
+// annotate has the ServiceAccount say what the entry does not. The chart annotates the controller's own.
+func (e *entry) annotate(needed bool, annotation, why string) {
+	key := e.account() + " " + annotation
+	if !needed || e.made.annotated[key] {
 		return
 	}
-	audience := orElse(e.Artifactory.Audience, e.Artifactory.URL)
-	mapping := document(map[string]any{
-		"name": orElse(e.Artifactory.IdentityMappingName, e.id()), "priority": 1,
-		"claims":     map[string]string{"iss": e.options.Issuer, "sub": e.subject(), "aud": audience},
-		"token_spec": map[string]any{"scope": "applied-permissions/groups:READERS", "audience": "jfrt@*", "expires_in": 21600},
-	})
-	e.step("An identity mapping lets the ServiceAccount in, as a group that may read.",
-		sh("curl", "--fail", "--json", mapping, "--header", "Authorization: Bearer JFROG-ADMIN-TOKEN", e.Artifactory.URL+"/access/api/v1/oidc/"+e.Artifactory.ProviderName+"/identity_mappings"), "")
-	e.step("The controller asks for tokens with the audience "+audience+": allow it among policies.tokenAudiences of the chart.", "", "")
+	if e.out.Annotations == nil {
+		e.out.Annotations = map[string]string{}
+	}
+	name, value, _ := strings.Cut(annotation, "=")
+	e.out.Annotations[name] = value
+	if e.Identity == nil {
+		return
+	}
+	e.made.annotated[key] = true
+	e.step(why, sh("kubectl", "annotate", "serviceaccount", e.account(), "--namespace="+e.namespace, annotation), "")
 }
 
 // sh is a command with every argument quoted.
 func sh(args ...string) string { return output.Command(args...) }
-
-// attribute is one of a block of Terraform. A raw one is an expression, and else the value is quoted.
-type attribute struct {
-	name, value string
-	raw         bool
-}
-
-// block is a block of Terraform: a resource, or data of what is there already.
-func block(block, kind, name string, attributes ...attribute) string {
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s %s %s {\n", block, output.Terraform(kind), output.Terraform(label(name)))
-	for _, a := range attributes {
-		value := a.value
-		if !a.raw {
-			value = output.Terraform(value)
-		}
-		fmt.Fprintf(&b, "  %s = %s\n", a.name, value)
-	}
-	b.WriteString("}\n")
-	return b.String()
-}
-
-// label makes a name fit to be one in Terraform.
-func label(name string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' {
-			return r
-		}
-		return '_'
-	}, name)
-}
 
 // document is an object in JSON.
 func document(o any) string {

@@ -25,7 +25,7 @@ func (e *entry) ecr() {
 	arn := partition.OfRegion(region).ID
 	accounts := e.ECR.Accounts
 	if len(accounts) == 0 {
-		accounts = []string{unknownAccount}
+		accounts = []string{orElse(e.options.Account, accountIn(orElse(e.ECR.RoleARN, e.toldRole())))}
 	}
 	var resources []string
 	for _, account := range accounts {
@@ -57,6 +57,7 @@ func (e *entry) aws(arn, account, roleARN, externalID, allowed string) {
 	if roleARN != "" {
 		account = unknownAccount // the identity's may be another than the role's
 	}
+	account = orElse(e.options.Account, account)
 	own := e.caller(arn, account)
 	if roleARN != "" {
 		e.awsPolicy(own, "It may become the role of the entry.", "-assume", policy(allow("sts:AssumeRole", roleARN)))
@@ -69,20 +70,41 @@ func (e *entry) aws(arn, account, roleARN, externalID, allowed string) {
 func (e *entry) caller(arn, account string) *principal {
 	name := e.account()
 	switch {
-	case e.Identity == nil:
+	case name != "" && e.made.roles[name] != nil: // a ServiceAccount names one role
+		return e.made.roles[name]
+	case e.toldRole() != "":
+		return e.named(name)
+	case name == "" && e.Identity == nil:
 		return &principal{kind: "role", name: unknownRole, arn: fmt.Sprintf("arn:%s:iam::%s:role/%s", arn, account, unknownRole)}
 	case name == "":
 		return &principal{kind: "user", name: unknownUser, arn: fmt.Sprintf("arn:%s:iam::%s:user/%s", arn, account, unknownUser)}
-	case e.made.roles[name] != nil: // a ServiceAccount names one role
-		return e.made.roles[name]
 	}
+	p := e.role(e.id(), fmt.Sprintf("arn:%s:iam::%s:role/%s", arn, account, e.id()), e.webIdentity(arn, account), e.id())
+	e.annotate(true, annotationRole+"="+p.arn, "The ServiceAccount names the role.")
+	e.made.roles[name] = p
+	return p
+}
+
+// webIdentity lets the ServiceAccount become a role.
+func (e *entry) webIdentity(arn, account string) object {
 	issuer := strings.TrimPrefix(e.options.Issuer, "https://")
-	p := e.role(e.id(), fmt.Sprintf("arn:%s:iam::%s:role/%s", arn, account, e.id()), object{
+	return object{
 		"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
 		"Principal": object{"Federated": fmt.Sprintf("arn:%s:iam::%s:oidc-provider/%s", arn, account, issuer)},
 		"Condition": object{"StringEquals": object{issuer + ":sub": e.subject(), issuer + ":aud": "sts.amazonaws.com"}},
-	}, e.id())
-	e.step("The ServiceAccount names the role.", sh("kubectl", "annotate", "serviceaccount", name, "--namespace="+e.namespace, "eks.amazonaws.com/role-arn="+p.arn), "")
+	}
+}
+
+// named is the role that the ServiceAccount names already. It is somebody's: what trusts the ServiceAccount is shown, and not replaced.
+func (e *entry) named(name string) *principal {
+	role := e.toldRole()
+	p := &principal{kind: "role", arn: role, name: orElse(role[strings.LastIndex(role, "/")+1:], unknownRole)}
+	if name == "" {
+		e.step("The controller's ServiceAccount names role "+role+".", "", "")
+		return p
+	}
+	partitionID, _, _ := strings.Cut(strings.TrimPrefix(role, "arn:"), ":")
+	e.step("The ServiceAccount names role "+role+" already. Its trust policy needs this statement: "+document(e.webIdentity(partitionID, accountIn(role))), "", "")
 	e.made.roles[name] = p
 	return p
 }

@@ -28,23 +28,13 @@ func (e *entry) azureIdentity() string {
 	default:
 		e.federate()
 	}
-	e.annotate(e.ACR.ClientID == "", "azure.workload.identity/client-id="+unknownClient)
-	e.annotate(e.ACR.TenantID == "" && !e.ACR.IdentityBinding, "azure.workload.identity/tenant-id="+unknownTenant)
+	const names = "The ServiceAccount names the identity: az identity show prints its IDs."
+	e.annotate(e.ACR.ClientID == "", annotationClientID+"="+unknownClient, names)
+	e.annotate(e.ACR.TenantID == "" && !e.ACR.IdentityBinding, annotationTenantID+"="+unknownTenant, names)
 	if e.ACR.IdentityBinding {
 		return output.Terraform("OBJECT-ID-OF-THE-IDENTITY")
 	}
 	return "data.azurerm_user_assigned_identity." + label(e.id()) + ".principal_id"
-}
-
-// annotate has the ServiceAccount say what the entry does not.
-func (e *entry) annotate(needed bool, annotation string) {
-	key := e.account() + " " + annotation
-	if !needed || e.made.annotated[key] {
-		return
-	}
-	e.made.annotated[key] = true
-	e.step("The ServiceAccount names the identity: az identity show prints its IDs.",
-		sh("kubectl", "annotate", "serviceaccount", e.account(), "--namespace="+e.namespace, annotation), "")
 }
 
 // federate lets a managed identity trust the ServiceAccount.

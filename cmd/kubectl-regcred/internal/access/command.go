@@ -8,7 +8,6 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/check"
@@ -26,7 +25,7 @@ type command struct {
 	file, home string
 	issuer     string
 	asks       bool
-	roles      map[string]string
+	accounts   Accounts
 }
 
 // Command is the command access.
@@ -66,7 +65,7 @@ func (c *command) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	o := Options{Issuer: c.issuer, Home: orElse(c.home, "regcred-system"), Namespace: c.namespace(), Roles: c.roles}
+	o := Options{Issuer: c.issuer, Home: orElse(c.home, "regcred-system"), Namespace: c.namespace(), Accounts: c.accounts}
 	if c.asks {
 		o.Check = func(e *entry) check.Checks { return c.check(ctx, e) }
 	}
@@ -108,7 +107,7 @@ func (c *command) namespace() string {
 
 func (c *command) credentials(ctx context.Context, args []string) ([]*cluster.Credential, error) {
 	if c.file != "" {
-		return cluster.CredentialsFrom(c.file, c.env.In)
+		return cluster.CredentialsFrom(c.file, c.env)
 	}
 	k, err := cluster.Open(c.env)
 	if err != nil {
@@ -124,27 +123,11 @@ func (c *command) credentials(ctx context.Context, args []string) ([]*cluster.Cr
 	if c.issuer == "" {
 		c.issuer = Issuer(ctx, k)
 	}
-	if c.asks {
-		c.roles, err = rolesOf(ctx, k, one, c.home)
+	c.accounts, err = AccountsOf(ctx, k, one, c.home)
+	for _, gap := range k.Gaps() {
+		fmt.Fprintln(c.env.ErrOut, gap)
 	}
 	return []*cluster.Credential{one}, err
-}
-
-// rolesOf are the roles of AWS that the credential's ServiceAccounts name.
-func rolesOf(ctx context.Context, k *cluster.Cluster, c *cluster.Credential, home string) (map[string]string, error) {
-	roles := map[string]string{}
-	for i := range c.Spec.Registries {
-		identity := c.Spec.Registries[i].Identity
-		if identity == nil || identity.ServiceAccountRef == nil {
-			continue
-		}
-		o, name := &corev1.ServiceAccount{}, identity.ServiceAccountRef.Name
-		if _, err := k.Read(ctx, orElse(c.GetNamespace(), home), name, o); err != nil {
-			return nil, err
-		}
-		roles[name] = o.Annotations["eks.amazonaws.com/role-arn"]
-	}
-	return roles, nil
 }
 
 // Issuer is what the API server says of its tokens; empty if it does not say it to the caller.

@@ -10,7 +10,7 @@ var locations = map[string]string{"gcr.io": "us", "us.gcr.io": "us", "eu.gcr.io"
 
 func (e *entry) google() {
 	a := e.ArtifactRegistry
-	project := orElse(a.Project, unknownProject)
+	project := orElse(a.Project, orElse(e.options.Account, unknownProject))
 	member := e.reader()
 	if a.ServiceAccount != "" {
 		own, role := e.googleMember(), "roles/iam.workloadIdentityUser"
@@ -69,7 +69,7 @@ func (e *entry) reader() string {
 // unknownGoogle stands for the service account that the controller, or who keeps the Secret, is in Google Cloud.
 func (e *entry) unknownGoogle() string {
 	if e.Identity == nil {
-		return "CONTROLLER-SERVICE-ACCOUNT"
+		return orElse(e.told(annotationServiceAccount), "CONTROLLER-SERVICE-ACCOUNT")
 	}
 	return unknownIdentity
 }
@@ -83,7 +83,7 @@ func (e *entry) googleMember() string {
 	if pool, _, ok := strings.Cut(a.WorkloadIdentityProvider, "/providers/"); ok {
 		return "principal://iam.googleapis.com/" + pool + "/subject/" + e.subject()
 	}
-	project := unknownProject
+	project := orElse(e.options.Account, unknownProject)
 	if _, rest, ok := strings.Cut(a.GKECluster, "projects/"); ok {
 		project, _, _ = strings.Cut(rest, "/")
 	}

@@ -37,7 +37,7 @@ func (e *entry) questions() []question {
 }
 
 // asking is the role that asks for tokens: the entry's, or that of the ServiceAccount.
-func (e *entry) asking(own string) string { return orElse(own, e.options.Roles[e.account()]) }
+func (e *entry) asking(own string) string { return orElse(own, e.toldRole()) }
 
 func (e *entry) ecrQuestions() []question {
 	role := e.asking(e.ECR.RoleARN)
@@ -119,7 +119,7 @@ func bound(policy []byte, member string) (check.State, string) {
 	return check.Unknown, "its own policy does not name " + member + ": it may be inherited of the project"
 }
 
-// azureQuestion asks for the roles of a client. That of a ServiceAccount may be in an annotation, which is not read.
+// azureQuestion asks for the roles of a client.
 func (e *entry) azureQuestion() question {
 	q := question{what: "the roles of client " + orElse(e.ACR.ClientID, unknownClient)}
 	if !clientForm.MatchString(e.ACR.ClientID) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cli"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/manifest"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/node"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/output"
 )
@@ -97,7 +98,9 @@ func (c *command) gather(ctx context.Context, nodes node.Identities) (*Report, e
 	var err error
 	r := &Report{}
 	if c.from != "" {
-		i, r.NotRead, err = readFrom(c.from, c.env.In)
+		var gaps manifest.Gaps
+		i, gaps, err = readFrom(c.from, c.env.In)
+		r.NotRead, r.Skipped = gaps.NotRead, gaps.Skipped
 	} else {
 		var k *cluster.Cluster
 		if k, err = cluster.Open(c.env); err != nil {

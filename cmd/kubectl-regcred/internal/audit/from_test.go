@@ -16,9 +16,9 @@ func TestNoItemOfAListVanishes(t *testing.T) {
 		"List":       "apiVersion: v1\nkind: List\nitems:\n- " + secretItem + "\n- {apiVersion: v1, kind: Secret, metadata: {name: b}, data: 1}\n",
 		"SecretList": "apiVersion: v1\nkind: SecretList\nitems:\n- " + strings.ReplaceAll(secretItem, "apiVersion: v1, kind: Secret, ", "") + "\n- {metadata: {name: b}, data: 1}\n",
 	} {
-		i, notes, err := readFrom("-", strings.NewReader(text))
-		if err != nil || len(i.secrets) != 1 || len(notes) != 1 || notes[0] != "not read: item 2 of document 1 of stdin is no valid Secret" {
-			t.Errorf("%s: %d Secrets, %q, %v", name, len(i.secrets), notes, err)
+		i, gaps, err := readFrom("-", strings.NewReader(text))
+		if err != nil || len(i.secrets) != 1 || len(gaps.NotRead) != 1 || gaps.NotRead[0] != "not read: item 2 of document 1 of stdin is no valid Secret" {
+			t.Errorf("%s: %d Secrets, %q, %v", name, len(i.secrets), gaps, err)
 		}
 	}
 }
@@ -32,15 +32,19 @@ func TestNoManifestIsSaid(t *testing.T) {
 	if err := os.Symlink("nowhere", filepath.Join(dir, "broken.yaml")); err != nil {
 		t.Fatal(err)
 	}
-	_, notes, err := readFrom(dir, nil)
-	if err != nil || len(notes) != 2 || !strings.Contains(notes[0], "broken.yaml") || notes[1] != "not read: there is no manifest in "+dir {
-		t.Errorf("%q, %v", notes, err)
+	_, gaps, err := readFrom(dir, nil)
+	if err != nil || len(gaps.NotRead) != 2 || !strings.Contains(gaps.NotRead[0], "broken.yaml") || gaps.NotRead[1] != "not read: there is no manifest in "+dir {
+		t.Errorf("%q, %v", gaps, err)
 	}
-	if _, notes, err = readFrom("-", strings.NewReader("")); err != nil || len(notes) != 1 || notes[0] != "not read: there is no manifest in stdin" {
-		t.Errorf("%q, %v", notes, err)
+	if len(gaps.Skipped) != 1 || gaps.Skipped[0] != "skipped: document 1 of "+dir+"/values.yaml names no kind" {
+		t.Errorf("what is no object is not named: %q", gaps.Skipped)
 	}
-	if _, notes, err = readFrom("-", strings.NewReader("apiVersion: example.com/v7\nkind: Odd\n")); err != nil || len(notes) > 0 {
-		t.Errorf("a kind that does not matter: %q, %v", notes, err)
+	if _, gaps, err = readFrom("-", strings.NewReader("")); err != nil || len(gaps.NotRead) != 1 || gaps.NotRead[0] != "not read: there is no manifest in stdin" {
+		t.Errorf("%q, %v", gaps, err)
+	}
+	if _, gaps, err = readFrom("-", strings.NewReader("apiVersion: example.com/v7\nkind: Odd\n---\nkind: Secret\ndata: {}\n")); err != nil || len(gaps.NotRead) > 0 ||
+		len(gaps.Skipped) != 1 || gaps.Skipped[0] != "skipped: document 2 of stdin names no apiVersion" {
+		t.Errorf("a kind that does not matter, and one without a version: %q, %v", gaps, err)
 	}
 	if _, _, err = readFrom("/no/such/file", nil); err == nil || !strings.HasPrefix(err.Error(), "reading manifests: ") {
 		t.Errorf("%v", err)
@@ -75,9 +79,9 @@ metadata: {name: default, namespace: a}
 		pods := podOf("web-"+hash+"-1", hash, "kind: ReplicaSet, name: web-"+hash, image) + podOf("web-"+hash+"-2", hash, "kind: ReplicaSet, name: web-"+hash, sidecar) +
 			podOf("other-"+hash+"-1", hash, "kind: ReplicaSet, name: other-"+hash, image) + podOf("nightly-2893-"+hash, hash, "kind: Job, name: nightly-2893", image) +
 			podOf("kube-proxy-node1", hash, "kind: Node, name: node1", image)
-		i, notes, err := readFrom("-", strings.NewReader(pods+rest))
-		if err != nil || len(notes) > 0 {
-			t.Fatal(notes, err)
+		i, gaps, err := readFrom("-", strings.NewReader(pods+rest))
+		if err != nil || len(gaps.NotRead)+len(gaps.Skipped) > 0 {
+			t.Fatal(gaps, err)
 		}
 		for _, w := range i.workloads {
 			if w.name == "web" && len(w.images) != 2 {

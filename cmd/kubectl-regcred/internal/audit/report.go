@@ -22,6 +22,8 @@ type Report struct {
 	// Known is how many findings the baseline and --ignore hold back.
 	Known   int      `json:"known,omitempty"`
 	NotRead []string `json:"notRead,omitempty"`
+	// Skipped are documents of --from that are no objects of Kubernetes.
+	Skipped []string `json:"skipped,omitempty"`
 }
 
 // Secret is a pull Secret, without what must not be shown.
@@ -99,7 +101,7 @@ func (r *Report) human(w io.Writer, style output.Style, wide bool, now time.Time
 	if len(r.Findings) > 0 {
 		output.Line(w, "The codes: https://github.com/regcred/regcred/blob/main/docs/audit-codes.md")
 	}
-	for _, gap := range r.NotRead {
+	for _, gap := range slices.Concat(r.NotRead, r.Skipped) {
 		output.Wrap(w, "", gap)
 	}
 }

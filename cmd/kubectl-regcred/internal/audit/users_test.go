@@ -19,9 +19,9 @@ func TestWhoNamesASecret(t *testing.T) {
 		documents = append(documents, strings.NewReplacer("NAME", name, "SPACE", "team-a").Replace(pod))
 	}
 	documents = append(documents, strings.NewReplacer("NAME", "alien", "SPACE", "team-b").Replace(pod))
-	i, notes, err := readFrom("-", strings.NewReader(strings.Join(documents, "---\n")))
-	if err != nil || len(notes) > 0 {
-		t.Fatalf("%q, %v", notes, err)
+	i, gaps, err := readFrom("-", strings.NewReader(strings.Join(documents, "---\n")))
+	if err != nil || len(gaps.NotRead)+len(gaps.Skipped) > 0 {
+		t.Fatalf("%q, %v", gaps, err)
 	}
 	secrets := i.list()
 	if len(secrets) != 2 || secrets[0].Used != 4 || !slices.Equal(secrets[0].Users, []string{"pod/cache", "pod/db", "pod/web"}) || secrets[1].Used != 0 {

@@ -12,7 +12,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/pager"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -73,17 +75,40 @@ func New(config *rest.Config) (*Cluster, error) {
 // Each calls fn with each object of a list, page by page. What the caller may not list becomes a gap, and is no error; it says whether
 // the list has been read.
 func Each[T client.Object](ctx context.Context, c *Cluster, list client.ObjectList, namespace string, fn func(T) error, options ...client.ListOption) (read bool, err error) {
+	if err := each(ctx, c, list, namespace, fn, options...); err != nil {
+		return false, c.forgive(err, "list", ResourceOf(list), namespace)
+	}
+	return true, nil
+}
+
+// EachForeign calls fn with each object of a kind that a cluster need not know. That it is unknown, or may not be listed, is no error, and no gap.
+func (c *Cluster) EachForeign(ctx context.Context, gvk schema.GroupVersionKind, namespace string, fn func(*unstructured.Unstructured)) (Presence, error) {
+	list := &unstructured.UnstructuredList{}
+	list.SetGroupVersionKind(gvk.GroupVersion().WithKind(gvk.Kind + "List"))
+	err := each(ctx, c, list, namespace, func(o *unstructured.Unstructured) error {
+		fn(o)
+		return nil
+	})
+	switch {
+	case err == nil:
+		return Present, nil
+	case apierrors.IsNotFound(err):
+		return Absent, nil
+	case apierrors.IsForbidden(err):
+		return Unreadable, nil
+	default:
+		return Unreadable, fmt.Errorf("reading %s: %w", ResourceOf(list), err)
+	}
+}
+
+func each[T client.Object](ctx context.Context, c *Cluster, list client.ObjectList, namespace string, fn func(T) error, options ...client.ListOption) error {
 	pages := pager.New(func(ctx context.Context, raw metav1.ListOptions) (runtime.Object, error) {
 		page := list.DeepCopyObject().(client.ObjectList)
 		opts := append(slices.Clip(options), client.InNamespace(namespace), client.Limit(raw.Limit), client.Continue(raw.Continue))
 		return page, c.List(ctx, page, opts...)
 	})
 	pages.PageSize, pages.PageBufferSize = pageSize, 1
-	err = pages.EachListItem(ctx, metav1.ListOptions{}, func(o runtime.Object) error { return fn(o.(T)) })
-	if err == nil {
-		return true, nil
-	}
-	return false, c.forgive(err, "list", ResourceOf(list), namespace)
+	return pages.EachListItem(ctx, metav1.ListOptions{}, func(o runtime.Object) error { return fn(o.(T)) })
 }
 
 // Page reads the first page of a list, by one request. What the caller may not list becomes a gap.

@@ -16,12 +16,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cli"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/output"
 )
 
-// CredentialsFrom reads the credentials of a file, or of stdin if it is called -. Other objects are skipped; a
+// CredentialsFrom reads the credentials of a file, or of stdin if it is called -. Other objects are left out; a document that is none is told of. A
 // credential that cannot be decoded is an error.
-func CredentialsFrom(path string, stdin io.Reader) ([]*Credential, error) {
-	r, name := stdin, "stdin"
+func CredentialsFrom(path string, e *cli.Env) ([]*Credential, error) {
+	r, name := e.In, "stdin"
 	if path != "-" {
 		name = path
 		raw, err := os.ReadFile(path)
@@ -32,13 +34,16 @@ func CredentialsFrom(path string, stdin io.Reader) ([]*Credential, error) {
 	}
 	documents := yaml.NewYAMLOrJSONDecoder(r, 4096)
 	var found []*Credential
-	for {
+	for n := 1; ; n++ {
 		var raw runtime.RawExtension
 		err := documents.Decode(&raw)
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		if err == nil {
+		if err == nil && len(raw.Raw) > 0 && !bytes.Equal(raw.Raw, []byte("null")) {
+			if !isObject(raw.Raw) {
+				fmt.Fprintln(e.ErrOut, output.Clean(fmt.Sprintf("skipped: document %d of %s names no kind", n, name)))
+			}
 			err = addCredentials(&found, raw.Raw)
 		}
 		if err != nil {
@@ -49,6 +54,12 @@ func CredentialsFrom(path string, stdin io.Reader) ([]*Credential, error) {
 		return nil, fmt.Errorf("there is no credential in %s", name)
 	}
 	return found, nil
+}
+
+// isObject says whether a document names a kind.
+func isObject(raw []byte) bool {
+	var o metav1.TypeMeta
+	return json.Unmarshal(raw, &o) == nil && o.Kind != ""
 }
 
 // strictly refuses fields that a kind does not have: a mistyped one would silently do nothing.

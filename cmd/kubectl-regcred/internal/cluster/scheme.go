@@ -25,6 +25,8 @@ var kinds = map[meta.RESTScope][]schema.GroupVersionKind{
 		appsv1.SchemeGroupVersion.WithKind("DaemonSet"), appsv1.SchemeGroupVersion.WithKind("ReplicaSet"),
 		batchv1.SchemeGroupVersion.WithKind("Job"), batchv1.SchemeGroupVersion.WithKind("CronJob"),
 		coordinationv1.SchemeGroupVersion.WithKind("Lease"),
+		ExternalSecrets("v1").WithKind("ExternalSecret"), ExternalSecrets("v1beta1").WithKind("ExternalSecret"), ExternalSecrets("v1alpha1").WithKind("PushSecret"),
+		Generators.WithKind("ECRAuthorizationToken"), Generators.WithKind("GCRAccessToken"), Generators.WithKind("ACRAccessToken"),
 	},
 	meta.RESTScopeRoot: {
 		v1alpha1.GroupVersion.WithKind(v1alpha1.KindClusterRegistryCredential),
@@ -32,12 +34,20 @@ var kinds = map[meta.RESTScope][]schema.GroupVersionKind{
 		rbacv1.SchemeGroupVersion.WithKind("ClusterRole"),
 		admissionv1.SchemeGroupVersion.WithKind("ValidatingAdmissionPolicy"), admissionv1.SchemeGroupVersion.WithKind("ValidatingAdmissionPolicyBinding"),
 		admissionv1.SchemeGroupVersion.WithKind("MutatingAdmissionPolicy"), admissionv1.SchemeGroupVersion.WithKind("MutatingAdmissionPolicyBinding"),
-		DefinitionKind,
+		DefinitionKind, Generators.WithKind("ClusterGenerator"),
 	},
 }
 
 // DefinitionKind is that of definitions of kinds. They are read without a type.
 var DefinitionKind = schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"}
+
+// Generators is the group of External Secrets' generators. It and its other kinds are read without a type, where a cluster knows them.
+var Generators = schema.GroupVersion{Group: "generators.external-secrets.io", Version: "v1alpha1"}
+
+// ExternalSecrets is a version of External Secrets' other kinds.
+func ExternalSecrets(version string) schema.GroupVersion {
+	return schema.GroupVersion{Group: "external-secrets.io", Version: version}
+}
 
 var (
 	scheme = newScheme()

@@ -56,7 +56,7 @@ func credential(ctx context.Context, e *cli.Env, file string, args []string) (*c
 		return nil, errors.New("name a credential, or give -f")
 	}
 	if file != "" {
-		found, err := cluster.CredentialsFrom(file, e.In)
+		found, err := cluster.CredentialsFrom(file, e)
 		if err == nil && len(found) > 1 {
 			err = fmt.Errorf("there are %d credentials in %s: give one", len(found), file)
 		}

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
@@ -20,74 +19,63 @@ import (
 	"github.com/regcred/regcred/controllers/diagnosis"
 )
 
-// Answers are what somebody has been asked.
-type Answers struct {
-	// Image is one that pods pull: its registry is what the credential is for.
-	Image string
-	// Name is the credential's, and so the Secret's.
-	Name string
-	// Namespaces are the names of those that get it; empty for all.
-	Namespaces []string
-	// Accounts are the ServiceAccounts that get it.
-	Accounts []string
-}
-
-// identity is the ServiceAccount in the controller's namespace that asks the cloud.
-const identity = "registry-pull"
+const (
+	// identity is the object in the controller's namespace that is the identity, if the controller is not.
+	identity = "registry-pull"
+	// release is that of the chart, and so the name of the controller's ServiceAccount.
+	release = "regcred"
+	home    = "regcred-system"
+)
 
 // Files are the files by name.
 func Files(a Answers) (map[string][]byte, error) {
-	image, ok := diagnosis.ParseImage(a.Image)
-	if !ok {
-		return nil, fmt.Errorf("%q is no image: name one that your pods pull, such as 123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app", a.Image)
-	}
-	if err := a.check(); err != nil {
-		return nil, err
-	}
-	entry, cloud := migrate.EntryFor(image.Host)
-	if cloud {
-		locate(entry, image)
-		entry.Identity = &v1alpha1.Identity{ServiceAccountRef: &v1alpha1.LocalReference{Name: identity}}
-	} else {
-		entry = &v1alpha1.Registry{Name: "static", Static: &v1alpha1.Static{Host: v1alpha1.Host(image.Host)},
-			Identity: &v1alpha1.Identity{SecretRef: &v1alpha1.LocalReference{Name: identity}}}
-	}
-	if len(image.Repository) >= 2 {
-		entry.Verify = &v1alpha1.Verify{Repository: image.Repository}
-	}
+	entry := a.entry()
 	o := credential(a, *entry)
 	manifest, err := migrate.Manifest(o)
 	if err != nil {
 		return nil, err
 	}
-	values, err := yaml.Marshal(map[string]any{"image": map[string]string{"repository": "REGISTRY/regcred", "tag": "TAG"}})
+	needed := access.Of(cluster.CredentialOf(o), access.Options{Home: home, Account: a.awsOrGoogle(), Controller: release}).Entries
+	values, err := a.values(needed)
 	if err != nil {
 		return nil, err
 	}
 	var steps bytes.Buffer
-	writeSteps(&steps, o, entry)
+	a.writeSteps(&steps, entry, needed)
 	return map[string][]byte{"values.yaml": values, "credential.yaml": manifest, "steps.sh": steps.Bytes()}, nil
 }
 
-// check refuses names that no object has: the files would be refused one by one later on.
-func (a Answers) check() error {
-	names := []struct {
-		flag   string
-		of     []string
-		faults func(string, bool) []string
-	}{
-		{"--name", []string{a.Name}, validation.NameIsDNSSubdomain},
-		{"--namespaces", a.Namespaces, validation.ValidateNamespaceName},
-		{"--serviceaccounts", a.Accounts, validation.ValidateServiceAccountName},
+// awsOrGoogle is the account where its kind is one that commands name.
+func (a *Answers) awsOrGoogle() string {
+	if a.Cloud == azure {
+		return ""
 	}
-	for _, n := range names {
-		for _, name := range n.of {
-			if faults := n.faults(name, false); len(faults) > 0 {
-				return fmt.Errorf("%s: %q is no name of Kubernetes: %s", n.flag, name, faults[0])
-			}
-		}
+	return a.Account
+}
+
+// entry is the registry entry.
+func (a *Answers) entry() *v1alpha1.Registry {
+	image, _ := diagnosis.ParseImage(a.Registry + "/x")
+	entry, _ := migrate.EntryFor(image.Host)
+	if a.Cloud == none {
+		entry = &v1alpha1.Registry{Name: "static", Static: &v1alpha1.Static{Host: v1alpha1.Host(image.Host)},
+			Identity: &v1alpha1.Identity{SecretRef: &v1alpha1.LocalReference{Name: identity}}}
+	} else if a.Identity == ServiceAccount {
+		entry.Identity = &v1alpha1.Identity{ServiceAccountRef: &v1alpha1.LocalReference{Name: identity}}
 	}
-	return nil
+	if entry.ACR != nil {
+		entry.ACR.TenantID = a.Account
+	}
+	if a.image.Host != image.Host {
+		return entry
+	}
+	if project, repository := repositoryIn(a.image); entry.ArtifactRegistry != nil && project != "" {
+		entry.ArtifactRegistry.Project, entry.ArtifactRegistry.Repositories = project, []string{repository}
+	}
+	if len(a.image.Repository) >= 2 {
+		entry.Verify = &v1alpha1.Verify{Repository: a.image.Repository}
+	}
+	return entry
 }
 
 // The forms of projects and repositories of Google's. An image that names others is not for Artifact Registry.
@@ -96,18 +84,19 @@ var (
 	repository = regexp.MustCompile(`^[a-z]([a-z0-9.-]*[a-z0-9])?$`)
 )
 
-// locate takes the project and the repository over that the image names. A host of gcr.io is a repository itself.
-func locate(entry *v1alpha1.Registry, image diagnosis.Image) {
-	if entry.ArtifactRegistry == nil {
-		return
+// repositoryIn are the project and the repository that an image of Google's names; empty if it is none. A host of gcr.io is a repository itself.
+func repositoryIn(image diagnosis.Image) (ofProject, name string) {
+	if cloudOf(image.Host) != google {
+		return "", ""
 	}
 	parts := strings.Split(image.Repository, "/")
 	if !strings.HasSuffix(image.Host, "-docker.pkg.dev") {
 		parts = slices.Insert(parts, 1, image.Host)
 	}
 	if len(parts) > 2 && project.MatchString(parts[0]) && repository.MatchString(parts[1]) {
-		entry.ArtifactRegistry.Project, entry.ArtifactRegistry.Repositories = parts[0], parts[1:2]
+		return parts[0], parts[1]
 	}
+	return "", ""
 }
 
 func credential(a Answers, entry v1alpha1.Registry) *v1alpha1.ClusterRegistryCredential {
@@ -130,25 +119,65 @@ func credential(a Answers, entry v1alpha1.Registry) *v1alpha1.ClusterRegistryCre
 	return o
 }
 
-// writeSteps writes what to run, in order.
-func writeSteps(b *bytes.Buffer, o *v1alpha1.ClusterRegistryCredential, entry *v1alpha1.Registry) {
-	fmt.Fprintln(b, "#!/bin/sh")
-	output.Comment(b, "1. Install Regcred. No image is released yet: make image builds one, and values.yaml names it.")
-	fmt.Fprintln(b, output.Command("helm", "install", "regcred", "charts/regcred", "--namespace=regcred-system", "--create-namespace", "--values=values.yaml"))
-	output.Comment(b, "2. The identity, and what it may do. What stands in capitals is for you to fill in.")
-	if entry.Static != nil {
-		output.Comment(b, "Take the password from a file, so that it is in no history of a shell.")
-		fmt.Fprintln(b, output.Command("kubectl", "create", "secret", "generic", identity, "--namespace=regcred-system", "--from-literal=username=USER", "--from-file=password=PASSWORD-FILE"))
+// presets are what the controller must reach in each cloud.
+var presets = map[string]string{aws: "aws", google: "gke", azure: "azure"}
+
+// values are those that an installation for the cloud sets.
+func (a *Answers) values(needed []access.Entry) ([]byte, error) {
+	values := map[string]any{
+		"image":    map[string]string{"repository": "REGISTRY/regcred", "tag": "TAG"},
+		"policies": map[string]bool{"enabled": true},
 	}
-	for _, e := range access.Of(cluster.CredentialOf(o), access.Options{Home: "regcred-system"}).Entries {
-		for _, s := range e.Steps {
-			output.Comment(b, s.What)
-			if s.Shell != "" {
-				fmt.Fprintln(b, s.Shell)
+	if preset := presets[a.Cloud]; preset != "" {
+		values["networkPolicy"] = map[string]any{"presets": []string{preset}}
+	}
+	if annotations := needed[0].Annotations; a.Identity == Controller && len(annotations) > 0 {
+		values["serviceAccount"] = map[string]any{"annotations": annotations}
+	}
+	if a.Cloud == azure && a.Identity == Controller {
+		values["podLabels"] = map[string]string{"azure.workload.identity/use": "true"}
+	}
+	raw, err := yaml.Marshal(values)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	output.Comment(&b, "What stands in capitals is for you to fill in. The presets close all ports but those of DNS, HTTPS and the API server: see docs/network.md.")
+	b.Write(raw)
+	return b.Bytes(), nil
+}
+
+// writeSteps writes what to run, in order. The controller's own identity is there before its pods are, and the namespace before an identity in it.
+func (a *Answers) writeSteps(b *bytes.Buffer, entry *v1alpha1.Registry, needed []access.Entry) {
+	fmt.Fprintln(b, "#!/bin/sh")
+	steps := []func(int){
+		func(n int) {
+			output.Comment(b, fmt.Sprintf("%d. Install Regcred. No image is released yet: make image builds one, and values.yaml names it.", n))
+			fmt.Fprintln(b, output.Command("helm", "install", release, "charts/regcred", "--namespace="+home, "--create-namespace", "--values=values.yaml"))
+		},
+		func(n int) {
+			output.Comment(b, fmt.Sprintf("%d. The identity, and what it may do. What stands in capitals is for you to fill in, in values.yaml, too.", n))
+			if entry.Static != nil {
+				output.Comment(b, "Take the password from a file, so that it is in no history of a shell.")
+				fmt.Fprintln(b, output.Command("kubectl", "create", "secret", "generic", identity, "--namespace="+home, "--from-literal=username=USER", "--from-file=password=PASSWORD-FILE"))
 			}
-		}
+			for _, e := range needed {
+				for _, s := range e.Steps {
+					output.Comment(b, s.What)
+					if s.Shell != "" {
+						fmt.Fprintln(b, s.Shell)
+					}
+				}
+			}
+		},
+	}
+	if entry.Identity == nil {
+		slices.Reverse(steps)
+	}
+	for n, step := range steps {
+		step(n + 1)
 	}
 	output.Comment(b, "3. The credential.")
 	fmt.Fprintln(b, output.Command("kubectl", "apply", "-f", "credential.yaml"))
-	fmt.Fprintln(b, output.Command("kubectl", "regcred", "status", "cregcred/"+o.Name, "--wait=ready"))
+	fmt.Fprintln(b, output.Command("kubectl", "regcred", "status", "cregcred/"+a.Name, "--wait=ready"))
 }

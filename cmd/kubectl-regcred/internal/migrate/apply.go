@@ -76,7 +76,7 @@ func (c *command) apply(ctx context.Context, k *cluster.Cluster, args []string) 
 	if err != nil {
 		return err
 	}
-	f.tools = []Found{job}
+	f.tools, f.notes = []Found{job}, nil // other tools' are printed without --apply
 	f.secrets = slices.DeleteFunc(f.secrets, func(s secret) bool { return s.tool != "" })
 	p := planOf(f)
 	objections, err := m.prepare(ctx, p, f, job)

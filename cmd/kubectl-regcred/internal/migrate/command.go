@@ -8,13 +8,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cli"
@@ -28,6 +25,7 @@ type command struct {
 	format *output.Format
 	dir    string
 	force  bool
+	from   string
 
 	carryOut, undo, yes bool
 	home                string
@@ -40,8 +38,8 @@ func Command(e *cli.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "migrate [{--apply | --rollback} [CRONJOB]]",
 		Short: "Find what keeps pull Secrets fresh today, and print or do how Regcred takes that over",
-		Long: `Find what keeps pull Secrets fresh today: CronJobs, Deployments, External Secrets, registry-creds, msi-acrpull, Reflector, Replicator. Print the
-credentials that replace them, and the steps in their order. Nothing is changed, unless it is asked for:
+		Long: `Find what keeps pull Secrets fresh today: CronJobs, Deployments, External Secrets and its generators for registries, registry-creds, msi-acrpull,
+Reflector, Replicator: in the cluster, or in manifests by --from. Print the credentials that replace them, and the steps in their order. Nothing is changed, unless it is asked for:
 
 --apply takes one CronJob over, with a question at each step: it tries whether the identities can mint, suspends the CronJob, hands over the Secrets of the
 namespaces that it looks at, creates the credentials, and waits. If the credentials are not ready in time, everything is put back. --rollback suspends the
@@ -56,6 +54,7 @@ be read.`,
 	cli.BindOutput(cmd, c.format)
 	f := cmd.Flags()
 	f.StringVar(&c.dir, "output-dir", "", "Write the credentials and the steps into files of this directory, too.")
+	f.StringVar(&c.from, "from", "", "Look in manifests instead of a cluster: a file, a directory, or - for stdin.")
 	f.BoolVar(&c.force, "force", false, "Replace files of --output-dir; with --apply: go on although a tool keeps the CronJob.")
 	f.BoolVar(&c.carryOut, "apply", false, "Take a CronJob over. It may be named; the Secrets are those of -n, or of all namespaces.")
 	f.BoolVar(&c.undo, "rollback", false, "Give the Secrets of a migration back to its CronJob.")
@@ -64,12 +63,20 @@ be read.`,
 	f.DurationVar(&c.left, "token-left", 30*time.Minute, "How long the tokens in the Secrets must still live for --apply. 0 does not look.")
 	f.StringVar(&c.home, "controller-namespace", "", "The controller's namespace. Default: where its Lease is, or regcred-system.")
 	cmd.MarkFlagsMutuallyExclusive("apply", "rollback", "output-dir")
+	cmd.MarkFlagsMutuallyExclusive("apply", "rollback", "from")
 	return cmd
 }
 
 func (c *command) run(ctx context.Context, args []string) error {
 	if len(args) > 0 && !c.carryOut && !c.undo {
 		return errors.New("a CronJob is named for --apply or --rollback only")
+	}
+	if c.from != "" {
+		f, err := findIn(c.from, c.env.In)
+		if err != nil {
+			return err
+		}
+		return c.print(planOf(f), f.incomplete)
 	}
 	k, err := cluster.Open(c.env)
 	switch {
@@ -84,12 +91,7 @@ func (c *command) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if c.dir != "" {
-		if err := c.writeFiles(p); err != nil {
-			return err
-		}
-	}
-	return errors.Join(c.format.Write(c.env.Out, p, func(w io.Writer) error { return human(w, p) }), cli.ExitWith(false, k.Missed("secrets") || k.Missed("cronjobs")))
+	return c.print(p, k.Missed("secrets") || k.Missed("cronjobs"))
 }
 
 func (c *command) plan(ctx context.Context, k *cluster.Cluster) (*Plan, error) {
@@ -99,8 +101,18 @@ func (c *command) plan(ctx context.Context, k *cluster.Cluster) (*Plan, error) {
 		return nil, err
 	}
 	p := planOf(f)
-	p.NotRead = k.Gaps()
+	p.NotRead = append(k.Gaps(), p.NotRead...)
 	return p, nil
+}
+
+// print prints the plan, and writes it into files if that is wanted.
+func (c *command) print(p *Plan, undecided bool) error {
+	if c.dir != "" {
+		if err := c.writeFiles(p); err != nil {
+			return err
+		}
+	}
+	return errors.Join(c.format.Write(c.env.Out, p, func(w io.Writer) error { return human(w, p) }), cli.ExitWith(false, undecided))
 }
 
 // writeFiles writes what belongs into Git, and the steps.
@@ -134,7 +146,7 @@ func manifestsOf(p *Plan) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// Manifest is a credential as YAML, as a person would write it.
+// Manifest is a credential as YAML, as a person would write it, in ASCII.
 func Manifest(o client.Object) ([]byte, error) {
 	meta := map[string]any{"name": o.GetName()}
 	if o.GetNamespace() != "" {
@@ -147,7 +159,7 @@ func Manifest(o client.Object) ([]byte, error) {
 	case *v1alpha1.ClusterRegistryCredential:
 		manifest["spec"] = o.Spec
 	}
-	return yaml.Marshal(manifest)
+	return output.Manifest(manifest)
 }
 
 func human(w io.Writer, p *Plan) error {
@@ -159,7 +171,7 @@ func human(w io.Writer, p *Plan) error {
 		fmt.Fprintln(w, "Nothing was found that keeps pull Secrets fresh.")
 	}
 	for _, t := range p.Found {
-		output.Comment(w, fmt.Sprintf("found: %s %s/%s (%s)", t.Kind, t.Namespace, t.Name, t.Tool))
+		output.Comment(w, fmt.Sprintf("found: %s %s (%s)", t.Kind, t.where(), t.Tool))
 	}
 	for _, note := range p.Notes {
 		output.Comment(w, "note: "+note)
@@ -176,50 +188,4 @@ func human(w io.Writer, p *Plan) error {
 		output.Comment(w, gap)
 	}
 	return nil
-}
-
-// writeSteps writes the steps as commands. The old tool is stopped before its Secrets are handed over, so that the two do not fight, and while
-// its last token lives.
-func writeSteps(w io.Writer, p *Plan, file string) {
-	step := 0
-	say := func(text string) {
-		step++
-		output.Comment(w, fmt.Sprintf("%d. %s", step, text))
-	}
-	fmt.Fprintln(w, "#!/bin/sh")
-	say("What the credentials need in their clouds. Do it first: nothing has changed yet.")
-	fmt.Fprintln(w, output.Command("kubectl", "regcred", "access", "-f", file))
-	for _, t := range p.Found {
-		switch {
-		case t.Suspended:
-		case t.Kind == "CronJob":
-			say("Stop " + t.Namespace + "/" + t.Name + ", right after it has run: its last token must outlive the next steps.")
-			fmt.Fprintln(w, output.Command("kubectl", "patch", "cronjob", t.Name, "--namespace="+t.Namespace, `--patch={"spec":{"suspend":true}}`))
-		case t.Kind == "Deployment":
-			say("Stop " + t.Namespace + "/" + t.Name + " while the tokens that it has written live.")
-			fmt.Fprintln(w, output.Command("kubectl", "scale", "deployment", t.Name, "--namespace="+t.Namespace, "--replicas=0"))
-		default:
-			say("Stop " + t.Tool + " for the Secrets below, as its documentation says, and let it leave them: take its annotations and owner references off them.")
-		}
-	}
-	say("Hand the Secrets over. This is the owner's consent, and writes nothing into them.")
-	for _, name := range p.Adopt {
-		namespace, secret, _ := strings.Cut(name, "/")
-		if slices.Contains(p.Incomplete, name) {
-			output.Comment(w, name+" holds a login that no credential here brings: add its entry first, and then run")
-			fmt.Fprint(w, "# ")
-		}
-		fmt.Fprintln(w, output.Command("kubectl", "annotate", "secret", secret, "--namespace="+namespace, v1alpha1.AnnotationAdopt+"=true", "--overwrite"))
-	}
-	say("Create the credentials. They rewrite the Secrets in place, so that no image is pulled again because of it.")
-	fmt.Fprintln(w, output.Command("kubectl", "apply", "-f", file))
-	say("Wait. If it does not come to an end, the way back is: delete the credentials, which gives the Secrets back, and let the CronJob go on.")
-	for _, o := range p.Credentials {
-		ref := cluster.CredentialOf(o).Ref()
-		args := []string{"kubectl", "regcred", "status", ref.String(), "--wait=ready"}
-		if ref.Namespace != "" {
-			args = append(args, "--namespace="+ref.Namespace)
-		}
-		fmt.Fprintln(w, output.Command(args...))
-	}
 }

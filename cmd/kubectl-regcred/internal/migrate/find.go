@@ -4,6 +4,7 @@ package migrate
 import (
 	"cmp"
 	"context"
+	"io"
 	"slices"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -19,6 +21,7 @@ import (
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/dockerconfig"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/legacy"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/manifest"
 )
 
 // Found is something that renews pull Secrets.
@@ -31,6 +34,11 @@ type Found struct {
 	// Account is the ServiceAccount that it runs as.
 	Account   string `json:"serviceAccount,omitempty"`
 	Suspended bool   `json:"suspended,omitempty"`
+	// Owner is the ClusterExternalSecret that makes it.
+	Owner string `json:"owner,omitempty"`
+
+	// secret is what an ExternalSecret writes, as namespace/name.
+	secret string
 }
 
 // secret is a pull Secret that something else than Regcred keeps.
@@ -44,6 +52,9 @@ type secret struct {
 	adopt *string
 	// old says that it is of the type dockercfg, which no credential writes.
 	old bool
+	// generators are those of External Secrets that its tokens come from, hosts those that its template is for.
+	generators []*generator
+	hosts      []string
 }
 
 // findings are what there is.
@@ -52,47 +63,98 @@ type findings struct {
 	secrets []secret
 	// linked are the ServiceAccounts that name a Secret, by namespace/name of it.
 	linked map[string][]string
+	// kept are the Secrets, by namespace/name, that credentials keep already.
+	kept       map[string]bool
+	generators []*generator
+	uses       []use
+	// notes are what somebody has to think about, notRead what could not be read.
+	notes, notRead []string
+	// incomplete says that a file should have been read and was not.
+	incomplete bool
 }
 
+func newFindings() *findings {
+	return &findings{linked: map[string][]string{}, kept: map[string]bool{}}
+}
+
+// lists are what is read of a cluster.
+var lists = []struct {
+	list    client.ObjectList
+	options []client.ListOption
+}{
+	{&batchv1.CronJobList{}, nil},
+	{&appsv1.DeploymentList{}, nil},
+	{&corev1.SecretList{}, []client.ListOption{client.MatchingFields{"type": string(corev1.SecretTypeDockerConfigJson)}}},
+	{&corev1.SecretList{}, []client.ListOption{client.MatchingFields{"type": string(corev1.SecretTypeDockercfg)}}},
+	{&corev1.ServiceAccountList{}, nil},
+}
+
+// find looks in a cluster.
 func find(ctx context.Context, k *cluster.Cluster, namespace string) (*findings, error) {
-	f := &findings{linked: map[string][]string{}}
-	_, err := cluster.Each(ctx, k, &batchv1.CronJobList{}, namespace, func(c *batchv1.CronJob) error {
-		f.runs("CronJob", c, &c.Spec.JobTemplate.Spec.Template.Spec, ptr.Deref(c.Spec.Suspend, false))
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	_, err = cluster.Each(ctx, k, &appsv1.DeploymentList{}, namespace, func(d *appsv1.Deployment) error {
-		f.runs("Deployment", d, &d.Spec.Template.Spec, ptr.Deref(d.Spec.Replicas, 1) == 0)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	for _, t := range []corev1.SecretType{corev1.SecretTypeDockerConfigJson, corev1.SecretTypeDockercfg} {
-		_, err := cluster.Each(ctx, k, &corev1.SecretList{}, namespace, func(o *corev1.Secret) error {
-			f.take(o)
+	f := newFindings()
+	for _, l := range lists {
+		if _, err := cluster.Each(ctx, k, l.list, namespace, func(o client.Object) error {
+			f.add(o)
 			return nil
-		}, client.MatchingFields{"type": string(t)})
-		if err != nil {
+		}, l.options...); err != nil {
 			return nil, err
 		}
 	}
-	_, err = cluster.Each(ctx, k, &corev1.ServiceAccountList{}, namespace, func(sa *corev1.ServiceAccount) error {
-		for _, ref := range sa.ImagePullSecrets {
-			key := sa.Namespace + "/" + ref.Name
-			f.linked[key] = append(f.linked[key], sa.Name)
+	if err := f.findForeign(ctx, k, namespace); err != nil {
+		return nil, err
+	}
+	f.settle()
+	return f, nil
+}
+
+// findIn looks in files.
+func findIn(path string, stdin io.Reader) (*findings, error) {
+	f := newFindings()
+	gaps, err := manifest.Read(path, stdin, f.add)
+	if err != nil {
+		return nil, err
+	}
+	f.notRead = append(f.notRead, slices.Concat(gaps.NotRead, gaps.Skipped)...)
+	f.incomplete = len(f.notRead) > len(gaps.Skipped)
+	f.settle()
+	return f, nil
+}
+
+// add takes an object in. Most kinds do not matter.
+func (f *findings) add(o client.Object) {
+	switch o := o.(type) {
+	case *batchv1.CronJob:
+		f.runs("CronJob", o, &o.Spec.JobTemplate.Spec.Template.Spec, ptr.Deref(o.Spec.Suspend, false))
+	case *appsv1.Deployment:
+		f.runs("Deployment", o, &o.Spec.Template.Spec, ptr.Deref(o.Spec.Replicas, 1) == 0)
+	case *corev1.Secret:
+		if dockerconfig.IsPullSecret(o) {
+			f.take(o)
 		}
-		return nil
-	})
-	return f, err
+	case *corev1.ServiceAccount:
+		for _, ref := range o.ImagePullSecrets {
+			key := o.Namespace + "/" + ref.Name
+			f.linked[key] = append(f.linked[key], o.Name)
+		}
+	case *unstructured.Unstructured:
+		f.addForeign(o)
+	}
+}
+
+// settle brings together what belongs together, once all has been taken in.
+func (f *findings) settle() {
+	f.connect()
+	for _, s := range f.secrets {
+		if s.tool != "" && len(s.generators) == 0 && !slices.ContainsFunc(f.tools, func(t Found) bool { return t.Kind == "Secret" && t.Tool == s.tool }) {
+			f.tools = append(f.tools, Found{Kind: "Secret", Namespace: s.namespace, Name: s.name, Tool: s.tool})
+		}
+	}
 }
 
 // runs takes what makes pods in if they renew pull Secrets.
 func (f *findings) runs(kind string, o client.Object, spec *corev1.PodSpec, suspended bool) {
 	if tool := legacy.Tool(spec); tool != "" {
-		f.tools = append(f.tools, Found{kind, o.GetNamespace(), o.GetName(), tool, cmp.Or(spec.ServiceAccountName, "default"), suspended})
+		f.tools = append(f.tools, Found{Kind: kind, Namespace: o.GetNamespace(), Name: o.GetName(), Tool: tool, Account: cmp.Or(spec.ServiceAccountName, "default"), Suspended: suspended})
 	}
 }
 
@@ -100,6 +162,9 @@ func (f *findings) runs(kind string, o client.Object, spec *corev1.PodSpec, susp
 func (f *findings) take(o *corev1.Secret) {
 	config, err := dockerconfig.Parse(o)
 	owner := metav1.GetControllerOf(o)
+	if kept(o) {
+		f.kept[o.Namespace+"/"+o.Name] = true
+	}
 	if err != nil || kept(o) || owner != nil && strings.HasPrefix(owner.APIVersion, v1alpha1.GroupVersion.Group+"/") {
 		return
 	}
@@ -116,21 +181,18 @@ func (f *findings) take(o *corev1.Secret) {
 		s.adopt = &adopt
 	}
 	f.secrets = append(f.secrets, s)
-	if tool != "" && !slices.ContainsFunc(f.tools, func(t Found) bool { return t.Kind == "Secret" && t.Tool == tool }) {
-		f.tools = append(f.tools, Found{Kind: "Secret", Namespace: o.Namespace, Name: o.Name, Tool: tool})
-	}
 }
 
 // marks are the labels and annotations that tools leave on the Secrets that they keep.
 var marks = []struct{ prefix, tool string }{
-	{"reconcile.external-secrets.io/", "External Secrets"},
+	{"reconcile.external-secrets.io/", externalSecrets},
 	{"reflector.v1.k8s.emberstack.com/", "Reflector"},
 	{"replicator.v1.mittwald.de/", "Kubernetes Replicator"},
 	{"acr.microsoft.com/", "msi-acrpull"},
 }
 
 // owners are the kinds of objects that own the Secrets of tools.
-var owners = map[string]string{"ExternalSecret": "External Secrets", "AcrPullBinding": "msi-acrpull", "ClusterPullSecret": "registry-creds"}
+var owners = map[string]string{externalSecret: externalSecrets, "AcrPullBinding": "msi-acrpull", "ClusterPullSecret": "registry-creds"}
 
 func keeper(o *corev1.Secret, owner *metav1.OwnerReference) string {
 	if owner != nil && owners[owner.Kind] != "" {

@@ -3,7 +3,6 @@ package migrate
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -13,6 +12,7 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/node"
+	"github.com/regcred/regcred/internal/partition"
 )
 
 // Plan is what to do.
@@ -29,9 +29,9 @@ type Plan struct {
 	NotRead []string `json:"notRead,omitempty"`
 }
 
-// planOf makes the plan: a credential for each name of a Secret, of the cluster if the name is in several namespaces.
+// planOf makes the plan: a credential for each name of a Secret, of the cluster if the name is in several namespaces and means the same in all.
 func planOf(f *findings) *Plan {
-	p := &Plan{Found: f.tools, Credentials: []client.Object{}, Adopt: []string{}}
+	p := &Plan{Found: f.tools, Credentials: []client.Object{}, Adopt: []string{}, Notes: f.notes, NotRead: f.notRead}
 	byName := map[string][]secret{}
 	for _, s := range f.secrets {
 		byName[s.name] = append(byName[s.name], s)
@@ -39,17 +39,36 @@ func planOf(f *findings) *Plan {
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
 		group := byName[name]
 		slices.SortFunc(group, func(a, b secret) int { return strings.Compare(a.namespace, b.namespace) })
-		if o := p.credential(name, group, f); o != nil {
-			p.Credentials = append(p.Credentials, o)
-			for _, s := range group {
-				if s.old {
-					p.note("Secret %s/%s is of type %s, which no credential writes: replace it by one of type %s before it is handed over", s.namespace, s.name, corev1.SecretTypeDockercfg, corev1.SecretTypeDockerConfigJson)
-				}
-				p.Adopt = append(p.Adopt, s.namespace+"/"+s.name)
-			}
+		for _, alike := range alikes(group) {
+			p.add(name, alike, f)
 		}
 	}
 	return p
+}
+
+// alikes are the Secrets of one name by what one credential can keep: all, or each, where generators make different tokens for them.
+func alikes(group []secret) [][]secret {
+	for i := range group {
+		if group[i].makes() != group[0].makes() {
+			return slices.Collect(slices.Chunk(group, 1))
+		}
+	}
+	return [][]secret{group}
+}
+
+// add adds what keeps the Secrets.
+func (p *Plan) add(name string, group []secret, f *findings) {
+	o := p.credential(name, group, f)
+	if o == nil {
+		return
+	}
+	p.Credentials = append(p.Credentials, o)
+	for _, s := range group {
+		if s.old {
+			p.note("Secret %s/%s is of type %s, which no credential writes: replace it by one of type %s before it is handed over", s.namespace, s.name, corev1.SecretTypeDockercfg, corev1.SecretTypeDockerConfigJson)
+		}
+		p.Adopt = append(p.Adopt, s.namespace+"/"+s.name)
+	}
 }
 
 func (p *Plan) note(format string, args ...any) {
@@ -76,13 +95,17 @@ func (p *Plan) credential(name string, group []secret, f *findings) client.Objec
 	if len(group) == 1 {
 		namespace := group[0].namespace
 		for i := range spec.Registries {
-			if spec.Registries[i].Identity == nil {
-				spec.Registries[i].Identity = &v1alpha1.Identity{ServiceAccountRef: &v1alpha1.LocalReference{Name: accountOf(f.tools, namespace)}}
+			if r := &spec.Registries[i]; r.Identity == nil && (r.ACR == nil || r.ACR.ManagedIdentity == "") {
+				r.Identity = &v1alpha1.Identity{ServiceAccountRef: &v1alpha1.LocalReference{Name: accountOf(f.tools, namespace)}}
 			}
 		}
+		p.identities(group[0].generators, namespace)
 		return &v1alpha1.RegistryCredential{TypeMeta: typeOf(v1alpha1.KindRegistryCredential), ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace}, Spec: spec}
 	}
-	p.note("ClusterRegistryCredential %s uses the controller's own identity: give it one (kubectl regcred access prints how), or name a ServiceAccount in each entry", name)
+	p.identities(group[0].generators, "")
+	if slices.ContainsFunc(spec.Registries, func(r v1alpha1.Registry) bool { return r.Identity == nil }) {
+		p.note("ClusterRegistryCredential %s uses the controller's own identity: give it one (kubectl regcred access prints how), or name a ServiceAccount in each entry", name)
+	}
 	return &v1alpha1.ClusterRegistryCredential{TypeMeta: typeOf(v1alpha1.KindClusterRegistryCredential), ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: v1alpha1.ClusterCredentialSpec{CredentialSpec: spec, NamespaceSelector: p.selector(name, group)}}
 }
@@ -125,15 +148,15 @@ func selectorOf(namespaces ...string) v1alpha1.Selector {
 	return v1alpha1.Selector{MatchExpressions: []v1alpha1.SelectorRequirement{{Key: corev1.LabelMetadataName, Operator: metav1.LabelSelectorOpIn, Values: values}}}
 }
 
-// ecrHost is a private registry of ECR: account, kind of endpoint, region.
-var ecrHost = regexp.MustCompile(`^([0-9]{12})\.dkr([.-])ecr(-fips)?\.([a-z0-9-]+)\.`)
-
 // registries are the entries for all hosts of the Secrets.
 func (p *Plan) registries(name string, group []secret) []v1alpha1.Registry {
 	hosts := map[string]bool{}
 	for _, s := range group {
 		for _, key := range s.config.Keys() {
 			hosts[hostOf(key)] = true
+		}
+		for _, host := range s.hosts {
+			hosts[host] = true
 		}
 	}
 	entries := map[string]*v1alpha1.Registry{}
@@ -147,6 +170,9 @@ func (p *Plan) registries(name string, group []secret) []v1alpha1.Registry {
 		default:
 			merge(entries[entry.Name], entry)
 		}
+	}
+	for _, g := range group[0].generators { // the others' make the same
+		p.generated(entries, g)
 	}
 	var all []v1alpha1.Registry
 	for _, id := range slices.Sorted(maps.Keys(entries)) {
@@ -165,16 +191,22 @@ func (p *Plan) lacks(name string, group []secret, host string) {
 	p.note("Secret %s also logs in to %s, which no cloud mints tokens for: keep that login in a Secret of its own with the label regcred.dev/secret=identity, and add an entry static for it before the Secret is handed over; an entry that is missing is taken out of the Secret", name, host)
 }
 
+// ecrPublicHost is the one host of ECR Public.
+const ecrPublicHost = "public.ecr.aws"
+
 // EntryFor is the registry entry for a host, and whether a cloud mints tokens for it.
 func EntryFor(host string) (*v1alpha1.Registry, bool) {
-	if host == "public.ecr.aws" {
+	if host == ecrPublicHost {
 		return &v1alpha1.Registry{Name: "ecr-public", ECRPublic: &v1alpha1.ECRPublic{}}, true
 	}
 	switch node.CloudOf(host) {
 	case node.ECR:
-		parts := ecrHost.FindStringSubmatch(host)
-		return &v1alpha1.Registry{Name: "ecr" + parts[3] + "-" + parts[4],
-			ECR: &v1alpha1.ECR{Region: parts[4], Accounts: []string{parts[1]}, FIPS: parts[3] != "", DualStack: parts[2] == "-"}}, true
+		r, _ := partition.OfECRHost(host)
+		name := "ecr-" + r.Region
+		if r.FIPS {
+			name = "ecr-fips-" + r.Region
+		}
+		return &v1alpha1.Registry{Name: name, ECR: &v1alpha1.ECR{Region: r.Region, Accounts: []string{r.Account}, FIPS: r.FIPS, DualStack: r.DualStack}}, true
 	case node.Google:
 		return &v1alpha1.Registry{Name: "google", ArtifactRegistry: &v1alpha1.ArtifactRegistry{Hosts: []string{host}}}, true
 	case node.ACR:

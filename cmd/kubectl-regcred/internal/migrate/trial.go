@@ -72,7 +72,10 @@ func (m *migration) needs(ctx context.Context, p *Plan) []access.Access {
 	var all []access.Access
 	options := access.Options{Issuer: access.Issuer(ctx, m.k), Home: m.home}
 	for _, o := range p.Credentials {
-		all = append(all, access.Of(cluster.CredentialOf(o), options))
+		credential := cluster.CredentialOf(o)
+		// Without it what they name stands in capitals.
+		options.Accounts, _ = access.AccountsOf(ctx, m.k, credential, m.home)
+		all = append(all, access.Of(credential, options))
 	}
 	return all
 }

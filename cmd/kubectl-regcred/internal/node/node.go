@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
+	"github.com/regcred/regcred/internal/partition"
 )
 
 // The clouds whose nodes can bring credentials for their registries.
@@ -21,23 +22,22 @@ const (
 	none   = "none"
 )
 
-var hosts = []struct {
-	cloud   string
-	pattern *regexp.Regexp
-}{
-	{ECR, regexp.MustCompile(`^[0-9]{12}\.dkr[.-]ecr(-fips)?\.[a-z0-9-]+\.(amazonaws\.com(\.cn)?|on\.aws|on\.amazonwebservices\.com\.cn|sc2s\.sgov\.gov|c2s\.ic\.gov)$`)},
-	{Google, regexp.MustCompile(`^([a-z0-9-]+-docker\.pkg\.dev|([a-z]+\.)?gcr\.io)$`)},
-	{ACR, regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9]+\.(geo|data))?\.azurecr\.(io|cn|us)$`)},
-}
+// googleHost is one of Artifact Registry, or of gcr.io.
+var googleHost = regexp.MustCompile(`^([a-z0-9-]+-docker\.pkg\.dev|([a-z]+\.)?gcr\.io)$`)
 
 // CloudOf is the cloud whose private registry the host is; empty if it is of none.
 func CloudOf(host string) string {
-	for _, h := range hosts {
-		if h.pattern.MatchString(host) {
-			return h.cloud
-		}
+	_, ecr := partition.OfECRHost(host)
+	switch {
+	case ecr:
+		return ECR
+	case googleHost.MatchString(host):
+		return Google
+	case partition.IsACRHost(host):
+		return ACR
+	default:
+		return ""
 	}
-	return ""
 }
 
 // Identities are the clouds whose registries the nodes may pull from.

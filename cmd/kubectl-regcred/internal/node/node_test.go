@@ -48,3 +48,15 @@ func TestTheNodesAreAskedForOnce(t *testing.T) {
 		t.Errorf("%+v", i)
 	}
 }
+
+func TestCloudOfAHost(t *testing.T) {
+	for host, want := range map[string]string{
+		"123456789012.dkr.ecr.eu-west-1.amazonaws.com": ECR, "123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu": ECR, "123456789012.dkr.ecr.us-isof-south-1.csp.hci.ic.gov": ECR,
+		"123456789012.dkr-ecr.eusc-de-east-1.on.amazonwebservices.eu": ECR, "123456789012.dkr.ecr.eu-isoe-west-1.cloud.adc-e.uk": ECR,
+		"europe-docker.pkg.dev": Google, "eu.gcr.io": Google, "acme.azurecr.cn": ACR, "ghcr.io": "", "123456789012.dkr.ecr.eu-west-1.evil.example": "",
+	} {
+		if got := CloudOf(host); got != want {
+			t.Errorf("%s: %q, want %q", host, got, want)
+		}
+	}
+}

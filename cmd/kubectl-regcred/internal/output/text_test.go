@@ -4,6 +4,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"sigs.k8s.io/yaml"
 )
 
 // hostile is what a tenant might put into a field.
@@ -79,6 +81,17 @@ func TestEveryLineOfACommentIsOne(t *testing.T) {
 	for line := range strings.Lines(b.String()) {
 		if !strings.HasPrefix(line, "# ") {
 			t.Errorf("no comment: %q", line)
+		}
+	}
+}
+
+// What is read back is what was written, and nothing of it reaches a terminal but ASCII.
+func TestManifest(t *testing.T) {
+	for _, value := range []string{"plain", "a\nb", "\u202e", "a\u202eb", "\u2028'\"\\", "\x1b[31m", "\U0001f600 \u00e9", "<&>"} {
+		raw, err := Manifest(map[string]string{value: value})
+		var back map[string]string
+		if err != nil || strings.ContainsFunc(strings.ReplaceAll(string(raw), "\n", ""), unprintable) || yaml.Unmarshal(raw, &back) != nil || back[value] != value {
+			t.Errorf("%q: %v: %q gives %q", value, err, raw, back)
 		}
 	}
 }
