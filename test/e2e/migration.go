@@ -59,8 +59,8 @@ func migration(ctx context.Context, e *e2e) (outcome, error) {
 	}
 	o.pods, o.failedPulls = through.pods, count(through.failures)
 	o.note("migrate --apply took %.0f s and --rollback %.0f s; %.1f pods a second; the Secret's UID is the same", took[0].Seconds(), took[1].Seconds(), through.perSec)
-	if o.failedPulls > 0 {
-		return o, fmt.Errorf("%d pulls failed%s", o.failedPulls, firstOf(through.failures))
+	if err := through.failed(); err != nil {
+		return o, err
 	}
 	return o, e.stillRuns(ctx, running)
 }

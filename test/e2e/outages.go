@@ -18,8 +18,8 @@ const aftermath = tokenLife / 2
 func shortOutage(ctx context.Context, e *e2e) (outcome, error) {
 	seen, err := e.surviveOutage(ctx, "short-outage", tokenLife/2)
 	o := seen.outcome()
-	if err == nil && o.failedPulls > 0 {
-		err = fmt.Errorf("%d pulls failed%s", o.failedPulls, firstOf(seen.ours.failures))
+	if err == nil {
+		err = seen.ours.failed()
 	}
 	return o, err
 }
@@ -34,11 +34,9 @@ func longOutage(ctx context.Context, e *e2e) (outcome, error) {
 	if o.failedPulls == 0 {
 		return o, fmt.Errorf("no pull failed in an outage of the cloud of %s, although tokens live %s", tokenLife*3/2, tokenLife)
 	}
-	for _, failure := range seen.ours.failures {
-		if failure.last.After(seen.recovered.Add(aftermath)) {
-			return o, fmt.Errorf("a pull of pod %s failed %.0f s after the first refresh that followed the outage: %s",
-				failure.pod, failure.last.Sub(seen.recovered).Seconds(), failure.message)
-		}
+	late := slices.DeleteFunc(slices.Clone(seen.ours.failures), func(f failedPull) bool { return !f.last.After(seen.recovered.Add(aftermath)) })
+	if len(late) > e.history.Overtaken(seen.recovered) {
+		return o, fmt.Errorf("a pull failed %.0f s after the first refresh that followed the outage%s", late[0].last.Sub(seen.recovered).Seconds(), firstOf(late))
 	}
 	return o, nil
 }

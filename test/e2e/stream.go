@@ -118,6 +118,16 @@ type flow struct {
 	slowest  time.Duration
 	failures []failedPull
 	made     map[string]time.Time
+	// overtaken is how many requests were refused, of any namespace, although Regcred had replaced the token in time.
+	overtaken int
+}
+
+// failed is an error if pulls have failed for which no slow node is to blame.
+func (f flow) failed() error {
+	if n := count(f.failures); n > f.overtaken {
+		return fmt.Errorf("%d pulls failed, %d of them as the node took longer than their token lived%s", n, f.overtaken, firstOf(f.failures))
+	}
+	return nil
 }
 
 // finish ends the creation of pods and waits until every pod of it has run: one whose pull has failed heals by itself once it can.
@@ -148,6 +158,7 @@ func (s *stream) finish(ctx context.Context) (flow, error) {
 	}
 	var err error
 	f.failures, err = s.e.failedPulls(ctx, s.namespace)
+	f.overtaken = s.e.history.Overtaken(s.began)
 	return f, err
 }
 

@@ -58,10 +58,10 @@ func successions(ctx context.Context, e *e2e) (outcome, error) {
 		return o, err
 	}
 	o.pods, o.failedPulls = through.pods, count(through.failures)
-	if o.failedPulls > 0 {
-		return o, fmt.Errorf("%d pulls failed%s", o.failedPulls, firstOf(through.failures))
+	if err := through.failed(); err != nil {
+		return o, err
 	}
-	if more := e.expiredTokens() - expired; more > 0 {
+	if more := e.expiredTokens() - expired; more > through.overtaken {
 		return o, fmt.Errorf("the registry has refused %d requests with a token that was not good any more", more)
 	}
 	return o, e.stillRuns(ctx, running)

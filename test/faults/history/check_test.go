@@ -162,3 +162,28 @@ func TestAHistoryIsCheckedForWhatMustHold(t *testing.T) {
 		})
 	}
 }
+
+func TestASlowNodeIsToBlameForATokenThatWasReplacedInTime(t *testing.T) {
+	refusedLater := []cloud.Refusal{refused(false)}
+	replaced := append(kept(), version(11, "token-11", owned))
+	for name, c := range map[string]struct {
+		history History
+		since   int // hours
+		want    int
+	}{
+		"replaced in time":       {History{Secrets: replaced, Refused: refusedLater}, 0, 1},
+		"before":                 {History{Secrets: replaced, Refused: refusedLater}, 14, 0},
+		"still there":            {History{Secrets: kept(), Refused: refusedLater}, 0, 0},
+		"replaced too late":      {History{Secrets: append(kept(), version(14, "token-14", owned)), Refused: refusedLater}, 0, 0},
+		"replaced in one of two": {History{Secrets: append(replaced, version(0, "token-0", owned, second)), Refused: refusedLater}, 0, 0},
+		"another's":              {History{Secrets: []Version{version(0, "token-0")}, Refused: refusedLater}, 0, 0},
+		"withdrawn":              {History{Secrets: replaced, Refused: []cloud.Refusal{revoked(refused(false))}}, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.history.Token = token
+			if got := c.history.overtaken(start.Add(time.Duration(c.since) * time.Hour)); got != c.want {
+				t.Errorf("%d pulls were overtaken, want %d", got, c.want)
+			}
+		})
+	}
+}

@@ -80,6 +80,14 @@ func (r *Recorder) see(o any, deleted bool) {
 	r.versions = append(r.versions, Version{r.now(), time.Now(), deleted, s})
 }
 
+// Overtaken counts the pulls that were refused from then on although each Secret had a new token before theirs expired: a node under load
+// may take longer from reading a Secret to the registry. Check finds those for which no node is to blame.
+func (r *Recorder) Overtaken(since time.Time) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return History{Secrets: r.versions, Refused: r.world.AWS.Refused(), Token: r.world.AWS.Token}.overtaken(since)
+}
+
 // Stop ends the watch. It may be called more than once.
 func (r *Recorder) Stop() error {
 	r.cancel()

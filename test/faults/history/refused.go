@@ -20,6 +20,9 @@ type holding struct {
 	until time.Time // by the clock of the clouds; zero if it is still there
 }
 
+// inTime is whether the token was replaced, or gone, before it expired.
+func (h holding) inTime(expires time.Time) bool { return !h.until.IsZero() && h.until.Before(expires) }
+
 // unblamed: a pull is refused for the age of a token that we keep only if there is an outage to blame: of the cloud, or of all replicas.
 func (h History) unblamed() (broken []string) {
 	held := h.held()
@@ -40,14 +43,33 @@ func (h History) unblamed() (broken []string) {
 // blamed is whether it is not for the controller that a pull was refused.
 func (h History) blamed(r cloud.Refusal, at holding) bool {
 	switch {
-	case !at.until.IsZero() && at.until.Before(r.ExpiresAt):
-		return true // it was replaced, or gone, in time
+	case at.inTime(r.ExpiresAt):
+		return true
 	case r.At.Sub(at.Seen)-r.Real.Sub(at.Written) > jump:
 		return true // the clock has jumped
 	}
 	return slices.ContainsFunc(h.Calls, func(c cloud.Call) bool {
 		return c.Code != "" && c.Began.Before(r.Real) && c.Ended.After(at.Written)
 	}) || slices.ContainsFunc(h.Absent, func(s lab.Span) bool { return s.Overlaps(at.Written, r.Real) })
+}
+
+// overtaken counts the pulls that were refused from then on because the node took longer from reading a Secret to the registry than its token
+// had to live: it was replaced in time wherever it was.
+func (h History) overtaken(since time.Time) (n int) {
+	held := h.held()
+	for _, r := range h.Refused {
+		if r.Revoked || r.Real.Before(since) || len(held[r.Token]) == 0 {
+			continue
+		}
+		slow := true
+		for _, at := range held[r.Token] {
+			slow = slow && at.inTime(r.ExpiresAt)
+		}
+		if slow {
+			n++
+		}
+	}
+	return n
 }
 
 // held says of each token in which Secrets of ours it was.
