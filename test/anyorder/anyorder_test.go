@@ -1,6 +1,7 @@
 package anyorder
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -60,15 +61,16 @@ func (h *history) alike(prefix string) {
 	h.Helper()
 	afresh := apply(h.T, fmt.Sprintf("%s%dx", prefix, h.seed), h.wishes)
 	defer afresh.end()
-	deadline := time.After(patience)
+	ctx, cancel := cluster.Within(h.Context(), patience)
+	defer cancel()
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	for same := 0; same < 2; {
 		select {
 		case <-tick.C:
-		case <-deadline:
-			h.Fatalf("again: make anyorder SEED=%d HISTORIES=1; after\n  %s\nthe world is not what is applied afresh (-afresh +history):\n%s",
-				h.seed, strings.Join(h.did, "\n  "), cmp.Diff(strings.Split(afresh.picture(), "\n"), strings.Split(h.picture(), "\n")))
+		case <-ctx.Done():
+			h.Fatalf("again: make anyorder SEED=%d HISTORIES=1; after\n  %s\nthe world is not what is applied afresh (%v; -afresh +history):\n%s",
+				h.seed, strings.Join(h.did, "\n  "), context.Cause(ctx), cmp.Diff(strings.Split(afresh.picture(), "\n"), strings.Split(h.picture(), "\n")))
 		}
 		if afresh.picture() == h.picture() {
 			same++

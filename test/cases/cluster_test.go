@@ -76,9 +76,11 @@ func typed(t *testing.T, content string) string {
 
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, patience, true, func(context.Context) (bool, error) { return done(), nil })
+	ctx, cancel := world.Within(t.Context(), patience)
+	defer cancel()
+	err := wait.PollUntilContextCancel(ctx, 50*time.Millisecond, true, func(context.Context) (bool, error) { return done(), nil })
 	if err != nil {
-		t.Fatalf("waited in vain for %s", what)
+		t.Fatalf("waited in vain for %s: %v", what, context.Cause(ctx))
 	}
 }
 

@@ -100,9 +100,11 @@ func must(t *testing.T, err error) {
 // eventually waits until the world is as it should be; why says what is missing.
 func eventually(t *testing.T, what string, done func() (bool, error)) {
 	t.Helper()
-	err := wait.PollUntilContextTimeout(t.Context(), 25*time.Millisecond, patience, true, func(context.Context) (bool, error) { return done() })
+	ctx, cancel := world.Within(t.Context(), patience)
+	defer cancel()
+	err := wait.PollUntilContextCancel(ctx, 25*time.Millisecond, true, func(context.Context) (bool, error) { return done() })
 	if err != nil {
-		t.Fatalf("waited in vain for %s: %v", what, err)
+		t.Fatalf("waited in vain for %s: %v (%v)", what, err, context.Cause(ctx))
 	}
 }
 

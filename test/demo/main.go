@@ -85,16 +85,30 @@ func run() int {
 	return 0
 }
 
+// run ends when the step has taken too long, or the controller has ended by itself.
+func (d *demo) run(ctx context.Context, s step) error {
+	within := context.WithTimeout
+	if d.lab != nil {
+		within = d.lab.Within
+	}
+	limited, cancel := within(ctx, s.limit)
+	defer cancel()
+	err := s.run(d, limited)
+	switch cause := context.Cause(limited); {
+	case err == nil || cause == nil:
+		return err
+	case errors.Is(cause, context.DeadlineExceeded):
+		return fmt.Errorf("after %s: %w", s.limit, err)
+	default:
+		return fmt.Errorf("%w: %w", err, cause)
+	}
+}
+
 // play runs the steps in order, and tells of the first that fails.
 func (d *demo) play(ctx context.Context, steps []step) error {
 	for _, s := range steps {
 		d.heading(s.name)
-		limited, cancel := context.WithTimeout(ctx, s.limit)
-		err := s.run(d, limited)
-		if err != nil && errors.Is(limited.Err(), context.DeadlineExceeded) {
-			err = fmt.Errorf("after %s: %w", s.limit, err)
-		}
-		cancel()
+		err := d.run(ctx, s)
 		if err == nil {
 			continue
 		}

@@ -132,6 +132,8 @@ func (e *e2e) playAll(ctx context.Context, plan [][]scenario, wanted *regexp.Reg
 	if err := e.start(ctx); err != nil {
 		return nil, err
 	}
+	ctx, cancel := e.lab.WhileUp(ctx)
+	defer cancel()
 	var rows []row
 	var errs []error
 	for _, group := range plan {

@@ -36,6 +36,7 @@ func TestALeaderThatStoodStillDoesNothingMore(t *testing.T) {
 	s.await("the refresh to be reported", func() bool { return s.answered("while it stands still") })
 
 	between.arm(trap{})
+	leader.MayEnd()
 	s.must(leader.Resume())
 	s.await("its end", leader.Ended)
 	if done := between.counted(); len(done) > 0 {
@@ -45,7 +46,7 @@ func TestALeaderThatStoodStillDoesNothingMore(t *testing.T) {
 		t.Errorf("%d tokens were minted, want 2", n)
 	}
 	s.must(standby.Stop())
-	_ = leader.Kill() // its end is no news at that of the suite
+	_ = leader.Kill() // so that it is not stopped again
 }
 
 // replica starts one of several controllers, whose Lease is short.

@@ -49,6 +49,11 @@ func newScene(t *testing.T) *scene {
 			t.Log(again(t.Name()))
 		}
 	})
+	if controller == nil || controller.Ended() { // one before has failed to start it
+		if err := startController(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
 	scenes++
 	s := &scene{T: t, name: fmt.Sprintf("scene-%d", scenes)}
 	s.user = cloud.User{Account: cloud.DefaultAccount, Name: s.name, AccessKeyID: fmt.Sprintf("AKIA%016d", scenes), SecretAccessKey: cloud.CanarySTS + s.name,
@@ -85,8 +90,8 @@ func (s *scene) must(err error) {
 // await polls, and starts a controller again that has been ended.
 func (s *scene) await(what string, done func() bool) {
 	s.Helper()
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
+	ctx, cancel := world.Within(s.Context(), patience)
+	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !done() {
@@ -94,8 +99,8 @@ func (s *scene) await(what string, done func() bool) {
 		case <-between.crashed:
 			s.succeed()
 		case <-tick.C:
-		case <-deadline.C:
-			s.Fatalf("%s: waited for %s in vain; what was done: %q", s.name, what, between.counted())
+		case <-ctx.Done():
+			s.Fatalf("%s: waited for %s in vain: %v; what was done: %q", s.name, what, context.Cause(ctx), between.counted())
 		}
 	}
 }
@@ -111,9 +116,17 @@ func (s *scene) succeed() {
 // later lets time pass, for a controller that may have been ended, too.
 func (s *scene) later(by time.Duration) {
 	s.Helper()
-	if err := controller.Advance(s.Context(), by); err != nil {
-		<-between.crashed
+	err := controller.Advance(s.Context(), by)
+	if err == nil {
+		return
+	}
+	ctx, cancel := world.Within(s.Context(), patience)
+	defer cancel()
+	select {
+	case <-between.crashed:
 		s.succeed()
+	case <-ctx.Done():
+		s.Fatalf("%s: no time passes for the controller: %v: %v", s.name, err, context.Cause(ctx))
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -27,6 +28,9 @@ type Controller struct {
 	once sync.Once
 	done chan struct{}
 	err  error
+	log  *tail
+	// mayEnd is whether its end is no news.
+	mayEnd atomic.Bool
 
 	mu    sync.Mutex
 	works []Span // the last may be open
@@ -47,13 +51,26 @@ func startController(ctx context.Context, binary, kubeconfig string, env []strin
 	args = append([]string{
 		"--kubeconfig=" + kubeconfig, "--metrics-bind-address=" + metrics, "--health-probe-bind-address=" + probes,
 	}, args...)
-	c := &Controller{Metrics: "http://" + metrics + "/metrics", done: make(chan struct{})}
+	c, err := spawn(binary, args, env, log)
+	if err != nil {
+		return nil, err
+	}
+	c.Metrics = "http://" + metrics + "/metrics"
 	if slices.Contains(args, "--metrics-secure=true") {
 		c.Metrics = "https://" + metrics + "/metrics"
 	}
+	if err := c.waitReady(ctx, "http://"+probes+"/readyz"); err != nil {
+		return nil, errors.Join(err, c.Stop())
+	}
+	return c, nil
+}
+
+// spawn starts the process.
+func spawn(binary string, args, env []string, log io.Writer) (*Controller, error) {
+	c := &Controller{done: make(chan struct{}), log: &tail{to: log}}
 	c.cmd = exec.Command(binary, args...) //nolint:noctx // it is stopped by a signal, as in a cluster
 	c.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent"}, env...)
-	c.cmd.Stdout, c.cmd.Stderr = log, log
+	c.cmd.Stdout, c.cmd.Stderr = c.log, c.log
 	// In a group of its own: a Ctrl-C at the terminal is for the parent, which then stops it.
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if err := c.cmd.Start(); err != nil {
@@ -65,9 +82,6 @@ func startController(ctx context.Context, binary, kubeconfig string, env []strin
 		c.ends()
 		close(c.done)
 	}()
-	if err := c.waitReady(ctx, "http://"+probes+"/readyz"); err != nil {
-		return nil, errors.Join(err, c.Stop())
-	}
 	return c, nil
 }
 
@@ -102,6 +116,7 @@ func (c *Controller) waitReady(ctx context.Context, url string) error {
 func (c *Controller) Stop() error {
 	var err error
 	c.once.Do(func() {
+		c.MayEnd()
 		_ = c.cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-c.done:
@@ -117,6 +132,7 @@ func (c *Controller) Stop() error {
 func (c *Controller) Kill() error {
 	var err error
 	c.once.Do(func() {
+		c.MayEnd()
 		err = c.cmd.Process.Kill()
 		<-c.done
 	})

@@ -50,6 +50,8 @@ type Lab struct {
 	Wire string
 
 	controllers []*Controller
+	up          context.Context //nolint:containedctx // it lasts until a controller ends by itself, and is no caller's
+	fall        context.CancelCauseFunc
 }
 
 // Start starts a cluster with Regcred's CRDs, its namespace, its RBAC rules and the policies that bound it, and healthy clouds.
@@ -105,6 +107,7 @@ func StartEmpty(ctx context.Context, plane controlplane.Options, aws cloud.Optio
 		return nil, err
 	}
 	lab = &Lab{Root: root, Binary: filepath.Join(root, "bin", "regcred")}
+	lab.up, lab.fall = context.WithCancelCause(context.Background())
 	defer func(started *Lab) { // a return of nil, err has set lab to nil by then
 		if err != nil {
 			err = errors.Join(err, started.Stop())
@@ -170,6 +173,7 @@ func (l *Lab) StartControllerAs(ctx context.Context, namespace, account string, 
 		return nil, fmt.Errorf("starting the controller: %w", err)
 	}
 	l.controllers = append(l.controllers, c)
+	go l.look(c)
 	return c, nil
 }
 

@@ -69,9 +69,11 @@ func (w *world) must(err error) {
 
 func (w *world) eventually(what string, done func() bool) {
 	w.Helper()
-	err := wait.PollUntilContextTimeout(w.Context(), 50*time.Millisecond, patience, true, func(context.Context) (bool, error) { return done(), nil })
+	ctx, cancel := w.Within(w.Context(), patience)
+	defer cancel()
+	err := wait.PollUntilContextCancel(ctx, 50*time.Millisecond, true, func(context.Context) (bool, error) { return done(), nil })
 	if err != nil {
-		w.Fatalf("waited in vain for %s: %v", what, err)
+		w.Fatalf("waited in vain for %s: %v", what, context.Cause(ctx))
 	}
 }
 

@@ -50,7 +50,7 @@ func (s *soak) live(ctx context.Context) error {
 		case <-over.C:
 			return nil
 		case <-ctx.Done():
-			err = ctx.Err()
+			err = context.Cause(ctx)
 		}
 		if err != nil {
 			return err

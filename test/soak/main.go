@@ -77,7 +77,9 @@ func (s *soak) run(ctx context.Context) (err error) {
 	if s.controller, err = s.lab.StartSteered(ctx, &lab.Clock{}, s.log); err != nil {
 		return err
 	}
-	if err := s.live(ctx); err != nil {
+	up, cancel := s.lab.WhileUp(ctx)
+	defer cancel()
+	if err := s.live(up); err != nil {
 		return err
 	}
 	fmt.Printf("%s at %d times the usual rotation over %d namespaces: %d tokens, %d samples\n",

@@ -81,7 +81,7 @@ func (u *tenant) eventually(what string, done func() bool) {
 }
 
 func within(ctx context.Context, limit time.Duration, done func() bool) bool {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := world.Within(ctx, limit)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()

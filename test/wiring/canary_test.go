@@ -61,7 +61,7 @@ func TestNoTokenIsShownWhateverTheCloudsDo(t *testing.T) {
 // told waits until there are events about the credential with all of the reasons.
 func told(t *testing.T, name string, reasons ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := world.Within(t.Context(), patience)
 	defer cancel()
 	w, err := world.Client.Watch(ctx, &eventsv1.EventList{})
 	if err != nil {
@@ -75,7 +75,7 @@ func told(t *testing.T, name string, reasons ...string) {
 			}
 		}
 	}
-	t.Errorf("no events say %v", reasons)
+	t.Errorf("no events say %v: %v", reasons, context.Cause(ctx))
 }
 
 // baits is a namespace for what the search must find.

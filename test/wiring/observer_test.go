@@ -146,7 +146,7 @@ func (o *observer) see(kind observed, object metav1.Object, shows bool) {
 
 // catchUp waits until all that is in the cluster now has been seen, and gives what has shown a credential so far.
 func (o *observer) catchUp(ctx context.Context) ([]sighting, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := world.Within(ctx, patience)
 	defer cancel()
 	for _, kind := range o.kinds {
 		list, err := kind.list(ctx, metav1.ListOptions{})
@@ -182,7 +182,7 @@ func (o *observer) await(ctx context.Context, kind observed, object metav1.Objec
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return fmt.Errorf("%s %s/%s has not been seen: %w", kind.Resource, object.GetNamespace(), object.GetName(), ctx.Err())
+			return fmt.Errorf("%s %s/%s has not been seen: %w", kind.Resource, object.GetNamespace(), object.GetName(), context.Cause(ctx))
 		}
 	}
 }

@@ -2,6 +2,7 @@ package wiring
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -54,6 +55,8 @@ func pullFails(t *testing.T, pod *corev1.Pod, status string) {
 // eventOf waits for an event on an object.
 func eventOf(t *testing.T, namespace, name, reason string) *corev1.Event {
 	t.Helper()
+	ctx, cancel := world.Within(t.Context(), patience)
+	defer cancel()
 	w, err := world.Client.Watch(t.Context(), &corev1.EventList{}, client.InNamespace(namespace),
 		client.MatchingFields{"involvedObject.name": name, "reason": reason})
 	if err != nil {
@@ -66,8 +69,8 @@ func eventOf(t *testing.T, namespace, name, reason string) *corev1.Event {
 			return event
 		}
 		t.Fatalf("%s/%s: %v", namespace, name, e.Object)
-	case <-time.After(patience):
-		t.Fatalf("%s/%s: waited in vain for an event %s", namespace, name, reason)
+	case <-ctx.Done():
+		t.Fatalf("%s/%s: waited in vain for an event %s: %v", namespace, name, reason, context.Cause(ctx))
 	}
 	panic("unreachable")
 }

@@ -121,21 +121,21 @@ func (s *syncBuffer) Bytes() []byte {
 // until watches the object of a name until it, or its deletion, is what is waited for.
 func until[T client.Object](t *testing.T, list client.ObjectList, namespace, name, what string, done func(o T, deleted bool) bool) T {
 	t.Helper()
-	w := watching(t, list, namespace, name)
+	ctx, w := watching(t, list, namespace, name)
 	defer w.Stop()
 	for e := range w.ResultChan() {
 		if o, ok := e.Object.(T); ok && done(o, e.Type == watch.Deleted) {
 			return o
 		}
 	}
-	t.Fatalf("%s/%s: waited for %s in vain", namespace, name, what)
+	t.Fatalf("%s/%s: waited for %s in vain: %v", namespace, name, what, context.Cause(ctx))
 	panic("unreachable")
 }
 
-// watching begins with what is there.
-func watching(t *testing.T, list client.ObjectList, namespace, name string) watch.Interface {
+// watching begins with what is there, and lasts as long as the context.
+func watching(t *testing.T, list client.ObjectList, namespace, name string) (context.Context, watch.Interface) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := world.Within(t.Context(), patience)
 	t.Cleanup(cancel)
 	options := []client.ListOption{client.MatchingFields{"metadata.name": name}}
 	if namespace != "" {
@@ -145,7 +145,7 @@ func watching(t *testing.T, list client.ObjectList, namespace, name string) watc
 	if err != nil {
 		t.Fatal(err)
 	}
-	return w
+	return ctx, w
 }
 
 func secret(t *testing.T, namespace, name, what string, done func(*corev1.Secret) bool) *corev1.Secret {
@@ -157,7 +157,7 @@ func anySecret(*corev1.Secret) bool { return true }
 
 func gone(t *testing.T, o client.Object, list client.ObjectList) {
 	t.Helper()
-	w := watching(t, list, o.GetNamespace(), o.GetName())
+	ctx, w := watching(t, list, o.GetNamespace(), o.GetName())
 	defer w.Stop()
 	if err := world.Client.Get(t.Context(), client.ObjectKeyFromObject(o), o); apierrors.IsNotFound(err) {
 		return
@@ -167,7 +167,7 @@ func gone(t *testing.T, o client.Object, list client.ObjectList) {
 			return
 		}
 	}
-	t.Fatalf("%s/%s is still there", o.GetNamespace(), o.GetName())
+	t.Fatalf("%s/%s is still there: %v", o.GetNamespace(), o.GetName(), context.Cause(ctx))
 }
 
 func goneSecret(t *testing.T, namespace, name string) {
