@@ -101,7 +101,7 @@ type place struct {
 	habits
 	chance *rand.Rand
 	now    outage
-	// troubled is how many calls the outages so far excuse.
+	// troubled is how many calls the outages that are over excuse.
 	troubled int
 }
 
@@ -135,13 +135,21 @@ func (c *cloud) chance(source string, call int) *rand.Rand {
 // weather is what trouble there is in a place. It is asked for in the order of time.
 func (c *cloud) weather(p *place, now time.Time) trouble {
 	for !now.Before(p.now.to) {
-		p.troubled += 10 + 4*int(p.now.to.Sub(p.now.from)/p.pause())
+		p.troubled = p.excused(p.now.to)
 		p.now = p.after(p.now.to, c.within, p.chance)
 	}
 	if now.Before(p.now.from) {
 		return calm
 	}
 	return p.now.kind
+}
+
+// excused is how many calls the outages until now excuse, of which one may go on.
+func (p *place) excused(now time.Time) int {
+	if !now.After(p.now.from) {
+		return p.troubled
+	}
+	return p.troubled + 10 + 4*int(now.Sub(p.now.from)/p.pause())
 }
 
 // Token implements providers.Provider.
@@ -267,7 +275,7 @@ func (c *cloud) excess(lived time.Duration, restarts int) []string {
 		if a.at.repeats > 0 && !a.at.told {
 			again = mints * (8 + 4*int((a.at.repeats-a.at.said*2/5)/a.at.pause()))
 		}
-		if most := mints + mints/5 + 10 + again + a.at.troubled + 2*restarts; a.calls > most {
+		if most := mints + mints/5 + 10 + again + a.at.excused(time.Now()) + 2*restarts; a.calls > most {
 			wrong = append(wrong, fmt.Sprintf("%s in %s: %d calls, at most %d can be explained", source, a.at.region, a.calls, most))
 		}
 	}
