@@ -25,7 +25,7 @@ func (a *Azure) IdentityBindings(clientID string, subjects ...string) http.Handl
 		answer: func(r *request) (http.HandlerFunc, *failure) {
 			form, _ := url.ParseQuery(string(r.body)) // what does not parse has no grant_type
 			claims := jwt.RegisteredClaims{}
-			_, _, err := jwt.NewParser().ParseUnverified(form.Get("client_assertion"), &claims)
+			err := a.internet.parseIdentityToken(form.Get("client_assertion"), &claims)
 			switch {
 			case r.Method != http.MethodPost || form.Get("grant_type") != "client_credentials" || form.Get("client_assertion_type") != azureAssertionType,
 				form.Get("scope") != facts.AzureRegistryScope:

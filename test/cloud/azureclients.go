@@ -47,7 +47,9 @@ func (a *Azure) checkAssertion(app AzureApplication, assertion, endpoint string)
 	if thumbprint, own := token.Header["x5t#S256"].(string); own {
 		return a.checkOwnAssertion(app, assertion, thumbprint, endpoint)
 	}
-	// The signature is not verified: the emulator has no keys of the clusters that it trusts by their issuer's name.
+	if err := a.internet.parseIdentityToken(assertion, &jwt.RegisteredClaims{}); err != nil {
+		return &failure{status: http.StatusUnauthorized, code: "AADSTS700027", message: "Client assertion failed signature validation."}
+	}
 	return checkFederated(app.Federated, claims)
 }
 

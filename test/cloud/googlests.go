@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -69,9 +70,11 @@ func (g *Google) exchangeToken(r *request) (http.HandlerFunc, *failure) {
 		return nil, oauthFailure("invalid_scope", "Invalid scope.")
 	}
 	claims := jwt.RegisteredClaims{}
-	// The signature is not verified: the emulator has no keys of the clusters that it trusts by their issuer's name.
-	if _, _, err := jwt.NewParser().ParseUnverified(form.Get("subject_token"), &claims); err != nil || claims.ExpiresAt == nil {
+	switch err := g.internet.parseIdentityToken(form.Get("subject_token"), &claims); {
+	case errors.Is(err, jwt.ErrTokenMalformed) || err == nil && claims.ExpiresAt == nil:
 		return nil, oauthFailure("invalid_request", "Error parsing the ID Token.")
+	case err != nil:
+		return nil, oauthFailure("invalid_grant", "The signature of the ID Token is invalid.")
 	}
 	member, failed := g.federate(form.Get("audience"), claims)
 	if failed != nil {

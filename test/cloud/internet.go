@@ -3,6 +3,7 @@ package cloud
 import (
 	"bufio"
 	"context"
+	"crypto/ecdsa"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +26,8 @@ type Internet struct {
 
 	mu     sync.Mutex
 	routes []func(host string) (address string, ok bool)
+	// issuers are the keys of clusters.
+	issuers map[issuerKey]*ecdsa.PublicKey
 }
 
 // StartInternet starts an Internet without any cloud.

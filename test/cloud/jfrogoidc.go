@@ -31,8 +31,7 @@ func (j *JFrog) exchange(r *request) (http.HandlerFunc, *failure) {
 		return nil, &failure{status: http.StatusNotFound, code: "NOT_FOUND", message: "Provider not found"}
 	}
 	claims := jwt.MapClaims{}
-	// The signature is not verified: the emulator has no keys of the clusters that it trusts by their issuer's name.
-	if _, _, err := jwt.NewParser().ParseUnverified(fields["subject_token"], claims); err != nil {
+	if err := j.internet.parseIdentityToken(fields["subject_token"], claims); err != nil {
 		return nil, jfrogUnauthorized("Invalid token")
 	}
 	if failed := j.checkSubject(claims, provider); failed != nil {

@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -131,9 +132,12 @@ func (a *AWS) assumeRoleWithWebIdentity(form url.Values) (any, *failure) {
 		return nil, failed
 	}
 	claims := jwt.RegisteredClaims{}
-	// The signature is not verified: the emulator has no keys of the clusters that it trusts by their issuer's name.
-	if _, _, err := jwt.NewParser().ParseUnverified(form.Get("WebIdentityToken"), &claims); err != nil {
+	switch err := a.internet.parseIdentityToken(form.Get("WebIdentityToken"), &claims); {
+	case errors.Is(err, jwt.ErrTokenMalformed):
 		return nil, invalidIdentityToken("The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)")
+	case err != nil:
+		return nil, invalidIdentityToken("Couldn't retrieve verification key from your identity provider, " +
+			"please reference AssumeRoleWithWebIdentity documentation for requirements")
 	}
 	role, ok := a.iam.role(form.Get("RoleArn"))
 	if !ok || role.WebIdentity == nil {

@@ -7,7 +7,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// WebIdentityToken makes a ServiceAccount token as a cluster with this issuer would, except that its signature proves nothing.
+// WebIdentityToken makes a ServiceAccount token as a cluster with this issuer would, except that its signature proves nothing: clouds that know
+// the keys of clusters refuse it.
 func WebIdentityToken(issuer, subject, audience string, expires time.Time) (string, error) {
 	claims := jwt.RegisteredClaims{
 		Issuer: issuer, Subject: subject, Audience: jwt.ClaimStrings{audience}, ExpiresAt: jwt.NewNumericDate(expires),

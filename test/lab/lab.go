@@ -119,6 +119,9 @@ func StartEmpty(ctx context.Context, plane controlplane.Options, aws cloud.Optio
 	if lab.ControlPlane, err = controlplane.Start(ctx, plane); err != nil {
 		return nil, err
 	}
+	if err := lab.PublishKeys(ctx, lab.Internet); err != nil {
+		return nil, err
+	}
 	lab.Client, err = newClient(lab.Config)
 	return lab, err
 }

@@ -71,6 +71,19 @@ func (l *Lab) seedManyImages() error {
 	return err
 }
 
+// PublishKeys lets the clouds of an Internet know the keys of the cluster's ServiceAccount tokens: they take no others then.
+func (l *Lab) PublishKeys(ctx context.Context, internet *cloud.Internet) error {
+	issuer, err := l.Issuer(ctx)
+	if err != nil {
+		return err
+	}
+	keys, err := l.Kubectl(ctx, "get", "--raw", "/openid/v1/jwks")
+	if err != nil {
+		return err
+	}
+	return internet.PublishKeys(issuer, keys)
+}
+
 // Issuer is who the cluster's ServiceAccount tokens say has issued them.
 func (l *Lab) Issuer(ctx context.Context) (string, error) {
 	raw, err := l.Kubectl(ctx, "get", "--raw", "/.well-known/openid-configuration")

@@ -81,6 +81,9 @@ func start(ctx context.Context, s *lab.Suite) error {
 		return err
 	}
 	s.Stops(world.Stop)
+	if err := world.PublishKeys(ctx, pluginCloud.Internet()); err != nil {
+		return err
+	}
 	if witness, err = observe(ctx, world.Config); err != nil {
 		return err
 	}
