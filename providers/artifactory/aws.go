@@ -29,8 +29,7 @@ func (p *Provider) loginOfRole(ctx context.Context, base string, spec *v1alpha1.
 		return call{}, invalid("%s is not shown the signature of an AWS role, with which it could log in elsewhere: have it added to the "+
 			"controller's --artifactory-aws-platforms, or use another identity", base)
 	}
-	role := awsauth.Role{ARN: spec.AWS.RoleARN, ExternalID: spec.AWS.ExternalID}
-	headers, err := p.aws.SignCallerIdentity(ctx, awsauth.Endpoints{Region: spec.AWS.Region}, role, id, p.clock.Now())
+	headers, err := p.aws.SignCallerIdentity(ctx, awsauth.Endpoints{Region: spec.AWS.Region}, role(spec.AWS), id, p.clock.Now())
 	if err != nil {
 		return call{}, err
 	}
@@ -38,11 +37,15 @@ func (p *Provider) loginOfRole(ctx context.Context, base string, spec *v1alpha1.
 	if body.ExpiresIn == 0 {
 		body.ExpiresIn = int64(awsLife.Seconds())
 	}
-	who := awsauth.Principal(role, id)
+	who := awsauth.Principal(role(spec.AWS), id)
 	return call{
 		action: "the login of " + who, method: http.MethodPost, url: base + "/access/api/v1/aws/token",
 		headers: headers, body: body, cures: awsCures(who),
 	}, nil
+}
+
+func role(spec *v1alpha1.ArtifactoryAWS) awsauth.Role {
+	return awsauth.Role{ARN: spec.RoleARN, ExternalID: spec.ExternalID}
 }
 
 func awsCures(who string) map[int]refusal {

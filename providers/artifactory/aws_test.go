@@ -1,6 +1,7 @@
 package artifactory_test
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -197,5 +198,24 @@ func TestATokenWithWhatNobodyTypedIsNotSent(t *testing.T) {
 		if n := jfrog.Calls().Of(cloud.ActionJFrogCreateToken); n != 0 {
 			t.Errorf("%q was sent %d times", text, n)
 		}
+	}
+}
+
+// When STS fails, those who log in another way do not rest with those who go by it.
+func TestTheWayOfARoleIsAnEndpointOfItsOwn(t *testing.T) {
+	jfrog, aws := startWithAWS(t, "acme.jfrog.io")
+	aws.STS.Set(cloud.Fault{Outage: cloud.OutageServerError})
+	p := newProvider(t, jfrog.Transport())
+	byRole := request(v1alpha1.Artifactory{URL: jfrog.URL(), AWS: &v1alpha1.ArtifactoryAWS{}}, roleOf(t, nil))
+	_, err := p.Token(t.Context(), byRole)
+	if failure, ok := errors.AsType[*providers.Error](err); !ok || failure.Scope != providers.ScopeEndpoint {
+		t.Fatalf("%v is not the endpoint's fault", err)
+	}
+	exchanged := request(v1alpha1.Artifactory{URL: jfrog.URL(), ProviderName: "cluster"}, serviceAccount(t, nil))
+	if by, other := p.Endpoint(byRole), p.Endpoint(exchanged); other != "acme.jfrog.io" || !strings.HasPrefix(by, other+" by ") {
+		t.Errorf("a role's endpoint is %q, and that of an exchange %q", by, other)
+	}
+	if _, err := p.Token(t.Context(), exchanged); err != nil {
+		t.Errorf("an exchange fails with STS: %v", err)
 	}
 }

@@ -2,6 +2,7 @@
 package artifactory
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strings"
@@ -56,9 +57,18 @@ func (*Provider) Hosts(entry *v1alpha1.Registry) []string {
 	return registries
 }
 
-// Endpoint is the platform's host.
-func (*Provider) Endpoint(req providers.Request) string {
-	return strings.TrimPrefix(req.Registry.Artifactory.URL, "https://")
+// Endpoint is the platform's host and, for the login of a role of AWS, the way to it: when STS fails, only those who go by it rest.
+func (p *Provider) Endpoint(req providers.Request) string {
+	spec, ctx := req.Registry.Artifactory, context.Background()
+	host := strings.TrimPrefix(spec.URL, "https://")
+	if spec.AWS == nil || p.aws == nil {
+		return host
+	}
+	cfg, err := p.aws.Load(ctx)
+	if err != nil {
+		return host
+	}
+	return awsauth.Endpoints{Region: cmp.Or(spec.AWS.Region, cfg.Region)}.Way(ctx, cfg, host, role(spec.AWS), req.Identity)
 }
 
 // Token has JFrog issue a token as the identity of req.
