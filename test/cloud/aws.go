@@ -86,11 +86,8 @@ func StartAWS(opts Options) (*AWS, error) {
 }
 
 func (a *AWS) start(internet *Internet) (err error) {
-	a.internet, a.alone = internet, internet == nil
-	if a.alone {
-		if a.internet, err = StartInternet(); err != nil {
-			return err
-		}
+	if a.internet, a.alone, err = joinInternet(internet); err != nil {
+		return err
 	}
 	if a.ecrServer, err = startServer(a.ecrService(), a.internet.ca); err != nil {
 		return fmt.Errorf("starting ECR: %w", err)

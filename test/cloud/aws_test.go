@@ -25,16 +25,7 @@ const (
 
 func startAWS(t *testing.T, opts Options) *AWS {
 	t.Helper()
-	a, err := StartAWS(opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := a.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return a
+	return started(t, StartAWS, opts)
 }
 
 // sdkConfig is what any program gets from the SDK in the cloud's environment, but for the retries' waiting.

@@ -94,11 +94,8 @@ func StartAzure(opts AzureOptions) (*Azure, error) {
 }
 
 func (a *Azure) start(internet *Internet) (err error) {
-	a.internet, a.alone = internet, internet == nil
-	if a.alone {
-		if a.internet, err = StartInternet(); err != nil {
-			return err
-		}
+	if a.internet, a.alone, err = joinInternet(internet); err != nil {
+		return err
 	}
 	if a.entraServer, err = startServer(a.entraHandler(), a.internet.ca); err != nil {
 		return fmt.Errorf("starting Entra: %w", err)

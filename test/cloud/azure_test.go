@@ -23,15 +23,7 @@ const (
 // azureStart starts a cloud with a registry and an application that may pull from it.
 func azureStart(t *testing.T, opts AzureOptions) *Azure {
 	t.Helper()
-	a, err := StartAzure(opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := a.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	a := started(t, StartAzure, opts)
 	azureAddRegistry(t, a, AzureRegistry{Host: azureHost, Regions: []string{"westeurope"}})
 	a.AddApplication(AzureApplication{ClientID: azureApp, Secret: azureAppSecret, Federated: []AzureFederatedCredential{{"https://cluster.example", "me", "api://AzureADTokenExchange"}}})
 	a.AssignRole(AzureRoleAssignment{Registry: azureHost, ClientID: azureApp, Role: AzureAcrPull})

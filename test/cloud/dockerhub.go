@@ -74,11 +74,8 @@ func StartDockerHub(opts DockerHubOptions) (*DockerHub, error) {
 }
 
 func (h *DockerHub) start(internet *Internet) (err error) {
-	h.internet, h.alone = internet, internet == nil
-	if h.alone {
-		if h.internet, err = StartInternet(); err != nil {
-			return err
-		}
+	if h.internet, h.alone, err = joinInternet(internet); err != nil {
+		return err
 	}
 	if h.authServer, err = startServer(h.authService(), h.internet.ca); err != nil {
 		return fmt.Errorf("starting %s: %w", hubAuth, err)

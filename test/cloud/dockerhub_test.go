@@ -17,16 +17,7 @@ const hubKey = "https://index.docker.io/v1/"
 
 func startHub(t *testing.T, opts DockerHubOptions) *DockerHub {
 	t.Helper()
-	h, err := StartDockerHub(opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := h.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return h
+	return started(t, StartDockerHub, opts)
 }
 
 func TestDockerHubPulls(t *testing.T) {

@@ -84,11 +84,8 @@ func StartGoogle(opts GoogleOptions) (*Google, error) {
 }
 
 func (g *Google) start(internet *Internet) (err error) {
-	g.internet, g.alone = internet, internet == nil
-	if g.alone {
-		if g.internet, err = StartInternet(); err != nil {
-			return err
-		}
+	if g.internet, g.alone, err = joinInternet(internet); err != nil {
+		return err
 	}
 	addresses := map[string]string{}
 	for host, service := range map[string]http.Handler{

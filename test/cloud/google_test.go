@@ -24,16 +24,7 @@ var googlePool = GoogleIdentityProvider{
 
 func startGoogle(t *testing.T, opts GoogleOptions) *Google {
 	t.Helper()
-	g, err := StartGoogle(opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := g.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return g
+	return started(t, StartGoogle, opts)
 }
 
 // googleAnswer is what came back from a service: its status, its fields, and its header.

@@ -50,6 +50,15 @@ func StartInternet() (*Internet, error) {
 	return n, nil
 }
 
+// joinInternet is where a cloud is put: on the Internet that it is given, or alone on one of its own.
+func joinInternet(given *Internet) (n *Internet, alone bool, err error) {
+	if given != nil {
+		return given, false, nil
+	}
+	n, err = StartInternet()
+	return n, true, err
+}
+
 // Close ends the proxy and its connections. The clouds are closed first, each by itself.
 func (n *Internet) Close() error {
 	n.transport.CloseIdleConnections()
