@@ -38,12 +38,14 @@ func TestTheSuffixIsWhatECRSays(t *testing.T) {
 
 // A region's token is worth nothing in another region, and must not be published for it.
 func TestHostsAreThoseOfOneRegion(t *testing.T) {
-	got, err := hosts(&v1alpha1.ECR{}, "eu-west-1", "https://123456789012.dkr.ecr.us-east-1.amazonaws.com")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]string{"123456789012.dkr.ecr.eu-west-1.amazonaws.com"}, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+	for _, other := range []string{"us-east-1.amazonaws.com", "cn-north-1.amazonaws.com.cn"} {
+		got, err := hosts(&v1alpha1.ECR{}, "eu-west-1", "https://123456789012.dkr.ecr."+other)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]string{"123456789012.dkr.ecr.eu-west-1.amazonaws.com"}, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", other, diff)
+		}
 	}
 }
 

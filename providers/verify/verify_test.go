@@ -289,6 +289,37 @@ func TestRealmsThatTheAdministratorAllows(t *testing.T) {
 	}
 }
 
+// inProcess is a registry without a network.
+type inProcess func(w http.ResponseWriter, r *http.Request)
+
+func (f inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer := httptest.NewRecorder()
+	f(answer, r)
+	res := answer.Result()
+	res.Request = r
+	return res, nil
+}
+
+func TestNoLoginGoesWithoutTLSOrWhereARedirectLeads(t *testing.T) {
+	token := answer{http.StatusOK, `{"token":"bearer"}`}
+	for name, realm := range map[string]string{"without TLS": "http://registry.example/token", "a redirect": "https://registry.example/moved"} {
+		answers := bearer(realm, token, token, answer{http.StatusOK, ""})
+		trials := verify.New(inProcess(func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case r.URL.Scheme != "https" || r.URL.Path == "/token":
+				t.Errorf("%s: %s was asked for", name, r.URL)
+			case r.URL.Path == "/moved":
+				http.Redirect(w, r, "https://registry.example/token", http.StatusTemporaryRedirect)
+				return
+			}
+			answers(w, r)
+		}), nil)
+		if verdict, err := trials.Try(t.Context(), providers.Login{Username: "user", Password: canary}, app); err == nil {
+			t.Errorf("%s: %+v", name, verdict)
+		}
+	}
+}
+
 func TestDockerHubIsTriedWithItsOwnRealm(t *testing.T) {
 	token := answer{http.StatusOK, `{"token":"bearer"}`}
 	s := &registry{handler: bearer("https://auth.docker.io/token", token, token, answer{http.StatusOK, ""})}
