@@ -1,6 +1,7 @@
 package artifactory_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
 	"github.com/regcred/regcred/test/cloud"
+	"github.com/regcred/regcred/test/cloud/facts"
 )
 
 // answer is what something in front of the platform says to everything.
@@ -76,6 +78,30 @@ func TestATokenTooManyOfOneUserIsNoFaultOfThePlatform(t *testing.T) {
 		_, err := exchange(t, jfrog)
 		if known, ok := errors.AsType[*providers.Error](err); !ok || known.Scope != want {
 			t.Errorf("HTTP status %d: %v, want scope %d", status, err, want)
+		}
+	}
+}
+
+// Which status says what of an exchange is not public but for one: whatever it is, the entry's owner is told what can be wrong, and the platform
+// does not rest for others.
+func TestEveryStatusOfARefusedExchangeIsExplained(t *testing.T) {
+	body := map[int]string{facts.JFrogWrongAudience.Status: facts.JFrogWrongAudience.Body}
+	cures := map[int]string{
+		http.StatusBadRequest: "integration cluster exists and expects this audience", http.StatusUnauthorized: "keys of the cluster's issuer",
+		http.StatusForbidden: "identity mapping of the integration cluster", http.StatusNotFound: "create the OpenID Connect integration cluster",
+		http.StatusTooManyRequests: "one request too many",
+	}
+	for status := http.StatusBadRequest; status < http.StatusInternalServerError; status++ {
+		jfrog := startJFrog(t, cloud.JFrogOptions{})
+		jfrog.PutInFront(answer(status, "application/json", cmp.Or(body[status], errorJSON)))
+		_, err := exchange(t, jfrog)
+		known, ok := errors.AsType[*providers.Error](err)
+		if !ok || known.Scope != providers.ScopeRequest || known.Reason == v1alpha1.ReasonUnavailable || known.Reason == v1alpha1.ReasonInternal {
+			t.Errorf("HTTP status %d: %v", status, err)
+			continue
+		}
+		if text := err.Error(); !strings.Contains(text, fmt.Sprintf("HTTP status %d", status)) || !strings.Contains(text, cmp.Or(cures[status], "artifactory.url")) {
+			t.Errorf("HTTP status %d: %s", status, text)
 		}
 	}
 }

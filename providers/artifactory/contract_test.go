@@ -13,11 +13,19 @@ import (
 
 var everyForm = []v1alpha1.Host{"acme.jfrog.io", "acme-docker-local.jfrog.io", "acme.jfrog.io:5001"}
 
+// The registry asks for Basic authentication, or leads to its token endpoint.
 func TestContractOfTheExchange(t *testing.T) {
+	for challenge, bearer := range map[string]bool{"Basic": false, "Bearer": true} {
+		t.Run(challenge, func(t *testing.T) { contractOfTheExchange(t, bearer) })
+	}
+}
+
+func contractOfTheExchange(t *testing.T, bearer bool) {
+	t.Helper()
 	providertest.Contract{
 		New: func(t *testing.T) (providers.Provider, providertest.Cloud) {
 			t.Helper()
-			jfrog := startJFrog(t, cloud.JFrogOptions{})
+			jfrog := startJFrog(t, cloud.JFrogOptions{BearerChallenge: bearer})
 			return newProvider(t, jfrog.Transport()), emulator{
 				JFrog: jfrog, action: cloud.ActionJFrogExchangeToken,
 				deny: func() { jfrog.AddProvider(cloud.JFrogProvider{Name: "cluster", Issuer: issuer, Audience: jfrog.URL()}) },

@@ -166,7 +166,7 @@ func (a *Azure) refuseACR(w http.ResponseWriter, r *request, f *failure) {
 	w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
 	if f.status == http.StatusUnauthorized && r.URL.Path != azureExchangePath {
 		req := parseRegistryRequest(r.Request)
-		a.registry.challenge(w.Header(), req.host)
+		a.registry.challenge(w.Header(), req)
 		if req.repository != "" {
 			w.Header().Set("Www-Authenticate", w.Header().Get("Www-Authenticate")+fmt.Sprintf(`,scope="repository:%s:pull"`, req.repository))
 		}

@@ -15,7 +15,7 @@ const ActionGetAuthorizationToken = "ecr:GetAuthorizationToken"
 const (
 	ecrTarget        = "AmazonEC2ContainerRegistry_V20150921."
 	ecrUsername      = "AWS"
-	ecrPasswordBytes = 1450 // about 2 kB of base64, as long as real ones
+	ecrPasswordBytes = 1450 // about 2 kB of base64; no source says how long real ones are
 )
 
 var ecrAuthErrors = authErrors{

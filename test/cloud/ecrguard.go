@@ -22,8 +22,8 @@ func (a *AWS) ecrRegistry() *guardedRegistry {
 			return account + "/" + region, ok
 		},
 		guard: a.guardECR,
-		challenge: func(header http.Header, host string) {
-			header.Set("WWW-Authenticate", fmt.Sprintf(`Basic realm="https://%s/",service="ecr.amazonaws.com"`, host))
+		challenge: func(header http.Header, r registryRequest) {
+			header.Set("WWW-Authenticate", fmt.Sprintf(`Basic realm="https://%s/",service="ecr.amazonaws.com"`, r.host))
 		},
 	}
 }

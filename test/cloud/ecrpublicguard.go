@@ -32,8 +32,8 @@ func (a *AWS) ecrPublicRegistry() *guardedRegistry {
 	return &guardedRegistry{
 		namespace: func(host string) (string, bool) { return ecrPublicHost, isECRPublicHost(host) },
 		guard:     realm.guard,
-		challenge: func(header http.Header, host string) {
-			realm.challenge(header, host)
+		challenge: func(header http.Header, r registryRequest) {
+			realm.challenge(header, r)
 			header.Set("WWW-Authenticate", header.Get("WWW-Authenticate")+`,scope="aws"`)
 		},
 		realm: realm,

@@ -14,7 +14,9 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
@@ -79,6 +81,48 @@ func TestJFrogHasTheHostsOfItsForms(t *testing.T) {
 		}
 		if port == "" && j.isHost("other."+j.options.Host) == (j.options.Host == DefaultJFrogHost) {
 			t.Errorf("%s: a label below the platform's host is only one on a domain of one's own", form)
+		}
+	}
+}
+
+func TestJFrogTakesARoleOfAWSAtItsPath(t *testing.T) {
+	aws := startAWS(t, Options{})
+	for _, j := range []*JFrog{startJFrog(t, JFrogOptions{AWS: aws}), startJFrog(t, JFrogOptions{})} {
+		want := http.StatusNotFound
+		if j.options.AWS != nil {
+			want = http.StatusUnauthorized // nothing is signed
+		}
+		if got := postJFrog(t, j, facts.JFrogAWSPath, "", map[string]any{"expires_in": 3600}); got.status != want {
+			t.Errorf("status %d, want %d", got.status, want)
+		}
+	}
+	signed, err := url.Parse(facts.JFrogAWSRequest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if "sts:"+signed.Query().Get("Action") != ActionGetCallerIdentity || signed.Query().Get("Version") != stsVersion {
+		t.Errorf("%s is no request that STS answers", signed)
+	}
+}
+
+func TestJFrogRefusesAWrongAudienceAsItDoes(t *testing.T) {
+	j := startJFrog(t, JFrogOptions{})
+	got := postJFrog(t, j, jfrogExchangePath, "", map[string]any{
+		"grant_type": jfrogExchangeGrant, "subject_token_type": jfrogIDToken, "provider_name": "cluster",
+		"subject_token": identityToken(t, jfrogIssuer, jfrogSubject, "other", time.Hour),
+	})
+	if got.status != facts.JFrogWrongAudience.Status || !strings.Contains(facts.JFrogWrongAudience.Body, `"`+got.code()+`"`) {
+		t.Errorf("status %d, code %s", got.status, got.code())
+	}
+}
+
+func TestGoogleTakesTheScope(t *testing.T) {
+	g := startGoogle(t, GoogleOptions{})
+	g.AddIdentityProvider(googlePool)
+	token := identityToken(t, issuer, subject, "https://iam.googleapis.com/"+googlePool.Name, time.Hour)
+	for scope, want := range map[string]int{facts.GoogleScope: http.StatusOK, facts.GoogleScope + ".other": http.StatusBadRequest} {
+		if got := googleExchange(t, g, token, map[string]string{"scope": scope}); got.status != want {
+			t.Errorf("%s: status %d, want %d", scope, got.status, want)
 		}
 	}
 }
@@ -187,7 +231,7 @@ func TestProvidersAndEmulatorsAreTestedAgainstEveryFact(t *testing.T) {
 	if len(names) < 10 {
 		t.Fatalf("the facts are %v", names)
 	}
-	for side, pattern := range map[string]string{"emulator": "*.go", "provider": "../../providers/*/*_test.go"} {
+	for side, pattern := range map[string]string{"emulator": "*_test.go", "provider": "../../providers/*/*_test.go"} {
 		paths, err := filepath.Glob(pattern)
 		if err != nil || len(paths) == 0 {
 			t.Fatal(paths, err)

@@ -63,10 +63,10 @@ func (g *Google) googleRegistry() *guardedRegistry {
 			return host, ok
 		},
 		guard: func(r registryRequest) *failure { return g.guardGoogle(realm, r) },
-		challenge: func(header http.Header, host string) {
-			challenge := fmt.Sprintf(`Bearer realm="https://%s/v2/token"`, host)
-			if _, gcr := googleContainerRegistry[host]; gcr {
-				challenge += ",service=" + host
+		challenge: func(header http.Header, r registryRequest) {
+			challenge := fmt.Sprintf(`Bearer realm="https://%s/v2/token"`, r.host)
+			if _, gcr := googleContainerRegistry[r.host]; gcr {
+				challenge += ",service=" + r.host
 			}
 			header.Set("WWW-Authenticate", challenge)
 		},

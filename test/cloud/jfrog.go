@@ -36,6 +36,8 @@ type JFrogOptions struct {
 	Projects []string
 	// AnonymousAnswer leaves the username out of the answer to an exchange, as older versions do.
 	AnonymousAnswer bool
+	// BearerChallenge has the registry lead clients to its token endpoint; without it, they are asked for Basic authentication.
+	BearerChallenge bool
 
 	Access, Registry Fault
 }
@@ -88,11 +90,8 @@ func StartJFrog(opts JFrogOptions) (*JFrog, error) {
 }
 
 func (j *JFrog) start() (err error) {
-	j.internet, j.alone = j.options.Internet, j.options.Internet == nil
-	if j.alone {
-		if j.internet, err = StartInternet(); err != nil {
-			return err
-		}
+	if j.internet, j.alone, err = joinInternet(j.options.Internet); err != nil {
+		return err
 	}
 	access, registry := j.accessService(), j.registry.service(j.Registry, j.calls, j.clock)
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -100,7 +99,7 @@ func (j *JFrog) start() (err error) {
 			(*inFront).ServeHTTP(w, r)
 			return
 		}
-		if strings.HasPrefix(r.URL.Path, "/v2/") {
+		if strings.HasPrefix(r.URL.Path, "/v2/") || j.registry.realm != nil && j.registry.realm.is(r) {
 			registry.ServeHTTP(w, r)
 			return
 		}

@@ -3,6 +3,7 @@ package cloud
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -19,15 +20,7 @@ const (
 
 func startJFrog(t *testing.T, opts JFrogOptions) *JFrog {
 	t.Helper()
-	j, err := StartJFrog(opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := j.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	j := started(t, StartJFrog, opts)
 	j.AddUser(JFrogUser{Name: "admin", Admin: true})
 	j.AddUser(JFrogUser{Name: "puller", Groups: []string{"readers"}})
 	j.SetReadable("readers", "docker-local")
@@ -249,8 +242,15 @@ func TestJFrogHasNoAPIElsewhere(t *testing.T) {
 }
 
 func TestJFrogRegistry(t *testing.T) {
+	for _, bearer := range []bool{false, true} {
+		t.Run(fmt.Sprintf("bearer %t", bearer), func(t *testing.T) { testJFrogRegistry(t, bearer) })
+	}
+}
+
+func testJFrogRegistry(t *testing.T, bearer bool) {
+	t.Helper()
 	clock := newFakeClock()
-	j := startJFrog(t, JFrogOptions{Clock: clock.Now})
+	j := startJFrog(t, JFrogOptions{Clock: clock.Now, BearerChallenge: bearer})
 	j.AddUser(JFrogUser{Name: "outsider", Groups: []string{"others"}})
 	j.ServePort("5001", "docker-local")
 	puller, issued := j.CreateToken("puller", time.Hour)
@@ -325,6 +325,73 @@ func TestJFrogChallenge(t *testing.T) {
 		if res.StatusCode != want || (challenge == `Basic realm="Artifactory Realm"`) != (want == http.StatusUnauthorized) {
 			t.Errorf("status %d, want %d, with challenge %q", res.StatusCode, want, challenge)
 		}
+	}
+}
+
+// The challenge leads to the repository of Artifactory that the request names in one of three ways. What comes of it is for that registry alone.
+func TestJFrogLeadsToTheRepositorysTokens(t *testing.T) {
+	j := startJFrog(t, JFrogOptions{BearerChallenge: true})
+	j.ServePort("5001", "docker-local")
+	password, issued := j.CreateToken("puller", time.Hour)
+	ask := func(address, username, secret string) (int, http.Header, string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+address, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch username {
+		case "":
+		case "Bearer":
+			r.Header.Set("Authorization", "Bearer "+secret)
+		default:
+			r.SetBasicAuth(username, secret)
+		}
+		res, err := j.Transport().RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		var answer struct{ Token string }
+		if res.StatusCode == http.StatusOK && strings.Contains(address, "/token") {
+			if err := json.NewDecoder(res.Body).Decode(&answer); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return res.StatusCode, res.Header, answer.Token
+	}
+	for address, want := range map[string]string{
+		"acme.jfrog.io/v2/":                           "acme.jfrog.io/artifactory/api/docker/null/v2/token",
+		"acme.jfrog.io/v2/docker-local/app/tags/list": "acme.jfrog.io/artifactory/api/docker/docker-local/v2/token",
+		"acme-docker-local.jfrog.io/v2/app/tags/list": "acme-docker-local.jfrog.io/artifactory/api/docker/docker-local/v2/token",
+		"acme.jfrog.io:5001/v2/app/tags/list":         "acme.jfrog.io:5001/artifactory/api/docker/docker-local/v2/token",
+	} {
+		host, _, _ := strings.Cut(address, "/")
+		status, header, _ := ask(address, "", "")
+		if challenge := fmt.Sprintf(`Bearer realm="https://%s",service=%q`, want, host); status != http.StatusUnauthorized || header.Get("WWW-Authenticate") != challenge {
+			t.Errorf("%s: status %d, challenge %q, want %q", address, status, header.Get("WWW-Authenticate"), challenge)
+		}
+	}
+	const realm, image = "acme.jfrog.io/artifactory/api/docker/docker-local/v2/token?service=acme.jfrog.io&scope=repository:docker-local/app:pull", "/v2/docker-local/app/tags/list"
+	for _, login := range [][2]string{{"", ""}, {"puller", "guess"}, {"admin", password}} {
+		if status, _, _ := ask(realm, login[0], login[1]); status != http.StatusUnauthorized {
+			t.Errorf("%s gets a token: status %d", login[0], status)
+		}
+	}
+	if _, err := j.SeedImage("acme.jfrog.io", "docker-local/app", "v1"); err != nil {
+		t.Fatal(err)
+	}
+	_, _, token := ask(realm, "puller", password)
+	for address, want := range map[string]int{
+		"acme.jfrog.io" + image: http.StatusOK, "acme.jfrog.io/v2/docker-local/other/tags/list": http.StatusForbidden,
+		"acme-docker-local.jfrog.io/v2/app/tags/list": http.StatusUnauthorized,
+	} {
+		if status, _, _ := ask(address, "Bearer", token); status != want {
+			t.Errorf("%s with the token for another: status %d, want %d", address, status, want)
+		}
+	}
+	j.Revoke(issued.ID)
+	if status, _, _ := ask("acme.jfrog.io"+image, "Bearer", token); status != http.StatusUnauthorized {
+		t.Errorf("a token of a revoked one is taken: status %d", status)
 	}
 }
 

@@ -16,8 +16,8 @@ const (
 	jfrogMappingExpiry = time.Hour
 )
 
-// exchange is "OIDC Token Exchange" of JFrog's REST API reference. It says which of the three things is wrong by its status: the reference
-// has no word on this, and versions differ.
+// exchange is "OIDC Token Exchange" of JFrog's REST API reference. It says which of the three things is wrong by its status. The reference has no
+// word on this: but for that of a wrong audience (facts.JFrogWrongAudience) the statuses are this emulator's own, and no test may rest on them.
 func (j *JFrog) exchange(r *request) (http.HandlerFunc, *failure) {
 	fields, failed := jfrogFields(r)
 	if failed != nil {

@@ -35,7 +35,7 @@ type guardedRegistry struct {
 	// guard decides on a request by its credentials. A nil failure lets it through.
 	guard func(r registryRequest) *failure
 	// challenge sets the WWW-Authenticate header of a 401.
-	challenge func(header http.Header, host string)
+	challenge func(header http.Header, r registryRequest)
 	// realm is the token endpoint, if it is on the registry's own hosts; nil otherwise.
 	realm *tokenRealm
 
@@ -115,7 +115,7 @@ func (g *guardedRegistry) refuse(w http.ResponseWriter, r *request, f *failure) 
 	w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
 	if f.status == http.StatusUnauthorized {
 		if !f.noChallenge {
-			g.challenge(w.Header(), parseRegistryRequest(r.Request).host)
+			g.challenge(w.Header(), parseRegistryRequest(r.Request))
 		}
 		http.Error(w, f.message, f.status)
 		return

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -27,7 +28,7 @@ const bearerLife = time.Minute
 type tokenRealm struct {
 	// host is where the endpoint is, for a registry at host; most have it on the registry's own.
 	host func(registry string) string
-	// path is the endpoint's.
+	// path is the endpoint's, as a pattern of path.Match where there are many.
 	path string
 	// service is what the challenge names; an empty one is left out of it.
 	service func(registry string) string
@@ -55,16 +56,19 @@ type bearer struct {
 }
 
 // challenge sets the header of a 401. The scope is that of the request, as the distribution registry says it.
-func (t *tokenRealm) challenge(header http.Header, host string) {
-	challenge := fmt.Sprintf(`Bearer realm="https://%s%s"`, t.host(host), t.path)
-	if service := t.service(host); service != "" {
+func (t *tokenRealm) challenge(header http.Header, r registryRequest) {
+	challenge := fmt.Sprintf(`Bearer realm="https://%s%s"`, t.host(r.host), t.path)
+	if service := t.service(r.host); service != "" {
 		challenge += fmt.Sprintf(",service=%q", service)
 	}
 	header.Set("WWW-Authenticate", challenge)
 }
 
 // is says whether the request is for the token endpoint.
-func (t *tokenRealm) is(r *http.Request) bool { return r.URL.Path == t.path }
+func (t *tokenRealm) is(r *http.Request) bool {
+	matched, err := path.Match(t.path, r.URL.Path)
+	return matched && err == nil
+}
 
 // answer gives out a bearer token for the registry.
 func (t *tokenRealm) answer(registry string, r *http.Request) (http.HandlerFunc, *failure) {

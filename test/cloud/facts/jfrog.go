@@ -16,3 +16,10 @@ const (
 	JFrogAWSPath    = "/access/api/v1/aws/token"
 	JFrogAWSRequest = "https://sts.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15"
 )
+
+// JFrogWrongAudience is the answer to an exchange whose token has another audience than the integration's. It is the one refusal of an exchange that
+// JFrog has shown in public. Source: jfrog/setup-jfrog-cli issue 270 (2025-04-28).
+var JFrogWrongAudience = Error{
+	Source: "jfrog/setup-jfrog-cli issue 270", Status: 400, ContentType: "application/json",
+	Body: `{"errors":[{"code":"BAD_REQUEST","message":"Invalid audience"}]}`,
+}

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -10,15 +11,26 @@ import (
 	"github.com/regcred/regcred/providers"
 )
 
-// registry takes one password for anything, and lets it pull one repository.
-func registry(t *testing.T) *httptest.Server {
+// registry takes one password for anything, and lets it pull one repository. It asks for Basic authentication, or leads to a token endpoint of its
+// own as Artifactory does.
+func registry(t *testing.T, bearer bool) *httptest.Server {
 	t.Helper()
+	const realm = "/artifactory/api/docker/team/v2/token"
 	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, password, _ := r.BasicAuth()
+		if bearer && r.URL.Path != realm {
+			password = strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer of-")
+		}
 		switch {
 		case password != "good":
-			w.Header().Set("WWW-Authenticate", `Basic realm="registry"`)
+			challenge := `Basic realm="registry"`
+			if bearer {
+				challenge = fmt.Sprintf(`Bearer realm="https://%[1]s%[2]s",service=%[1]q`, r.Host, realm)
+			}
+			w.Header().Set("WWW-Authenticate", challenge)
 			w.WriteHeader(http.StatusUnauthorized)
+		case r.URL.Path == realm:
+			_, _ = w.Write([]byte(`{"token":"of-good"}`))
 		case strings.HasPrefix(r.URL.Path, "/v2/team/") || r.URL.Path == "/v2/":
 			w.WriteHeader(http.StatusOK)
 		default:
@@ -31,7 +43,13 @@ func registry(t *testing.T) *httptest.Server {
 }
 
 func TestTry(t *testing.T) {
-	s := registry(t)
+	for challenge, bearer := range map[string]bool{"Basic": false, "Bearer": true} {
+		t.Run(challenge, func(t *testing.T) { tryAll(t, registry(t, bearer)) })
+	}
+}
+
+func tryAll(t *testing.T, s *httptest.Server) {
+	t.Helper()
 	p := With(s.Client().Transport)
 	host := strings.TrimPrefix(s.URL, "https://")
 	for _, c := range []struct {
@@ -56,7 +74,7 @@ func TestPrivateAddressesAreAsked(t *testing.T) {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
-	s := registry(t)
+	s := registry(t, false)
 	host := strings.TrimPrefix(s.URL, "https://")
 	if _, err := New(false).Try(t.Context(), providers.Login{}, diagnosis.Image{Host: host, Repository: "team/app", Reference: "latest"}); err == nil {
 		t.Error("a loopback address was reached")
