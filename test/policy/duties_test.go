@@ -141,14 +141,18 @@ func setVariable(t *testing.T, name, variable, expression string) {
 			t.Error(err)
 		}
 	})
-	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{}
-	must(t, admin.Get(t.Context(), client.ObjectKey{Name: "regcred-" + name}, policy))
-	for i := range policy.Spec.Variables {
-		if policy.Spec.Variables[i].Name == variable {
-			policy.Spec.Variables[i].Expression = expression
+	spec := policyNamed(t, "regcred-"+name).Spec
+	set(&spec, variable, expression)
+	enforce(t, "regcred-"+name, spec)
+}
+
+// set gives a variable of a policy another value.
+func set(spec *admissionregistrationv1.ValidatingAdmissionPolicySpec, variable, expression string) {
+	for i := range spec.Variables {
+		if spec.Variables[i].Name == variable {
+			spec.Variables[i].Expression = expression
 		}
 	}
-	must(t, admin.Update(t.Context(), policy))
 }
 
 // TestNobodyCanAddTheAPIServer: an audience of one's own is added to the policy, one of the API server is not.
