@@ -3,6 +3,7 @@ package wiring
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,9 +37,14 @@ func TestTheCloudsTakeTokensOfThisClusterAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for token, want := range map[string]int{request.Status.Token: http.StatusOK, forged: http.StatusBadRequest} {
-		res, err := (&http.Client{Transport: world.Internet.Transport()}).PostForm("https://sts.eu-west-1.amazonaws.com/", url.Values{
+		form := url.Values{
 			"Action": {"AssumeRoleWithWebIdentity"}, "Version": {"2011-06-15"}, "RoleArn": {role}, "RoleSessionName": {name}, "WebIdentityToken": {token},
-		})
+		}
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://sts.eu-west-1.amazonaws.com/", strings.NewReader(form.Encode()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := world.Internet.Transport().RoundTrip(r)
 		if err != nil {
 			t.Fatal(err)
 		}
