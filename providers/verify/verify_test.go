@@ -320,6 +320,28 @@ func TestNoLoginGoesWithoutTLSOrWhereARedirectLeads(t *testing.T) {
 	}
 }
 
+// unreachable is a registry that answers nothing.
+type unreachable func(*http.Request)
+
+func (f unreachable) RoundTrip(r *http.Request) (*http.Response, error) {
+	f(r)
+	return nil, errors.New("no answer")
+}
+
+// The library asks hosts of a local network without TLS where they do not answer with it.
+func TestNoTrialFallsBackToPlainText(t *testing.T) {
+	for _, local := range []string{"registry.local", "10.1.2.3:5000", "localhost:5000"} {
+		trials := verify.New(unreachable(func(r *http.Request) {
+			if r.URL.Scheme != "https" {
+				t.Errorf("%s was asked for", r.URL)
+			}
+		}), nil)
+		if verdict, err := trials.Try(t.Context(), providers.Login{Username: "user", Password: canary}, providers.Pull{Host: local, Repository: "app", Reference: "v1"}); err == nil {
+			t.Errorf("%s: %+v", local, verdict)
+		}
+	}
+}
+
 func TestDockerHubIsTriedWithItsOwnRealm(t *testing.T) {
 	token := answer{http.StatusOK, `{"token":"bearer"}`}
 	s := &registry{handler: bearer("https://auth.docker.io/token", token, token, answer{http.StatusOK, ""})}
