@@ -114,7 +114,7 @@ func TestThePoliciesAndTheControllerAgreeOnSecrets(t *testing.T) {
 			check(t, thief.Patch(t.Context(), before.DeepCopy(), client.RawPatch("application/merge-patch+json", patch), client.DryRunAll))
 		}
 	})
-	if admitted < 10 || refused < 10 {
+	if admitted < 3 || refused < 3 { // of a hundred at random
 		t.Errorf("%d writes had to be admitted and %d refused: that proves little", admitted, refused)
 	}
 }
