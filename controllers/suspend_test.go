@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/controllers/target"
 )
 
 func (w *world) suspend(name string, suspended bool) {
@@ -20,6 +21,34 @@ func (w *world) expectReady(when string, got metav1.Condition, status metav1.Con
 	w.Helper()
 	if got.Status != status || got.Reason != reason {
 		w.Errorf("%s: Ready=%s %s: %s", when, got.Status, got.Reason, got.Message)
+	}
+}
+
+// heeding notes which credentials are said to be suspended.
+type heeding struct {
+	target.Tokens
+	suspended *[]string
+}
+
+func (h heeding) Suspend(owner string) {
+	*h.suspended = append(*h.suspended, owner)
+	h.Tokens.Suspend(owner)
+}
+
+func TestASuspendedCredentialSaysSoWhereItsCallsWait(t *testing.T) {
+	w, ns := newWorld(t)
+	var suspended []string
+	w.Tokens = heeding{w.Tokens, &suspended}
+	target := w.apply(ns, nil, registry("a", "eu-west-1"))
+	w.run(target)
+	if len(suspended) != 0 {
+		t.Errorf("%v before it is", suspended)
+	}
+	w.suspend(target.Credential.Name, true)
+	w.change(target.Credential.Name, func(c *v1alpha1.ClusterRegistryCredential) { c.Spec.NamespaceSelector.MatchLabels["team"] = "other" })
+	w.run(target) // in a namespace that it does not select any more
+	if !slices.Equal(suspended, []string{target.Credential.String()}) {
+		t.Errorf("%v, not %s", suspended, target.Credential)
 	}
 }
 

@@ -35,6 +35,8 @@ type Tokens interface {
 	RefusedIssuedAt(req providers.Request) time.Time
 	// SetSources says which sources a credential, by its Key.String(), names from now on.
 	SetSources(owner string, sources []string)
+	// Suspend has no call made for what only suspended credentials name, until SetSources says again what this one does.
+	Suspend(owner string)
 	// Annotations are the keys of a ServiceAccount's annotations that a token of the entry may depend on; empty if it depends on none.
 	Annotations(entry *v1alpha1.Registry) []string
 	// Hosts are the hosts that a token of the entry is for; empty if only a token can tell.

@@ -20,8 +20,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, t credential.Target) (reconc
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	if c == nil {
+	switch {
+	case c == nil:
 		r.Tokens.SetSources(t.Credential.String(), nil)
+	case c.Spec.Suspend:
+		r.Tokens.Suspend(t.Credential.String())
 	}
 	ns, err := view.Namespace(ctx, r.Cache, t.Namespace)
 	if err != nil {

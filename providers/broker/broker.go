@@ -52,7 +52,7 @@ type Broker struct {
 	// neither.
 	mu     sync.Mutex
 	slots  map[string]*slot
-	owners map[string][]string
+	owners map[string]owner
 	bytes  *budget
 	// revocable are the live tokens that can be revoked, by their name.
 	revocable *expiring.Map[providers.TokenName, revocable]
@@ -73,7 +73,7 @@ func New(ctx context.Context, o Options) *Broker {
 	}
 	return &Broker{
 		Options: o, base: ctx, scheduler: newScheduler(ctx, o.Clock, o.Providers),
-		slots: map[string]*slot{}, owners: map[string][]string{}, bytes: newBudget(o.Bytes),
+		slots: map[string]*slot{}, owners: map[string]owner{}, bytes: newBudget(o.Bytes),
 		revocable: newRevocables(o.Clock),
 		trials:    map[trialKey]*trial{}, trying: map[string]int{},
 		verdicts: newVerdicts(o.Clock),

@@ -72,7 +72,7 @@ func (b *Broker) settle(s *slot, req providers.Request, token providers.Token, b
 	if err != nil {
 		s.fail(err, now)
 	}
-	s.call = nil
+	s.call, s.made = nil, s.since
 	if len(s.token.Logins) > 0 {
 		b.bytes.add(s, req.Tenant)
 	}

@@ -33,9 +33,9 @@ type slot struct {
 	// no tenant's, whoever else may ask.
 	clusters      bool
 	clusterOwners int
-	// owners is how many credentials name the source; askedAt is when somebody asked last.
-	owners  int
-	askedAt time.Time
+	// owners is how many credentials name the source, and suspended how many of those are suspended; askedAt is when somebody asked last.
+	owners, suspended int
+	askedAt           time.Time
 	// dropped is whether the slot goes when its call has ended, as no credential names it any more.
 	dropped bool
 
@@ -53,10 +53,10 @@ type slot struct {
 	size     int
 	inBudget *list.Element
 
-	// call is the one under way, since when, and who waits for its end.
-	call    *call
-	since   time.Time
-	waiting waiters
+	// call is the one under way, since when, and who waits for its end. made is since when the last one that was made was.
+	call        *call
+	since, made time.Time
+	waiting     waiters
 
 	failure  *providers.Error
 	failures int

@@ -15,12 +15,18 @@ const copiedFor = time.Minute
 // sweepEvery is how often the Broker looks for what it can forget: that takes as long as there are slots.
 const sweepEvery = time.Minute
 
-// SetSources says which sources the owner, a credential's Key.String(), names from now on; one that is named twice counts twice. A source is remembered as long as a credential names it; one that none
-// names any more is forgotten with its token.
-func (b *Broker) SetSources(owner string, sources []string) {
+// owner is a credential that names sources.
+type owner struct {
+	sources   []string
+	suspended bool
+}
+
+// SetSources says which sources the owner, a credential's Key.String(), names from now on, and that it is not suspended; one that is named twice
+// counts twice. A source is remembered as long as a credential names it; one that none names any more is forgotten with its token.
+func (b *Broker) SetSources(name string, sources []string) {
 	b.mu.Lock()
-	before := b.owners[owner]
-	if slices.Equal(before, sources) {
+	before := b.owners[name]
+	if !before.suspended && slices.Equal(before.sources, sources) {
 		b.mu.Unlock()
 		return
 	}
@@ -32,31 +38,33 @@ func (b *Broker) SetSources(owner string, sources []string) {
 			b.slots[source] = s
 		}
 		s.owners++
-		if ofCluster(owner) {
+		if ofCluster(name) {
 			s.clusterOwners++
 		}
 		s.dropped = false
 	}
 	var gone []providers.TokenName
 	var waiting []waiters
-	for _, source := range before {
+	for _, source := range before.sources {
 		s := b.slots[source]
-		if ofCluster(owner) {
+		s.owners--
+		if ofCluster(name) {
 			s.clusterOwners--
 			s.clusters = s.clusterOwners > 0
 		}
-		if s.owners--; s.owners > 0 {
-			continue
+		if before.suspended {
+			s.suspended--
 		}
-		if s.call != nil && b.scheduler.withdraw(s.call) {
-			waiting, s.waiting, s.call = append(waiting, s.waiting), nil, nil
+		waiting = append(waiting, b.withdraw(s))
+		if s.owners > 0 {
+			continue
 		}
 		if s.dropped = s.call != nil; !s.dropped {
 			gone = append(gone, b.forget(s))
 		}
 	}
-	if b.owners[owner] = slices.Clone(sources); len(sources) == 0 {
-		delete(b.owners, owner)
+	if b.owners[name] = (owner{sources: slices.Clone(sources)}); len(sources) == 0 {
+		delete(b.owners, name)
 	}
 	b.sweep(now)
 	b.mu.Unlock()
@@ -64,6 +72,39 @@ func (b *Broker) SetSources(owner string, sources []string) {
 	for _, ws := range waiting {
 		ws.wake()
 	}
+}
+
+// Suspend says that the owner wants no tokens until SetSources says again what it names: no call is made any more for what only suspended
+// credentials name, and what is in memory stays.
+func (b *Broker) Suspend(name string) {
+	b.mu.Lock()
+	of := b.owners[name]
+	if of.suspended || len(of.sources) == 0 {
+		b.mu.Unlock()
+		return
+	}
+	of.suspended = true
+	b.owners[name] = of
+	var waiting []waiters
+	for _, source := range of.sources {
+		s := b.slots[source]
+		s.suspended++
+		waiting = append(waiting, b.withdraw(s))
+	}
+	b.mu.Unlock()
+	for _, ws := range waiting {
+		ws.wake()
+	}
+}
+
+// withdraw takes back a call that still waits if nobody wants the token any more, and returns who waits for it. The caller holds the lock.
+func (b *Broker) withdraw(s *slot) (waiting waiters) {
+	if s.owners > s.suspended || s.call == nil || !b.scheduler.withdraw(s.call) {
+		return nil
+	}
+	waiting = s.waiting
+	s.waiting, s.call, s.since = nil, nil, s.made
+	return waiting
 }
 
 // ofCluster says whether the owner, by its Key.String(), is a credential of the cluster.

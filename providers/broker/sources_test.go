@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"k8s.io/utils/clock"
 
+	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
 	"github.com/regcred/regcred/providers/broker"
 )
@@ -110,6 +112,85 @@ func TestACallThatNobodyNeedsAnyMoreIsNotMade(t *testing.T) {
 		}
 		if n := woken.Load(); n != 1000 {
 			t.Errorf("%d of 1,000 who waited were woken", n)
+		}
+	})
+}
+
+// suspending has calls of a credential, and of one of another tenant that names a source of its, wait, and suspends the first.
+func suspending(t *testing.T, p *fake) (b *broker.Broker, shared providers.Request, woken *atomic.Int32) {
+	t.Helper()
+	b, woken = newBroker(t, p), &atomic.Int32{}
+	var sources []string
+	for n := range 1000 {
+		req := entry("a", "eu-west-1", n)
+		sources = append(sources, req.Source())
+		_, _ = b.Token(req, time.Time{}, waking(func() { woken.Add(1) }))
+	}
+	shared = entry("a", "eu-west-1", 999)
+	b.SetSources("a/restless", sources)
+	b.SetSources("b/steady", []string{shared.Source()})
+	b.Suspend("a/restless")
+	b.Suspend("a/restless")
+	return b, shared, woken
+}
+
+func TestWhatOnlySuspendedCredentialsWaitForIsNotCalled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fake{life: time.Hour, latency: 20 * time.Second}
+		b, shared, woken := suspending(t, p)
+		pass(10 * time.Minute)
+		if made := p.calls.Load(); made > 33 {
+			t.Errorf("%d calls were made, of which the endpoint takes 32 at once, and another credential wants one", made)
+		}
+		if _, held := b.InMemory(shared); !held {
+			t.Error("what another credential names is not called, either")
+		}
+		if n, slots := woken.Load(), sizes(t, b)["regcred_broker_slots"]; n != 1000 || slots != 1000 {
+			t.Errorf("%d of 1,000 who waited were woken, %v slots are kept", n, slots)
+		}
+		b.Suspend("b/steady")
+		b.SetSources("b/steady", nil)
+		b.SetSources("a/restless", nil)
+		if slots := sizes(t, b)["regcred_broker_slots"]; slots != 0 {
+			t.Errorf("%v slots are left of credentials that are gone", slots)
+		}
+	})
+}
+
+func TestACredentialThatGoesOnHasItsCallsMade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fake{life: time.Hour, latency: 20 * time.Second}
+		b, shared, _ := suspending(t, p)
+		late := entry("a", "eu-west-1", 998)
+		b.SetSources("a/restless", []string{shared.Source(), late.Source()})
+		_, err := b.Token(late, time.Time{}, nil)
+		pass(10 * time.Minute)
+		if _, held := b.InMemory(late); !isPending(err) || !held {
+			t.Errorf("it asks again, and has %v, and later a token %t", err, held)
+		}
+	})
+}
+
+func TestARefreshRequestThatWasSuspendedIsStillOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &fake{latency: 20 * time.Second, err: &providers.Error{Reason: v1alpha1.ReasonInvalidRequest, Terminal: true, Err: errors.New("no")}}
+		b := newBroker(t, p)
+		req := entry("a", "eu-west-1", 0)
+		b.SetSources("a", []string{req.Source()})
+		if _, err := ask(b, req, time.Time{}); failure(t, err, v1alpha1.ReasonInvalidRequest).RetryAfter < time.Hour {
+			t.Fatal("it is tried again too soon to tell who asked")
+		}
+		for n := range 32 { // which take all places
+			_, _ = b.Token(entry("", "eu-west-1", n), time.Time{}, nil)
+		}
+		pass(2 * time.Second)
+		calls := p.calls.Load()
+		_, _ = b.Token(refreshing(req, "now"), time.Time{}, nil)
+		b.Suspend("a")
+		b.SetSources("a", []string{req.Source()})
+		pass(2 * time.Minute)
+		if _, err := b.Token(refreshing(req, "now"), time.Time{}, nil); !isPending(err) || p.calls.Load() != calls {
+			t.Errorf("after %d calls: %v", p.calls.Load()-calls, err)
 		}
 	})
 }

@@ -95,6 +95,7 @@ func (noTokens) Ready(providers.Request, time.Time) bool            { return fal
 func (noTokens) RefusedIssuedAt(providers.Request) time.Time        { return time.Time{} }
 func (noTokens) Spare(providers.TokenName)                          {}
 func (noTokens) SetSources(string, []string)                        {}
+func (noTokens) Suspend(string)                                     {}
 func (noTokens) Annotations(*v1alpha1.Registry) []string            { return nil }
 func (noTokens) Hosts(*v1alpha1.Registry) []string                  { return nil }
 
