@@ -32,19 +32,23 @@ func TestWhoHasItsShareForgetsItsOwn(t *testing.T) {
 }
 
 func TestWhoHasMuchMakesRoom(t *testing.T) {
-	const others = 64
-	k := newKeptOf(4*others, others)
-	k.Put(place{"victim", 0}, 0)
-	for _, owner := range []string{"a", "b", "c", "d", "e"} { // more than there is room for
-		for n := range others {
-			k.Put(place{owner, n}, n)
+	const share, victims = 128, 200
+	k := newKeptOf(8*share, share)
+	for n := range victims {
+		k.Put(place{fmt.Sprint("victim-", n), 0}, 0)
+	}
+	for owner := range 8 { // for whom there is not enough room
+		for n := range share {
+			k.Put(place{fmt.Sprint(owner), n}, n)
 		}
 	}
-	if _, known := k.Get(place{"victim", 0}); !known {
-		t.Error("who has one makes room for those who have many")
+	for n := range victims {
+		if _, known := k.Get(place{fmt.Sprint("victim-", n), 0}); !known {
+			t.Fatal("who has one makes room for those who have many")
+		}
 	}
-	if k.Len() != 4*others {
-		t.Errorf("%d are remembered, not %d", k.Len(), 4*others)
+	if k.Len() != 8*share {
+		t.Errorf("%d are remembered, not %d", k.Len(), 8*share)
 	}
 }
 
