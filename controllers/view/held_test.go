@@ -75,3 +75,31 @@ func TestServiceAccountsThatNobodyAsksForTakeLittleMemory(t *testing.T) {
 	}
 	runtime.KeepAlive(v)
 }
+
+// BenchmarkServiceAccountsBesideMany is the look at a namespace whose bucket it shares with one that has very many: who that is nobody can choose.
+func BenchmarkServiceAccountsBesideMany(b *testing.B) {
+	for _, many := range []int{10, 20_000} {
+		b.Run(fmt.Sprint(many), func(b *testing.B) {
+			store := inBuckets(&toolscache.ListWatch{}, &corev1.ServiceAccount{}, 0, nil).GetIndexer()
+			neighbour := "team-0"
+			for i := 1; bucketOf(neighbour)[0] != bucketOf("mallory")[0]; i++ {
+				neighbour = fmt.Sprint("team-", i)
+			}
+			if err := store.Add(someAccount(neighbour, "default")); err != nil {
+				b.Fatal(err)
+			}
+			for i := range many {
+				if err := store.Add(someAccount("mallory", fmt.Sprint(i))); err != nil {
+					b.Fatal(err)
+				}
+			}
+			v := &Caches{held: held{accounts: store}}
+			b.ReportAllocs()
+			for b.Loop() {
+				if got, err := ServiceAccounts(b.Context(), v, neighbour); err != nil || len(got) != 1 {
+					b.Fatal(len(got), err)
+				}
+			}
+		})
+	}
+}
