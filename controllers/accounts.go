@@ -27,6 +27,7 @@ type accounts struct {
 	// fails says whether something is wrong with a target, which the change may have mended.
 	fails func(credential.Target) bool
 	wake  func(t credential.Target, priority int)
+	told  told
 }
 
 // accountWorkers bounds the ServiceAccounts that are looked at in parallel.
@@ -84,16 +85,30 @@ func (a accounts) Reconcile(ctx context.Context, name client.ObjectKey) (reconci
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	identified, err := a.identified(ctx, credentials, name, credential.ServiceAccountRef)
-	for _, t := range identified {
-		a.wake(t, handler.LowPriority) // what many targets have to do comes after what one has
-	}
+	err = a.wakeIdentified(ctx, credentials, sa)
 	for _, t := range unlike(ns, sa, credentials, a.fails) {
 		if a.scope.Serves(t.Credential) {
 			a.wake(t, 0)
 		}
 	}
 	return reconcile.Result{}, err // then all of them are woken again
+}
+
+// wakeIdentified wakes the targets whose tokens the ServiceAccount asks for.
+func (a accounts) wakeIdentified(ctx context.Context, credentials []*credential.Credential, sa *corev1.ServiceAccount) error {
+	name, content := client.ObjectKeyFromObject(sa), contentOf(sa)
+	many := name.Namespace == a.namespace
+	if many && a.told.of(name, content) {
+		return nil
+	}
+	targets, err := a.identified(ctx, credentials, name, credential.ServiceAccountRef)
+	for _, t := range targets {
+		a.wake(t, handler.LowPriority) // what many targets have to do comes after what one has
+	}
+	if many && err == nil {
+		a.told.note(name, content)
+	}
+	return err
 }
 
 // wakeLeft wakes the targets of links that are recorded, and that no credential keeps any more. All others are woken by their credentials

@@ -24,6 +24,9 @@ type secrets struct {
 	mapping
 	scope view.Scope
 	wake  func(t credential.Target, priority int)
+	// content stands for what a Secret holds; empty if that is not known.
+	content func(context.Context, client.ObjectKey) string
+	told    told
 }
 
 // secretEvent is that a Secret may have changed what is minted with it, or that it is gone.
@@ -72,6 +75,13 @@ func (s secrets) Reconcile(ctx context.Context, e secretEvent) (reconcile.Result
 		return reconcile.Result{}, err
 	}
 	targets, err := s.identified(ctx, credentials, e.ObjectKey, credential.SecretRef)
+	content, many := "", e.Namespace == s.namespace && len(targets) > 0
+	if many && !e.gone {
+		content = s.content(ctx, e.ObjectKey)
+	}
+	if many && s.told.of(e.ObjectKey, content) {
+		return reconcile.Result{}, err
+	}
 	if e.gone {
 		waiting, failed := s.wanting(ctx, credentials, e.ObjectKey)
 		targets, err = append(targets, waiting...), errors.Join(err, failed)
@@ -84,6 +94,9 @@ func (s secrets) Reconcile(ctx context.Context, e secretEvent) (reconcile.Result
 		if s.scope.Serves(t.Credential) {
 			s.wake(t, priority)
 		}
+	}
+	if many && err == nil {
+		s.told.note(e.ObjectKey, content)
 	}
 	return reconcile.Result{}, err // then all of them are woken again
 }

@@ -117,10 +117,10 @@ const workers = 32
 
 func setupTargets(mgr ctrl.Manager, o Options, targets *target.Reconciler, woken *wake.Queue[credential.Target], fails func(credential.Target) bool) error {
 	m := mapping{cache: o.View, namespace: o.Namespace}
-	if err := setupAccounts(mgr, accounts{m, o.View.Scope, fails, targets.Wake}); err != nil {
+	if err := setupAccounts(mgr, accounts{m, o.View.Scope, fails, targets.Wake, newTold(o.Clock)}); err != nil {
 		return err
 	}
-	if err := setupSecrets(mgr, o, secrets{m, o.View.Scope, targets.Wake}); err != nil {
+	if err := setupSecrets(mgr, o, secrets{m, o.View.Scope, targets.Wake, targets.Content, newTold(o.Clock)}); err != nil {
 		return err
 	}
 	b := builder.TypedControllerManagedBy[credential.Target](mgr).Named("target")

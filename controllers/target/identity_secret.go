@@ -73,6 +73,16 @@ func lendable(secret *corev1.Secret) error {
 	return nil
 }
 
+// Content stands for what a Secret holds as an identity; empty if that is not known. It costs one request for each of its versions, which those
+// that use it share.
+func (r *Reconciler) Content(ctx context.Context, key client.ObjectKey) string {
+	version, err := r.secretVersion(ctx, key)
+	if failure, ok := errors.AsType[*providers.Error](err); ok && failure.Reason == v1alpha1.ReasonIdentityInvalid {
+		return failure.Error()
+	}
+	return version.DataHash
+}
+
 // identityHash stands for a Secret's content, as it was in one version: by a hash, or by why it is no identity.
 type identityHash struct {
 	version string
