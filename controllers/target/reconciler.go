@@ -100,7 +100,9 @@ type Reconciler struct {
 	absent    *expiring.Map[credential.Target, struct{}]
 	conflicts *expiring.Map[credential.Target, knownConflict]
 	repairs   *contention.Budget[credential.Target]
-	links     *link.Linker
+	// outruns counts how often in a row a Secret was changed before it could be written.
+	outruns *expiring.Map[credential.Target, int]
+	links   *link.Linker
 	// goneCredentials says of credentials whether they are no more though the cache shows them.
 	goneCredentials *expiring.Map[incarnation, bool]
 	// holders are the Secrets that hold tokens which can be revoked.
@@ -162,6 +164,7 @@ func New(c Config) *Reconciler {
 		absent:          expiring.Shared(c.Clock, absentFor, maxTargets, maxTargets/shares, ofTarget[struct{}]),
 		conflicts:       expiring.Shared(c.Clock, 2*maxConflictWait, maxTargets, maxTargets/shares, ofTarget[knownConflict]),
 		repairs:         newBudget(c.Clock),
+		outruns:         expiring.Shared(c.Clock, outrunFor, maxTargets, maxTargets/shares, ofTarget[int]),
 		links:           link.New(c.Clock),
 		holders:         newHolders(maxTargets, targetsOfTenant, c.Released),
 		reads:           inflight.New(bytesAtOnce, bytesOfTenant),
@@ -183,6 +186,7 @@ func (r *Reconciler) forget(t credential.Target) {
 	r.seals.delete(t)
 	r.absent.Delete(t)
 	r.conflicts.Delete(t)
+	r.outruns.Delete(t)
 	r.inspected.Delete(t)
 }
 

@@ -110,7 +110,7 @@ func (r *Reconciler) update(ctx context.Context, t credential.Target, c *credent
 	o, again, err := r.compare(ctx, t, o)
 	if err != nil {
 		if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
-			return Outcome{CacheBehind: true}, nil
+			return r.outrun(t, c, o), nil
 		}
 		return Outcome{}, err
 	}
@@ -127,10 +127,9 @@ func (r *Reconciler) update(ctx context.Context, t credential.Target, c *credent
 		return Outcome{}, err
 	}
 	if err != nil && (apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err)) {
-		// The Secret has changed since it was observed; the event of that change brings us back, too.
-		r.absent.Delete(t)
-		return Outcome{CacheBehind: true}, nil
+		return r.outrun(t, c, o), nil
 	}
+	r.outruns.Delete(t)
 	if again > 0 && out.Wrote == "" && !anyFresh(out.Entries) {
 		out.Uncompared = true
 		if out.Failure == nil {

@@ -33,12 +33,17 @@ func (r *Reconciler) inspect(ctx context.Context, t credential.Target, c *creden
 	if f := conflict(o); f != nil {
 		return Outcome{Failure: f, Suspended: true}, nil
 	}
-	out := Outcome{Entries: make([]*EntryState, len(c.Spec.Registries)), Suspended: true, Retained: retained(o.secret)}
+	return Outcome{Entries: recorded(c, t, o), Suspended: true, Retained: retained(o.secret)}, nil
+}
+
+// recorded are the entries as the Secret says that they are.
+func recorded(c *credential.Credential, t credential.Target, o observed) []*EntryState {
+	entries := make([]*EntryState, len(c.Spec.Registries))
 	for i := range c.Spec.Registries {
-		out.Entries[i] = newEntry(c, t, &c.Spec.Registries[i])
-		out.Entries[i].reset(o)
+		entries[i] = newEntry(c, t, &c.Spec.Registries[i])
+		entries[i].reset(o)
 	}
-	return out, nil
+	return entries
 }
 
 // readOnce reads a Secret that is not in the cache, by one request for each target and generation of the spec, so that thousands cost nothing
