@@ -4,9 +4,10 @@ import (
 	"context"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -18,7 +19,11 @@ import (
 // unlink is all that a process with --unlink does. It needs the rights to list and to patch ServiceAccounts, and no others. It waits for
 // them: an uninstall that starts its hooks in any order may start the Job before its binding.
 func unlink(ctx context.Context, cfg *rest.Config, scope view.Scope) error {
-	c, err := newClient(cfg, client.Options{Scheme: clientgoscheme.Scheme})
+	scheme := runtime.NewScheme()
+	if err := corev1.AddToScheme(scheme); err != nil {
+		return err
+	}
+	c, err := newClient(cfg, client.Options{Scheme: scheme})
 	if err != nil {
 		return err
 	}
