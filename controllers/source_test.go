@@ -127,7 +127,7 @@ type keeping struct {
 	kept *[][]string
 }
 
-func (k keeping) SetSources(owner string, sources []string) {
+func (k keeping) SetSources(owner providers.Owner, sources []string) {
 	*k.kept = append(*k.kept, slices.Clone(sources))
 	k.Tokens.SetSources(owner, sources)
 }

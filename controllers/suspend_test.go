@@ -10,6 +10,7 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/controllers/target"
+	"github.com/regcred/regcred/providers"
 )
 
 func (w *world) suspend(name string, suspended bool) {
@@ -27,17 +28,17 @@ func (w *world) expectReady(when string, got metav1.Condition, status metav1.Con
 // heeding notes which credentials are said to be suspended.
 type heeding struct {
 	target.Tokens
-	suspended *[]string
+	suspended *[]providers.Owner
 }
 
-func (h heeding) Suspend(owner string) {
+func (h heeding) Suspend(owner providers.Owner) {
 	*h.suspended = append(*h.suspended, owner)
 	h.Tokens.Suspend(owner)
 }
 
 func TestASuspendedCredentialSaysSoWhereItsCallsWait(t *testing.T) {
 	w, ns := newWorld(t)
-	var suspended []string
+	var suspended []providers.Owner
 	w.Tokens = heeding{w.Tokens, &suspended}
 	target := w.apply(ns, nil, registry("a", "eu-west-1"))
 	w.run(target)
@@ -47,7 +48,7 @@ func TestASuspendedCredentialSaysSoWhereItsCallsWait(t *testing.T) {
 	w.suspend(target.Credential.Name, true)
 	w.change(target.Credential.Name, func(c *v1alpha1.ClusterRegistryCredential) { c.Spec.NamespaceSelector.MatchLabels["team"] = "other" })
 	w.run(target) // in a namespace that it does not select any more
-	if !slices.Equal(suspended, []string{target.Credential.String()}) {
+	if !slices.Equal(suspended, []providers.Owner{target.Credential.Owner()}) {
 		t.Errorf("%v, not %s", suspended, target.Credential)
 	}
 }

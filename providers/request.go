@@ -41,6 +41,16 @@ type Request struct {
 	source string
 }
 
+// Owner is a credential, to tell who names a source.
+type Owner struct {
+	// Tenant is the namespace of a RegistryCredential; empty for a ClusterRegistryCredential.
+	Tenant string
+	Name   string
+}
+
+// OfCluster says whether it is a ClusterRegistryCredential.
+func (o Owner) OfCluster() bool { return o.Tenant == "" }
+
 // Sealed returns the request with its source computed, once for all that ask for it. What the source depends on may not change after that.
 func (r Request) Sealed() Request {
 	r.source = r.hash()

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/providers"
 )
 
 // Key names a credential of either kind: a ClusterRegistryCredential has no namespace.
@@ -51,6 +52,9 @@ func (k Key) String() string {
 	}
 	return k.Kind() + " " + k.Namespace + "/" + k.Name
 }
+
+// Owner is the credential as whoever keeps tokens knows it.
+func (k Key) Owner() providers.Owner { return providers.Owner{Tenant: k.Namespace, Name: k.Name} }
 
 // Target is one Secret in one namespace that a credential keeps, or has kept under another name before it was deleted and created anew. It is
 // the unit of work: one bad namespace delays no other.

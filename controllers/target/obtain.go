@@ -38,7 +38,7 @@ func (r *Reconciler) askAll(ctx context.Context, t credential.Target, c *credent
 	}
 	// What is not known, since an identity is missing, stays as it is: the same is kept for all targets, whatever stands on the Secret of one.
 	if known {
-		r.Tokens.SetSources(t.Credential.String(), sources)
+		r.Tokens.SetSources(t.Credential.Owner(), sources)
 	}
 	return entries
 }

@@ -33,10 +33,10 @@ type Tokens interface {
 	InMemory(req providers.Request) (providers.Token, bool)
 	// RefusedIssuedAt is the issue time of the newest token that a registry has refused; the zero time if none was.
 	RefusedIssuedAt(req providers.Request) time.Time
-	// SetSources says which sources a credential, by its Key.String(), names from now on.
-	SetSources(owner string, sources []string)
+	// SetSources says which sources a credential names from now on.
+	SetSources(owner providers.Owner, sources []string)
 	// Suspend has no call made for what only suspended credentials name, until SetSources says again what this one does.
-	Suspend(owner string)
+	Suspend(owner providers.Owner)
 	// Annotations are the keys of a ServiceAccount's annotations that a token of the entry may depend on; empty if it depends on none.
 	Annotations(entry *v1alpha1.Registry) []string
 	// Hosts are the hosts that a token of the entry is for; empty if only a token can tell.

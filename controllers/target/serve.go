@@ -22,9 +22,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, t credential.Target) (reconc
 	}
 	switch {
 	case c == nil:
-		r.Tokens.SetSources(t.Credential.String(), nil)
+		r.Tokens.SetSources(t.Credential.Owner(), nil)
 	case c.Spec.Suspend:
-		r.Tokens.Suspend(t.Credential.String())
+		r.Tokens.Suspend(t.Credential.Owner())
 	}
 	ns, err := view.Namespace(ctx, r.Cache, t.Namespace)
 	if err != nil {

@@ -45,7 +45,7 @@ func TestTheMetadataServersTokenIsRefreshedWhenThereIsANewOne(t *testing.T) {
 	tokens := broker.New(t.Context(), broker.Options{Clock: now,
 		Providers: map[string]providers.Provider{artifactregistry.Name: newProvider(t, now, google.Transport())}})
 	req := request(v1alpha1.ArtifactRegistry{}, providers.Identity{})
-	tokens.SetSources("a", []string{req.Source()})
+	tokens.SetSources(providers.Owner{Name: "a"}, []string{req.Source()})
 
 	first, err := brokered(t, tokens, req, time.Time{})
 	if err != nil {

@@ -50,10 +50,10 @@ type Broker struct {
 
 	// mu is taken before the scheduler's lock, where both are. Whoever is told of something, a waiter, Retired or the end of a call, is told with
 	// neither.
-	mu     sync.Mutex
-	slots  map[string]*slot
-	owners map[string]owner
-	bytes  *budget
+	mu    sync.Mutex
+	slots map[string]*slot
+	named map[providers.Owner]naming
+	bytes *budget
 	// revocable are the live tokens that can be revoked, by their name.
 	revocable *expiring.Map[providers.TokenName, revocable]
 	// trials are under way, by what is tried, and trying counts them by tenant; verdicts say how those that have ended did.
@@ -73,7 +73,7 @@ func New(ctx context.Context, o Options) *Broker {
 	}
 	return &Broker{
 		Options: o, base: ctx, scheduler: newScheduler(ctx, o.Clock, o.Providers),
-		slots: map[string]*slot{}, owners: map[string]owner{}, bytes: newBudget(o.Bytes),
+		slots: map[string]*slot{}, named: map[providers.Owner]naming{}, bytes: newBudget(o.Bytes),
 		revocable: newRevocables(o.Clock),
 		trials:    map[trialKey]*trial{}, trying: map[string]int{},
 		verdicts: newVerdicts(o.Clock),
@@ -106,10 +106,6 @@ func (b *Broker) Token(req providers.Request, newerThan time.Time, w providers.W
 		b.slots[source] = s
 	}
 	s.askedAt, s.dropped = now, false
-	if req.Tenant == "" && !s.clusters {
-		s.clusters = true
-		b.bytes.disown(s)
-	}
 	s.refreshes.see(b.Clock, stampOf(req))
 	if s.serves(stampOf(req), newerThan, now) {
 		b.bytes.ask(s)

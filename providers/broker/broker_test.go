@@ -234,7 +234,7 @@ func TestATokenThatLivesForSecondsIsRefusedAndTheLastStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, b, retired := revocable(t, broker.Options{})
 		p.life = 20 * time.Second
-		b.SetSources("a", []string{request("eu-west-1").Source()})
+		b.SetSources(ownerIn("a"), []string{request("eu-west-1").Source()})
 		first := must(t, b, request("eu-west-1"), time.Time{})
 		pass(10 * time.Second)
 		p.life = 19 * time.Second
@@ -278,7 +278,7 @@ func TestATokenThatTheCloudRepeatsIsNotRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fake{life: time.Hour, change: func(token *providers.Token) { token.Logins[0].Password = "same" }}
 		b := newBroker(t, p)
-		b.SetSources("a", []string{request("eu-west-1").Source()})
+		b.SetSources(ownerIn("a"), []string{request("eu-west-1").Source()})
 		first := must(t, b, request("eu-west-1"), time.Time{})
 		pass(30 * time.Minute)
 		_, err := ask(b, request("eu-west-1"), first.IssuedAt)

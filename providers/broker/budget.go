@@ -48,7 +48,7 @@ func (b *budget) add(s *slot, tenant string) {
 
 // disown counts the slot's token to nobody in particular from now on.
 func (b *budget) disown(s *slot) {
-	if s.inBudget != nil {
+	if s.inBudget != nil && s.tenant != "" {
 		b.add(s, "")
 	}
 }

@@ -28,7 +28,7 @@ func BenchmarkATokenThatCanBeRevokedAmongTenThousandTenants(b *testing.B) {
 func BenchmarkALookForWhatTenThousandSourcesNeedNoMore(b *testing.B) {
 	all, now := New(b.Context(), Options{Clock: clock.RealClock{}}), time.Now()
 	for n := range many {
-		all.SetSources(fmt.Sprint("owner-", n), []string{fmt.Sprint("source-", n)})
+		all.SetSources(providers.Owner{Name: fmt.Sprint(n)}, []string{fmt.Sprint("source-", n)})
 	}
 	for b.Loop() {
 		all.sweptAt = time.Time{}

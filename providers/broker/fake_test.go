@@ -112,6 +112,12 @@ func request(region string) providers.Request {
 	return providers.Request{Registry: v1alpha1.Registry{Name: "prod", ECR: &v1alpha1.ECR{Region: region}}}
 }
 
+// platform is a credential of the cluster.
+var platform = providers.Owner{Name: "platform"}
+
+// ownerIn is the credential of a tenant.
+func ownerIn(tenant string) providers.Owner { return providers.Owner{Tenant: tenant, Name: "own"} }
+
 // entry is one of many of a tenant, for one endpoint.
 func entry(tenant, region string, n int) providers.Request {
 	req := request(region)

@@ -62,7 +62,7 @@ func loggerOf(ctx context.Context, req providers.Request) logr.Logger {
 func (b *Broker) settle(s *slot, req providers.Request, token providers.Token, began time.Time, err error) {
 	b.mu.Lock()
 	now := b.Clock.Now()
-	if s.clusters {
+	if s.owners.clusters > 0 {
 		req.Tenant = "" // whoever's turn it was in
 	}
 	var retired providers.TokenName

@@ -104,9 +104,9 @@ func runSteps(t *testing.T, rt *rapid.T, steps [][4]int, latencies, lives, failu
 		}
 		switch step[0] {
 		case 0:
-			b.SetSources(fmt.Sprint("owner", step[3]), []string{source})
+			b.SetSources(ownerIn(fmt.Sprint("owner", step[3])), []string{source})
 		case 1:
-			b.SetSources(fmt.Sprint("owner", step[3]), nil)
+			b.SetSources(ownerIn(fmt.Sprint("owner", step[3])), nil)
 		case 2:
 			if held, ok := newest[source]; ok {
 				b.Refuse(req, held.Logins[0], "registry.example")

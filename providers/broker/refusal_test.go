@@ -113,7 +113,7 @@ func TestARefusedPasswordIsAwaitedFromWhoKeepsIt(t *testing.T) {
 		b := newBroker(t, p)
 		req := request("hub")
 		req.Identity.Secret = &providers.Secret{Namespace: "regcred-system", Name: "hub-pat", DataHash: "1"}
-		b.SetSources("hub", []string{req.Source()})
+		b.SetSources(ownerIn("hub"), []string{req.Source()})
 		token := must(t, b, req, time.Time{})
 		if !b.Refuse(req, token.Logins[0], "registry.example") {
 			t.Fatal("the refusal does not count")

@@ -55,9 +55,9 @@ func TestAPanicOfARevocationHarmsNobody(t *testing.T) {
 		b := with(t, clumsy{p}, broker.Options{})
 		for _, tenant := range []string{"attacker", "victim"} {
 			req := entry(tenant, "eu-west-1", 0)
-			b.SetSources(tenant, []string{req.Source()})
+			b.SetSources(ownerIn(tenant), []string{req.Source()})
 			token := must(t, b, req, time.Time{})
-			b.SetSources(tenant, nil)
+			b.SetSources(ownerIn(tenant), nil)
 			err := revoke(b, name(req, token))
 			if (err != nil) != (tenant == "attacker") || quotes(err, "canary") {
 				t.Errorf("%s: %v", tenant, err)
@@ -75,11 +75,11 @@ func TestATokenIsRevokedAsTheIdentityThatItIsOfWhoeverHasOneOfItsID(t *testing.T
 		p, b, retired := revocable(t, broker.Options{})
 		p.change = func(token *providers.Token) { token.ID = "shared" }
 		shared, own := entry("", "eu-west-1", 0), entry("attacker", "eu-west-1", 1)
-		b.SetSources("shared", []string{shared.Source()})
-		b.SetSources("attacker", []string{own.Source()})
+		b.SetSources(ownerIn("shared"), []string{shared.Source()})
+		b.SetSources(ownerIn("attacker"), []string{own.Source()})
 		token := must(t, b, shared, time.Time{})
 		must(t, b, own, time.Time{})
-		b.SetSources("shared", nil)
+		b.SetSources(ownerIn("shared"), nil)
 		if got := retired(); !slices.Equal(got, []providers.TokenName{name(shared, token)}) {
 			t.Fatalf("retired %v", got)
 		}
@@ -93,7 +93,7 @@ func TestWhatIsNoLongerHandedOutIsToldAndCanBeRevoked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, b, retired := revocable(t, broker.Options{})
 		req := request("eu-west-1").Sealed()
-		b.SetSources("a", []string{req.Source()})
+		b.SetSources(ownerIn("a"), []string{req.Source()})
 		first := must(t, b, req, time.Time{})
 		for _, id := range []providers.TokenName{name(req, first), "somebody else's"} {
 			if err := revoke(b, id); err != nil || len(p.ended()) != 0 {
@@ -110,7 +110,7 @@ func TestWhatIsNoLongerHandedOutIsToldAndCanBeRevoked(t *testing.T) {
 				t.Errorf("revoked %v, %v", p.ended(), err)
 			}
 		}
-		b.SetSources("a", nil)
+		b.SetSources(ownerIn("a"), nil)
 		if got := retired(); !slices.Equal(got, []providers.TokenName{name(req, second)}) {
 			t.Errorf("retired %v, want that of the source that nobody names any more", got)
 		}
@@ -126,9 +126,9 @@ func TestWhatIsMintedForNobodyIsRetired(t *testing.T) {
 		p, b, retired := revocable(t, broker.Options{})
 		p.latency = time.Second
 		req := request("eu-west-1").Sealed()
-		b.SetSources("a", []string{req.Source()})
+		b.SetSources(ownerIn("a"), []string{req.Source()})
 		_, _ = b.Token(req, time.Time{}, nil)
-		b.SetSources("a", nil)
+		b.SetSources(ownerIn("a"), nil)
 		pass(2 * time.Second)
 		if got := retired(); len(got) != 1 {
 			t.Errorf("retired %v, want what was minted after the credential had gone", got)
@@ -145,10 +145,10 @@ func TestWhatIsMintedForNobodyIsRetired(t *testing.T) {
 func TestWhatIsSparedLivesToItsEndInWhoseTurnItWasMinted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, b, retired := revocable(t, broker.Options{})
-		b.SetSources("ClusterRegistryCredential platform", []string{ambient("").Source()})
+		b.SetSources(platform, []string{ambient("").Source()})
 		token := must(t, b, ambient(""), time.Time{})
 		b.Spare(nameOfAmbient(token))
-		b.SetSources("ClusterRegistryCredential platform", nil)
+		b.SetSources(platform, nil)
 		for _, id := range retired() {
 			if err := revoke(b, id); err != nil {
 				t.Error(err)
@@ -166,13 +166,13 @@ func TestASourceThatTheClusterNoLongerNamesIsTheTenantsThatAskForIt(t *testing.T
 		var whose []string
 		b.Retired = func(tenant string, _ providers.TokenName) { whose = append(whose, tenant) }
 		p.life = 12 * time.Hour
-		b.SetSources("ClusterRegistryCredential platform", []string{ambient("").Source()})
-		b.SetSources("RegistryCredential team/own", []string{ambient("team").Source()})
+		b.SetSources(platform, []string{ambient("").Source()})
+		b.SetSources(ownerIn("team"), []string{ambient("team").Source()})
 		must(t, b, ambient(""), time.Time{})
-		b.SetSources("ClusterRegistryCredential platform", nil)
+		b.SetSources(platform, nil)
 		pass(time.Hour)
 		must(t, b, refreshing(ambient("team"), "mine"), time.Time{})
-		b.SetSources("RegistryCredential team/own", nil)
+		b.SetSources(ownerIn("team"), nil)
 		synctest.Wait()
 		if !slices.Equal(whose, []string{"", "team"}) {
 			t.Errorf("the tokens that are to be revoked are of %q, want the cluster's and then the tenant's", whose)

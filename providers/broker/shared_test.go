@@ -23,7 +23,7 @@ func sharing(t *testing.T) (*fake, *broker.Broker) {
 	t.Helper()
 	p := &fake{life: 12 * time.Hour}
 	b := newBroker(t, p)
-	b.SetSources("ClusterRegistryCredential platform", []string{ambient("").Source()})
+	b.SetSources(platform, []string{ambient("").Source()})
 	must(t, b, ambient(""), time.Time{})
 	pass(time.Hour)
 	return p, b
@@ -76,7 +76,7 @@ func TestATokenThatTheClusterSharesIsNoTenants(t *testing.T) {
 					token.Logins[0].Password += providers.Sensitive(strings.Repeat("x", 1000))
 				}
 				b := with(t, p, broker.Options{Bytes: 100_000})
-				b.SetSources("ClusterRegistryCredential platform", []string{ambient("").Source()})
+				b.SetSources(platform, []string{ambient("").Source()})
 				must(t, b, ambient(first), time.Time{})
 				must(t, b, ambient(""), time.Time{})
 				pass(time.Hour)
@@ -107,7 +107,7 @@ func TestTheTokensOfOneTenantMakeNobodyElsesBeForgotten(t *testing.T) {
 		neighbours := []providers.Request{entry("", "eu-west-1", 0), entry("neighbour", "eu-west-1", 0)}
 		var names []providers.TokenName
 		for _, req := range neighbours {
-			b.SetSources(req.Tenant, []string{req.Source()})
+			b.SetSources(ownerIn(req.Tenant), []string{req.Source()})
 			names = append(names, name(req, must(t, b, req, time.Time{})))
 		}
 		for n := range 20_000 {
@@ -116,7 +116,7 @@ func TestTheTokensOfOneTenantMakeNobodyElsesBeForgotten(t *testing.T) {
 		}
 		pass(time.Hour)
 		for _, req := range neighbours {
-			b.SetSources(req.Tenant, nil)
+			b.SetSources(ownerIn(req.Tenant), nil)
 		}
 		for _, token := range names {
 			if err := revoke(b, token); err != nil {

@@ -27,15 +27,11 @@ const (
 // slot is what the Broker knows of one source: there is one, however many ask and for whatever reason.
 type slot struct {
 	source string
-	// tenant is who had the token minted, and so in whose share of the memory it is.
+	// tenant is who had the token minted, and so in whose share of the memory it is: nobody's while a credential of the cluster names it.
 	tenant string
-	// clusters is whether a credential of the cluster has asked for it, until none names it any more, and clusterOwners how many do: then it is
-	// no tenant's, whoever else may ask.
-	clusters      bool
-	clusterOwners int
-	// owners is how many credentials name the source, and suspended how many of those are suspended; askedAt is when somebody asked last.
-	owners, suspended int
-	askedAt           time.Time
+	// owners name the source; askedAt is when somebody asked last.
+	owners  owners
+	askedAt time.Time
 	// dropped is whether the slot goes when its call has ended, as no credential names it any more.
 	dropped bool
 

@@ -2,10 +2,8 @@ package broker
 
 import (
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/providers"
 )
 
@@ -15,17 +13,31 @@ const copiedFor = time.Minute
 // sweepEvery is how often the Broker looks for what it can forget: that takes as long as there are slots.
 const sweepEvery = time.Minute
 
-// owner is a credential that names sources.
-type owner struct {
+// naming is what one credential names.
+type naming struct {
 	sources   []string
 	suspended bool
 }
 
-// SetSources says which sources the owner, a credential's Key.String(), names from now on, and that it is not suspended; one that is named twice
-// counts twice. A source is remembered as long as a credential names it; one that none names any more is forgotten with its token.
-func (b *Broker) SetSources(name string, sources []string) {
+// owners counts the credentials that name a source: all of them, those of the cluster, and those that are suspended.
+type owners struct{ all, clusters, suspended int }
+
+// count adds a credential, or takes it away if by is -1.
+func (o *owners) count(by int, owner providers.Owner, suspended bool) {
+	o.all += by
+	if owner.OfCluster() {
+		o.clusters += by
+	}
+	if suspended {
+		o.suspended += by
+	}
+}
+
+// SetSources says which sources the credential names from now on, and that it is not suspended; one that is named twice counts twice. A source is
+// remembered as long as a credential names it; one that none names any more is forgotten with its token.
+func (b *Broker) SetSources(owner providers.Owner, sources []string) {
 	b.mu.Lock()
-	before := b.owners[name]
+	before := b.named[owner]
 	if !before.suspended && slices.Equal(before.sources, sources) {
 		b.mu.Unlock()
 		return
@@ -37,79 +49,62 @@ func (b *Broker) SetSources(name string, sources []string) {
 			s = &slot{source: source, askedAt: now}
 			b.slots[source] = s
 		}
-		s.owners++
-		if ofCluster(name) {
-			s.clusterOwners++
-		}
 		s.dropped = false
+		if s.owners.count(1, owner, false); s.owners.clusters > 0 {
+			b.bytes.disown(s)
+		}
 	}
 	var gone []providers.TokenName
 	var waiting []waiters
 	for _, source := range before.sources {
 		s := b.slots[source]
-		s.owners--
-		if ofCluster(name) {
-			s.clusterOwners--
-			s.clusters = s.clusterOwners > 0
-		}
-		if before.suspended {
-			s.suspended--
-		}
+		s.owners.count(-1, owner, before.suspended)
 		waiting = append(waiting, b.withdraw(s))
-		if s.owners > 0 {
+		if s.owners.all > 0 {
 			continue
 		}
 		if s.dropped = s.call != nil; !s.dropped {
 			gone = append(gone, b.forget(s))
 		}
 	}
-	if b.owners[name] = (owner{sources: slices.Clone(sources)}); len(sources) == 0 {
-		delete(b.owners, name)
+	if b.named[owner] = (naming{sources: slices.Clone(sources)}); len(sources) == 0 {
+		delete(b.named, owner)
 	}
 	b.sweep(now)
 	b.mu.Unlock()
 	b.retire(gone...)
-	for _, ws := range waiting {
-		ws.wake()
-	}
+	wake(waiting)
 }
 
-// Suspend says that the owner wants no tokens until SetSources says again what it names: no call is made any more for what only suspended
+// Suspend says that the credential wants no tokens until SetSources says again what it names: no call is made any more for what only suspended
 // credentials name, and what is in memory stays.
-func (b *Broker) Suspend(name string) {
+func (b *Broker) Suspend(owner providers.Owner) {
 	b.mu.Lock()
-	of := b.owners[name]
+	of := b.named[owner]
 	if of.suspended || len(of.sources) == 0 {
 		b.mu.Unlock()
 		return
 	}
 	of.suspended = true
-	b.owners[name] = of
+	b.named[owner] = of
 	var waiting []waiters
 	for _, source := range of.sources {
 		s := b.slots[source]
-		s.suspended++
+		s.owners.suspended++
 		waiting = append(waiting, b.withdraw(s))
 	}
 	b.mu.Unlock()
-	for _, ws := range waiting {
-		ws.wake()
-	}
+	wake(waiting)
 }
 
 // withdraw takes back a call that still waits if nobody wants the token any more, and returns who waits for it. The caller holds the lock.
 func (b *Broker) withdraw(s *slot) (waiting waiters) {
-	if s.owners > s.suspended || s.call == nil || !b.scheduler.withdraw(s.call) {
+	if s.owners.all > s.owners.suspended || s.call == nil || !b.scheduler.withdraw(s.call) {
 		return nil
 	}
 	waiting = s.waiting
 	s.waiting, s.call, s.since = nil, nil, s.made
 	return waiting
-}
-
-// ofCluster says whether the owner, by its Key.String(), is a credential of the cluster.
-func ofCluster(owner string) bool {
-	return strings.HasPrefix(owner, v1alpha1.KindClusterRegistryCredential+" ")
 }
 
 // forget drops a slot, and returns the name of its token. The caller holds the lock.
@@ -130,7 +125,7 @@ func (b *Broker) sweep(now time.Time) {
 		unasked := now.Sub(s.askedAt)
 		switch {
 		case s.call != nil:
-		case s.owners == 0 && unasked > idle && !s.retryAt.After(now):
+		case s.owners.all == 0 && unasked > idle && !s.retryAt.After(now):
 			gone = append(gone, b.forget(s))
 		case s.inBudget != nil && (!s.token.ExpiresAt.After(now) || s.token.Copied && unasked > copiedFor):
 			b.bytes.drop(s)

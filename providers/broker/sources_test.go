@@ -23,13 +23,13 @@ func TestASourceIsKeptAsLongAsACredentialNamesIt(t *testing.T) {
 		p := &fake{life: 12 * time.Hour}
 		b := newBroker(t, p)
 		mine, shared, nobodys := entry("a", "eu-west-1", 1), entry("a", "eu-west-1", 2), entry("a", "eu-west-1", 3)
-		b.SetSources("a/one", []string{mine.Source(), shared.Source()})
-		b.SetSources("a/two", []string{shared.Source()})
+		b.SetSources(ownerIn("a/one"), []string{mine.Source(), shared.Source()})
+		b.SetSources(ownerIn("a/two"), []string{shared.Source()})
 		for _, req := range []providers.Request{mine, shared, nobodys} {
 			must(t, b, req, time.Time{})
 		}
 		pass(30 * time.Minute)
-		b.SetSources("elsewhere", []string{"x"}) // time goes by with something to do
+		b.SetSources(ownerIn("elsewhere"), []string{"x"}) // time goes by with something to do
 		held := func(want ...bool) {
 			t.Helper()
 			for i, req := range []providers.Request{mine, shared, nobodys} {
@@ -39,9 +39,9 @@ func TestASourceIsKeptAsLongAsACredentialNamesIt(t *testing.T) {
 			}
 		}
 		held(true, true, false)
-		b.SetSources("a/one", nil)
+		b.SetSources(ownerIn("a/one"), nil)
 		held(false, true, false)
-		b.SetSources("a/two", nil)
+		b.SetSources(ownerIn("a/two"), nil)
 		held(false, false, false)
 		if got := sizes(t, b); got["regcred_broker_slots"] != 1 || got["regcred_broker_token_bytes"] != 0 {
 			t.Errorf("left: %v", got)
@@ -59,7 +59,7 @@ func TestManyVersionsOfAnIdentityAreOneSlot(t *testing.T) {
 			req := request("eu-west-1")
 			req.Identity.Secret = &providers.Secret{Namespace: "a", Name: "keys", DataHash: fmt.Sprint(n)}
 			req = req.Sealed()
-			b.SetSources("a/one", []string{req.Source()})
+			b.SetSources(ownerIn("a/one"), []string{req.Source()})
 			must(t, b, req, time.Time{})
 		}
 		got := sizes(t, b)
@@ -74,18 +74,18 @@ func TestASourceThatComesBackWhileItsCallIsUnderWayHasOneCall(t *testing.T) {
 		p := &fake{life: time.Hour, latency: time.Second}
 		b := newBroker(t, p)
 		req := request("eu-west-1").Sealed()
-		b.SetSources("a", []string{req.Source()})
+		b.SetSources(ownerIn("a"), []string{req.Source()})
 		_, _ = b.Token(req, time.Time{}, nil)
 		for range 10 {
-			b.SetSources("a", nil)
-			b.SetSources("a", []string{req.Source()})
+			b.SetSources(ownerIn("a"), nil)
+			b.SetSources(ownerIn("a"), []string{req.Source()})
 			_, _ = b.Token(req, time.Time{}, nil)
 		}
 		pass(2 * time.Second)
 		if _, ok := b.InMemory(req); !ok || p.calls.Load() != 1 {
 			t.Errorf("%d calls, held: %t", p.calls.Load(), ok)
 		}
-		b.SetSources("a", nil)
+		b.SetSources(ownerIn("a"), nil)
 		if got := sizes(t, b)["regcred_broker_slots"]; got != 0 {
 			t.Errorf("%v slots are left", got)
 		}
@@ -99,10 +99,10 @@ func TestACallThatNobodyNeedsAnyMoreIsNotMade(t *testing.T) {
 		var woken atomic.Int32
 		for n := range 1000 {
 			req := entry("a", "eu-west-1", n)
-			b.SetSources("a/restless", []string{req.Source()})
+			b.SetSources(ownerIn("a/restless"), []string{req.Source()})
 			_, _ = b.Token(req, time.Time{}, waking(func() { woken.Add(1) }))
 		}
-		b.SetSources("a/restless", nil)
+		b.SetSources(ownerIn("a/restless"), nil)
 		pass(time.Hour)
 		if made := p.calls.Load(); made > 32 {
 			t.Errorf("%d calls were made, of which the endpoint takes 32 at once", made)
@@ -117,27 +117,26 @@ func TestACallThatNobodyNeedsAnyMoreIsNotMade(t *testing.T) {
 }
 
 // suspending has calls of a credential, and of one of another tenant that names a source of its, wait, and suspends the first.
-func suspending(t *testing.T, p *fake) (b *broker.Broker, shared providers.Request, woken *atomic.Int32) {
+func suspending(t *testing.T, p *fake) (b *broker.Broker, sources []string, shared providers.Request, woken *atomic.Int32) {
 	t.Helper()
 	b, woken = newBroker(t, p), &atomic.Int32{}
-	var sources []string
 	for n := range 1000 {
 		req := entry("a", "eu-west-1", n)
 		sources = append(sources, req.Source())
 		_, _ = b.Token(req, time.Time{}, waking(func() { woken.Add(1) }))
 	}
 	shared = entry("a", "eu-west-1", 999)
-	b.SetSources("a/restless", sources)
-	b.SetSources("b/steady", []string{shared.Source()})
-	b.Suspend("a/restless")
-	b.Suspend("a/restless")
-	return b, shared, woken
+	b.SetSources(ownerIn("a/restless"), sources)
+	b.SetSources(ownerIn("b/steady"), []string{shared.Source()})
+	b.Suspend(ownerIn("a/restless"))
+	b.Suspend(ownerIn("a/restless"))
+	return b, sources, shared, woken
 }
 
 func TestWhatOnlySuspendedCredentialsWaitForIsNotCalled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fake{life: time.Hour, latency: 20 * time.Second}
-		b, shared, woken := suspending(t, p)
+		b, _, shared, woken := suspending(t, p)
 		pass(10 * time.Minute)
 		if made := p.calls.Load(); made > 33 {
 			t.Errorf("%d calls were made, of which the endpoint takes 32 at once, and another credential wants one", made)
@@ -148,9 +147,9 @@ func TestWhatOnlySuspendedCredentialsWaitForIsNotCalled(t *testing.T) {
 		if n, slots := woken.Load(), sizes(t, b)["regcred_broker_slots"]; n != 1000 || slots != 1000 {
 			t.Errorf("%d of 1,000 who waited were woken, %v slots are kept", n, slots)
 		}
-		b.Suspend("b/steady")
-		b.SetSources("b/steady", nil)
-		b.SetSources("a/restless", nil)
+		b.Suspend(ownerIn("b/steady"))
+		b.SetSources(ownerIn("b/steady"), nil)
+		b.SetSources(ownerIn("a/restless"), nil)
 		if slots := sizes(t, b)["regcred_broker_slots"]; slots != 0 {
 			t.Errorf("%v slots are left of credentials that are gone", slots)
 		}
@@ -160,12 +159,12 @@ func TestWhatOnlySuspendedCredentialsWaitForIsNotCalled(t *testing.T) {
 func TestACredentialThatGoesOnHasItsCallsMade(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &fake{life: time.Hour, latency: 20 * time.Second}
-		b, shared, _ := suspending(t, p)
-		late := entry("a", "eu-west-1", 998)
-		b.SetSources("a/restless", []string{shared.Source(), late.Source()})
-		_, err := b.Token(late, time.Time{}, nil)
+		b, sources, shared, _ := suspending(t, p)
+		b.SetSources(ownerIn("a/restless"), sources)
+		_, err := b.Token(shared, time.Time{}, nil)
+		b.SetSources(ownerIn("b/steady"), nil) // which is not the only one that wants it
 		pass(10 * time.Minute)
-		if _, held := b.InMemory(late); !isPending(err) || !held {
+		if _, held := b.InMemory(shared); !isPending(err) || !held {
 			t.Errorf("it asks again, and has %v, and later a token %t", err, held)
 		}
 	})
@@ -176,7 +175,7 @@ func TestARefreshRequestThatWasSuspendedIsStillOpen(t *testing.T) {
 		p := &fake{latency: 20 * time.Second, err: &providers.Error{Reason: v1alpha1.ReasonInvalidRequest, Terminal: true, Err: errors.New("no")}}
 		b := newBroker(t, p)
 		req := entry("a", "eu-west-1", 0)
-		b.SetSources("a", []string{req.Source()})
+		b.SetSources(ownerIn("a"), []string{req.Source()})
 		if _, err := ask(b, req, time.Time{}); failure(t, err, v1alpha1.ReasonInvalidRequest).RetryAfter < time.Hour {
 			t.Fatal("it is tried again too soon to tell who asked")
 		}
@@ -186,8 +185,8 @@ func TestARefreshRequestThatWasSuspendedIsStillOpen(t *testing.T) {
 		pass(2 * time.Second)
 		calls := p.calls.Load()
 		_, _ = b.Token(refreshing(req, "now"), time.Time{}, nil)
-		b.Suspend("a")
-		b.SetSources("a", []string{req.Source()})
+		b.Suspend(ownerIn("a"))
+		b.SetSources(ownerIn("a"), []string{req.Source()})
 		pass(2 * time.Minute)
 		if _, err := b.Token(refreshing(req, "now"), time.Time{}, nil); !isPending(err) || p.calls.Load() != calls {
 			t.Errorf("after %d calls: %v", p.calls.Load()-calls, err)
@@ -253,7 +252,7 @@ func TestWhatIsReadAndNotMintedIsNotHoarded(t *testing.T) {
 		}}
 		b := newBroker(t, p)
 		req := request("eu-west-1").Sealed()
-		b.SetSources("a", []string{req.Source()})
+		b.SetSources(ownerIn("a"), []string{req.Source()})
 		first := must(t, b, req, time.Time{})
 		must(t, b, req, time.Time{})
 		pass(3 * time.Minute)
@@ -278,7 +277,7 @@ func TestForgettingCostsLittleAmongManySources(t *testing.T) {
 			_, _ = b.Token(req, time.Time{}, nil)
 		}
 		for chunk := range slices.Chunk(sources, 16) {
-			b.SetSources(chunk[0], chunk)
+			b.SetSources(ownerIn(chunk[0]), chunk)
 		}
 		pass(20 * time.Minute)
 		synctest.Wait()
@@ -288,7 +287,7 @@ func TestForgettingCostsLittleAmongManySources(t *testing.T) {
 			t.Errorf("%v allocations for a token in memory", allocated)
 		}
 		for chunk := range slices.Chunk(sources, 16) {
-			b.SetSources(chunk[0], nil)
+			b.SetSources(ownerIn(chunk[0]), nil)
 		}
 		if got := sizes(t, b)["regcred_broker_slots"]; got != 0 {
 			t.Errorf("%v slots are left", got)

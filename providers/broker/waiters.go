@@ -29,3 +29,9 @@ func (ws waiters) wake() {
 		w.Wake()
 	}
 }
+
+func wake(all []waiters) {
+	for _, ws := range all {
+		ws.wake()
+	}
+}

@@ -94,8 +94,8 @@ func (noTokens) InMemory(providers.Request) (providers.Token, bool) { return pro
 func (noTokens) Ready(providers.Request, time.Time) bool            { return false }
 func (noTokens) RefusedIssuedAt(providers.Request) time.Time        { return time.Time{} }
 func (noTokens) Spare(providers.TokenName)                          {}
-func (noTokens) SetSources(string, []string)                        {}
-func (noTokens) Suspend(string)                                     {}
+func (noTokens) SetSources(providers.Owner, []string)               {}
+func (noTokens) Suspend(providers.Owner)                            {}
 func (noTokens) Annotations(*v1alpha1.Registry) []string            { return nil }
 func (noTokens) Hosts(*v1alpha1.Registry) []string                  { return nil }
 
