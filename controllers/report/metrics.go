@@ -173,25 +173,34 @@ func (v row) ready() float64 {
 // rows looks at every credential; nobodys are failed pulls that none of them could have prevented.
 func (l *Ledger) rows(now time.Time) (rows []row, nobodys map[string]int) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	rows = make([]row, 0, len(l.books))
-	for key, b := range l.books {
-		v := row{
-			key: key, selected: max(b.selected, len(b.targets)), failed: map[string]int{},
-			writes: maps.Clone(b.writes), links: b.links, pullFailures: maps.Clone(b.pullFailures), evictions: b.evictions,
+	keys := slices.Collect(maps.Keys(l.books))
+	nobodys = maps.Clone(l.pullFailures)
+	l.mu.Unlock()
+	rows = make([]row, 0, len(keys))
+	for _, key := range keys {
+		if b := l.enter(key); b != nil {
+			rows = append(rows, b.row(key, now))
+			b.Unlock()
 		}
-		for _, t := range b.targets {
-			v.sound = v.sound || t.sound()
-		}
-		for _, t := range b.targets {
-			v.add(t, now)
-		}
-		for i := range v.entries {
-			v.entries[i].issuedAt = b.issuedAt(v.entries[i].name)
-		}
-		rows = append(rows, v)
 	}
-	return rows, maps.Clone(l.pullFailures)
+	return rows, nobodys
+}
+
+func (b *book) row(key credential.Key, now time.Time) row {
+	v := row{
+		key: key, selected: max(b.selected, len(b.targets)), failed: map[string]int{},
+		writes: maps.Clone(b.writes), links: b.links, pullFailures: maps.Clone(b.pullFailures), evictions: b.evictions,
+	}
+	for _, t := range b.targets {
+		v.sound = v.sound || t.sound()
+	}
+	for _, t := range b.targets {
+		v.add(t, now)
+	}
+	for i := range v.entries {
+		v.entries[i].issuedAt = b.issuedAt(v.entries[i].name)
+	}
+	return v
 }
 
 func (v *row) add(t standing, now time.Time) {

@@ -48,12 +48,8 @@ func (l *located) String() string { return l.where + ": " + l.Message }
 
 // sum adds up the targets of a credential.
 func (l *Ledger) sum(c *credential.Credential, selected []string, now time.Time) summary {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	b := l.books[c.Key]
-	if b == nil {
-		b = l.open(c.Key, now)
-	}
+	b := l.open(c.Key, now)
+	defer b.Unlock()
 	b.selected, b.summedAt = len(selected), now
 	b.forgetRemoved(c)
 	s := summary{selected: len(selected), age: now.Sub(b.opened), generation: c.Object.GetGeneration()}

@@ -25,7 +25,9 @@ func ledgerOf(now time.Time, targets map[string]standing) (*Ledger, *credential.
 		panic(err)
 	}
 	l := &Ledger{}
-	l.open(c.Key, now).targets = targets
+	b := l.open(c.Key, now)
+	b.targets = targets
+	b.Unlock()
 	return l, c
 }
 
