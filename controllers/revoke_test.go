@@ -138,8 +138,8 @@ func TestAStatusNamesNoMoreHostsThanItsSchemaHolds(t *testing.T) {
 	}
 	target := w.apply(ns, nil, registry("prod", "eu-west-1"))
 	w.run(target)
-	if got := len(w.report(target).Registries[0].Hosts); got != 64 {
-		t.Errorf("%d hosts in the status", got)
+	if status := w.report(target).Registries; len(status) != 1 || len(status[0].Hosts) != 64 {
+		t.Errorf("the status has the registries %v", status)
 	}
 	if got := len(tokens(t, w.secret(target))); got != 100 {
 		t.Errorf("%d hosts in the Secret", got)

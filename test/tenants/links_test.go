@@ -50,7 +50,7 @@ var linkAbuses = []abuse{
 		u.inParallel(60, func(i int) error {
 			sa := u.account(fmt.Sprintf("fat-%d", i))
 			for n := range 200 {
-				sa.ImagePullSecrets = append(sa.ImagePullSecrets, corev1.LocalObjectReference{Name: fmt.Sprintf("%0*d", 1300, n)})
+				sa.ImagePullSecrets = append(sa.ImagePullSecrets, corev1.LocalObjectReference{Name: fmt.Sprintf("%0*d", 1300, i*200+n)})
 			}
 			return u.edit.Create(u.Context(), sa)
 		})
