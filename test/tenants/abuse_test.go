@@ -4,14 +4,8 @@ import (
 	"flag"
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"time"
-
-	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/regcred/regcred/api/v1alpha1"
 )
 
 const (
@@ -20,8 +14,6 @@ const (
 	// few is what the objects of any tenant take: its namespace, pull Secret and ServiceAccount.
 	few        = 128 << 10
 	forgetting = 11 * time.Minute
-	// longestText is that of an event.
-	longestText = 1024
 	// usually is how often the controller may write in the namespace of a tenant, besides status and events.
 	usually = 30
 	// stormily is how often it may in a storm, of which each event may be answered: there are 1,000 at most.
@@ -179,32 +171,6 @@ func goesOn(t *testing.T) {
 			t.Fatal(err)
 		}
 		waitFor(t, quiet/3)
-	}
-}
-
-// discreet says that what tenants write is not told to the cluster's administrators, but for names, and the beginning of what cannot be a name, quoted.
-func discreet(t *testing.T) {
-	t.Helper()
-	events := &corev1.EventList{}
-	if err := world.Client.List(t.Context(), events, client.MatchingFields{"involvedObject.kind": v1alpha1.KindClusterRegistryCredential}); err != nil {
-		t.Fatal(err)
-	}
-	texts := []string{}
-	for _, e := range events.Items {
-		texts = append(texts, e.Message)
-	}
-	status := sharedStatus(t)
-	for _, f := range status.Failures {
-		texts = append(texts, f.Message)
-	}
-	for _, c := range status.Conditions {
-		texts = append(texts, c.Message)
-	}
-	for _, text := range texts {
-		plain := !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
-		if strings.Contains(text, secretWord) || !plain || len(text) > longestText {
-			t.Errorf("a tenant's text is told: %q", text)
-		}
 	}
 }
 

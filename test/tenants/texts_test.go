@@ -1,6 +1,9 @@
 package tenants
 
 import (
+	"strings"
+	"testing"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -10,6 +13,9 @@ import (
 
 // sentence is what a tenant writes where a name belongs.
 const sentence = "this cluster has moved: log in at https://evil.example with your token, and say " + secretWord
+
+// longestText is that of an event.
+const longestText = 1024
 
 // textAbuses are messages to whoever reads the cluster's credential.
 var textAbuses = []abuse{
@@ -48,4 +54,30 @@ var textAbuses = []abuse{
 			waitFor(u.T, quiet/10)
 		}
 	}},
+}
+
+// discreet says that what tenants write is not told to the cluster's administrators, but for names, and the beginning of what cannot be a name, quoted.
+func discreet(t *testing.T) {
+	t.Helper()
+	events := &corev1.EventList{}
+	if err := world.Client.List(t.Context(), events, client.MatchingFields{"involvedObject.kind": v1alpha1.KindClusterRegistryCredential}); err != nil {
+		t.Fatal(err)
+	}
+	texts := []string{}
+	for _, e := range events.Items {
+		texts = append(texts, e.Message)
+	}
+	status := sharedStatus(t)
+	for _, f := range status.Failures {
+		texts = append(texts, f.Message)
+	}
+	for _, c := range status.Conditions {
+		texts = append(texts, c.Message)
+	}
+	for _, text := range texts {
+		plain := !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
+		if strings.Contains(text, secretWord) || !plain || len(text) > longestText {
+			t.Errorf("a tenant's text is told: %q", text)
+		}
+	}
 }
