@@ -132,7 +132,7 @@ func onTerminal(t *testing.T, typed string, args ...string) result {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer keyboard.Close()
+	t.Cleanup(func() { _ = keyboard.Close() })
 	fd := int(keyboard.Fd())
 	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
 		t.Fatal(err)
@@ -145,7 +145,7 @@ func onTerminal(t *testing.T, typed string, args ...string) result {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer terminal.Close()
+	t.Cleanup(func() { _ = terminal.Close() })
 	const goneAway = "\x04"
 	if _, err := keyboard.WriteString(typed + goneAway); err != nil {
 		t.Fatal(err)

@@ -128,7 +128,9 @@ func (a *Answers) values(needed []access.Entry) ([]byte, error) {
 		"image":    map[string]string{"repository": "REGISTRY/regcred", "tag": "TAG"},
 		"policies": map[string]bool{"enabled": true},
 	}
+	comment := "What stands in capitals is for you to fill in."
 	if preset := presets[a.Cloud]; preset != "" {
+		comment += " The presets close all ports but those of DNS, HTTPS and the API server: see docs/network.md."
 		values["networkPolicy"] = map[string]any{"presets": []string{preset}}
 	}
 	if annotations := needed[0].Annotations; a.Identity == Controller && len(annotations) > 0 {
@@ -142,7 +144,7 @@ func (a *Answers) values(needed []access.Entry) ([]byte, error) {
 		return nil, err
 	}
 	var b bytes.Buffer
-	output.Comment(&b, "What stands in capitals is for you to fill in. The presets close all ports but those of DNS, HTTPS and the API server: see docs/network.md.")
+	output.Comment(&b, comment)
 	b.Write(raw)
 	return b.Bytes(), nil
 }

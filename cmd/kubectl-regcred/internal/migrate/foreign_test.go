@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,7 +37,7 @@ func TestAClusterWithoutExternalSecrets(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := planOf(f)
-		if said := append(p.Notes, p.NotRead...); len(said) != 1 || said[0] != want || len(k.Gaps()) > 0 {
+		if said := slices.Concat(p.Notes, p.NotRead); len(said) != 1 || said[0] != want || len(k.Gaps()) > 0 {
 			t.Errorf("%d: %q, %q", status, said, k.Gaps())
 		}
 		server.Close()
