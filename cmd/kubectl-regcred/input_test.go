@@ -104,7 +104,7 @@ var everyVerb = []outcomes{
 		ends{cli.Failure, "no such CronJob renews pull Secrets"}},
 	{"migrate --rollback gone", unreachable, ends{cli.Failure, "no record of such a migration"}, ends{cli.Undecided, "not read: configmaps"}, ends{cli.Failure, "no record of such a migration"}},
 	{"export kubelet shred", unreachable, uninstalled, unreadable, misspelt},
-	{"init ghcr.io/acme/app", ends{cli.Fine, "kind: "}, ends{cli.Fine, "kind: "}, ends{cli.Fine, "kind: "}, ends{cli.Fine, "kind: "}},
+	{"init ghcr.io/acme/app -A", ends{cli.Fine, "kind: "}, ends{cli.Fine, "kind: "}, ends{cli.Fine, "kind: "}, ends{cli.Fine, "kind: "}},
 	{"refresh shred", unreachable, uninstalled, unreadable, misspelt},
 	{"refresh --all", unreachable, uninstalled, unlisted, ends{cli.Findings, "suspended, so that nothing is refreshed"}},
 	{"suspend shred", unreachable, uninstalled, unreadable, misspelt},
