@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/regcred/regcred/api/v1alpha1"
+	"github.com/regcred/regcred/internal/dockerkey"
 )
 
 // Evidence is all that is known of a pull that failed and that a credential could have prevented.
@@ -54,11 +55,34 @@ type Holding struct {
 
 // Cover is the entry of a Secret that the kubelet chooses for an image.
 type Cover struct {
-	// Key is the registry's in the Secret.
+	// Key is the registry's, as the Secret's record names it.
 	Key string
 	// Entry is the registry entry in the credential's spec; nil if it is there no longer.
 	Entry     *v1alpha1.Registry
 	ExpiresAt time.Time
+}
+
+// inSecret is the key as the Secret has it.
+func (c *Cover) inSecret() string {
+	if c.Key == dockerkey.Hub {
+		return dockerkey.HubKey
+	}
+	return c.Key
+}
+
+// Cover takes in that the Secret holds a token of the entry for the hosts, and says whether the kubelet takes that for the image: of what the
+// Secret holds, it takes one.
+func (h *Holding) Cover(i Image, entry *v1alpha1.Registry, hosts []string, expiresAt time.Time) bool {
+	before := h.Covering
+	for _, host := range hosts {
+		c := &Cover{Key: host, Entry: entry, ExpiresAt: expiresAt}
+		switch {
+		case len(i.Choose([]string{c.inSecret()})) == 0:
+		case h.Covering == nil, i.Choose([]string{h.Covering.inSecret(), c.inSecret()})[0] != h.Covering.inSecret():
+			h.Covering = c
+		}
+	}
+	return h.Covering != before
 }
 
 // Finding is why a pull has failed, and what helps.
@@ -97,12 +121,21 @@ func Diagnose(e Evidence) Finding {
 	}
 }
 
-// shown are the holdings whose login the kubelet shows to the registry, in its order: by the key, the more particular first, and of one key
-// as the pod lists the Secrets (pkg/credentialprovider/keyring.go).
+// shown are the holdings whose login the kubelet shows to the registry, in its order: by the key, the more particular first, and of keys
+// that mean the same as the pod lists the Secrets (pkg/credentialprovider/keyring.go).
 func (e Evidence) shown(covering []*Holding) []*Holding {
-	shown := slices.DeleteFunc(slices.Clone(covering), func(h *Holding) bool { return !slices.Contains(e.Pod.Secrets, h.Secret) })
+	listed := slices.DeleteFunc(slices.Clone(covering), func(h *Holding) bool { return !slices.Contains(e.Pod.Secrets, h.Secret) })
+	var keys []string
+	for _, h := range listed {
+		keys = append(keys, h.Covering.inSecret())
+	}
+	ranks := e.Image.Ranks(keys)
+	shown := slices.DeleteFunc(listed, func(h *Holding) bool {
+		_, chosen := ranks[h.Covering.inSecret()]
+		return !chosen
+	})
 	slices.SortStableFunc(shown, func(a, b *Holding) int {
-		return cmp.Or(strings.Compare(b.Covering.Key, a.Covering.Key),
+		return cmp.Or(cmp.Compare(ranks[a.Covering.inSecret()], ranks[b.Covering.inSecret()]),
 			cmp.Compare(slices.Index(e.Pod.Secrets, a.Secret), slices.Index(e.Pod.Secrets, b.Secret)))
 	})
 	return shown

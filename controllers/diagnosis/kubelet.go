@@ -171,6 +171,12 @@ func (i Image) Choose(keys []string) []string {
 	return dockerkey.Choose(keys, i.Host, "/"+i.Repository)
 }
 
+// Ranks are the places in that order of the keys whose logins the kubelet shows. Keys that mean the same share theirs: the first Secret in
+// the pod's list comes first.
+func (i Image) Ranks(keys []string) map[string]int {
+	return dockerkey.Ranks(keys, i.Host, "/"+i.Repository)
+}
+
 // Under says whether a key of a docker config is for the image, as the kubelet decides it (Choose). Every name of Docker Hub stands for it.
 func (i Image) Under(key string) bool {
 	if dockerkey.Canonical(key) == dockerkey.Hub {

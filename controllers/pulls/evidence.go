@@ -49,12 +49,7 @@ func holdingOf(p target.Publication, i diagnosis.Image) diagnosis.Holding {
 			}
 			continue
 		}
-		// Of several keys the kubelet takes the more particular first: it sorts them, the last first.
-		for _, key := range rec.Hosts {
-			if i.Under(key) && (h.Covering == nil || key > h.Covering.Key) {
-				h.Covering = &diagnosis.Cover{Key: key, Entry: entry, ExpiresAt: rec.ExpiresAt}
-			}
-		}
+		h.Cover(i, entry, rec.Hosts, rec.ExpiresAt)
 	}
 	name := h.Missing
 	if h.Covering != nil {

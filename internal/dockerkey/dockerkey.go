@@ -67,18 +67,32 @@ func NewRing(keys []string) *Ring {
 // Choose returns the keys whose logins the kubelet shows for an image, in the order in which it tries them: hosts are compared as MatchHost does,
 // and paths, which begin with a slash, by their beginning; a longer path comes before a shorter one. What logs in to index.docker.io is for Docker
 // Hub unless a key is for docker.io itself.
-func (r *Ring) Choose(host, path string) []string {
-	var chosen []string
+func (r *Ring) Choose(host, path string) []string { return slices.Concat(r.choose(host, path)...) }
+
+// Ranks are the places in that order of the keys that are chosen. Those of one pattern share theirs: between them that of the Secrets decides.
+func Ranks(keys []string, host, path string) map[string]int {
+	ranks := map[string]int{}
+	for rank, alike := range NewRing(keys).choose(host, path) {
+		for _, key := range alike {
+			ranks[key] = rank
+		}
+	}
+	return ranks
+}
+
+// choose returns the keys that are chosen, those of one pattern together.
+func (r *Ring) choose(host, path string) [][]string {
+	var chosen [][]string
 	if image, err := url.Parse("https://" + host + path); err == nil {
 		at := splitHost(image.Host)
 		for _, p := range r.places {
 			if p.host.matches(at) && strings.HasPrefix(image.Path, p.path) {
-				chosen = append(chosen, p.keys...)
+				chosen = append(chosen, p.keys)
 			}
 		}
 	}
 	if len(chosen) == 0 && host == Hub {
-		return r.hub
+		return [][]string{r.hub}
 	}
 	return chosen
 }

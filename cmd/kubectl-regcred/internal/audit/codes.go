@@ -55,7 +55,7 @@ var (
 	SecretMalformed   = Code{"RC301", "SecretMalformed", Error, "a pull Secret cannot be parsed: a kubelet then reads none of the pod's Secrets"}
 	SecretEmpty       = Code{"RC302", "SecretEmpty", Warning, "a pull Secret holds no login"}
 	SecretOfWrongType = Code{"RC303", "SecretOfWrongType", Error, "a Secret that is named as a pull Secret is of a type that kubelets do not read"}
-	LoginsDiffer      = Code{"RC304", "LoginsDiffer", Warning, "two pull Secrets of one ServiceAccount have different logins for the same registry"}
+	LoginsDiffer      = Code{"RC304", "LoginsDiffer", Warning, "a pull Secret, or those of one list, have different logins for the same registry"}
 	LinkWide          = Code{"RC401", "LinkWide", Info, "the ServiceAccount default has a pull Secret for a registry that no pod of the namespace pulls from"}
 	ImageUncovered    = Code{"RC501", "ImageUncovered", Warning, "no pull Secret of a pod covers the private registry of its image"}
 	RenewedByCronJob  = Code{"RC601", "RenewedByCronJob", Warning, "a CronJob renews pull Secrets by itself"}

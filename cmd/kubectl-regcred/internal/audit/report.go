@@ -48,7 +48,7 @@ const mostUsers = 3
 func (i *inventory) users() map[types.NamespacedName][]string {
 	users := map[types.NamespacedName][]string{}
 	name := func(namespace, user string, secrets []string) {
-		for _, secret := range secrets {
+		for _, secret := range slices.Compact(slices.Sorted(slices.Values(secrets))) {
 			at := types.NamespacedName{Namespace: namespace, Name: secret}
 			users[at] = append(users[at], user)
 		}

@@ -99,6 +99,7 @@ func (a *auditor) links() {
 		for _, name := range linked {
 			secret := types.NamespacedName{Namespace: at.Namespace, Name: name}
 			switch {
+			case name == "": // the kubelet skips it
 			case a.missing(secret):
 				a.find(LinkDangling, "ServiceAccount", at, name, "its imagePullSecrets name Secret %s, which does not exist: create it, or take the name off the list", name)
 			case a.others[secret]:
@@ -115,7 +116,7 @@ func (a *auditor) named() {
 		for _, name := range w.secrets {
 			secret := types.NamespacedName{Namespace: w.namespace, Name: name}
 			switch {
-			case w.pod && slices.Contains(linked, name):
+			case name == "", w.pod && slices.Contains(linked, name):
 			case a.missing(secret):
 				a.find(SecretMissing, w.kind, w.at(), name, "it names pull Secret %s, which does not exist: create it, or take the name off the list", name)
 			case a.others[secret]:
@@ -129,26 +130,34 @@ func (w *workload) at() types.NamespacedName {
 	return types.NamespacedName{Namespace: w.namespace, Name: w.name}
 }
 
-// differing are Secrets of one list that disagree.
+// differing are Secrets of one list that disagree, and those that disagree with themselves.
 func (a *auditor) differing() {
+	for at, s := range a.secrets {
+		var ring dockerconfig.Ring
+		ring.Add(at.Name, s.config)
+		for _, c := range ring.Clashes() {
+			a.find(LoginsDiffer, "Secret", at, c[1].Key, "its logins for %s and %s differ, which mean the same, and the kubelet tries them in any order: keep one of them", c[0].Key, c[1].Key)
+		}
+	}
 	for at, linked := range a.accounts {
-		first := map[string]string{}
-		for _, name := range linked {
-			s := a.secrets[types.NamespacedName{Namespace: at.Namespace, Name: name}]
-			if s == nil {
-				continue
-			}
-			for _, key := range s.config.Keys() {
-				other, taken := first[key]
-				if !taken {
-					first[key] = name
-					continue
-				}
-				mine, theirs := s.config[key], a.secrets[types.NamespacedName{Namespace: at.Namespace, Name: other}].config[key]
-				if mine.Username != theirs.Username || mine.Password != theirs.Password {
-					a.find(LoginsDiffer, "ServiceAccount", at, key, "Secrets %s and %s have different logins for %s, and the kubelet tries %s first: keep one of them", other, name, key, other)
-				}
-			}
+		a.differ("ServiceAccount", at, linked)
+	}
+	for i := range a.workloads {
+		w := &a.workloads[i]
+		linked := a.accounts[types.NamespacedName{Namespace: w.namespace, Name: w.account}]
+		if slices.ContainsFunc(w.secrets, func(name string) bool { return !slices.Contains(linked, name) }) {
+			a.differ(w.kind, w.at(), w.secrets)
+		}
+	}
+}
+
+// differ finds Secrets of a list that disagree.
+func (a *auditor) differ(kind string, at types.NamespacedName, list []string) {
+	ring, _ := a.ring(at.Namespace, list)
+	for _, c := range ring.Clashes() {
+		if c[0].Secret != c[1].Secret {
+			a.find(LoginsDiffer, kind, at, c[1].Key, "Secrets %s and %s have different logins for %s, and the kubelet tries %s first: keep one of them",
+				c[0].Secret, c[1].Secret, c[1].Key, c[0].Secret)
 		}
 	}
 }
@@ -185,25 +194,12 @@ func (a *auditor) uncovered() {
 	if !a.private {
 		return
 	}
-	for _, w := range a.workloads {
-		list := w.secrets
-		if !w.pod && len(list) == 0 {
-			list = a.accounts[types.NamespacedName{Namespace: w.namespace, Name: w.account}]
-		}
-		var keys []string
-		unknown := false
-		for _, name := range list {
-			at := types.NamespacedName{Namespace: w.namespace, Name: name}
-			s := a.secrets[at]
-			if s == nil {
-				unknown = unknown || a.promises(at) || !a.whole
-				continue
-			}
-			keys = append(keys, s.config.Keys()...)
-		}
+	for n := range a.workloads {
+		w := &a.workloads[n]
+		ring, err := a.ring(w.namespace, a.listOf(w))
 		for _, ref := range w.images {
 			i, ok := diagnosis.ParseImage(ref)
-			if ok && !unknown && node.CloudOf(i.Host) != "" && len(i.Choose(keys)) == 0 {
+			if ok && err == nil && node.CloudOf(i.Host) != "" && len(ring.For(i)) == 0 {
 				a.find(ImageUncovered, w.kind, w.at(), i.Host, "no pull Secret of it covers %s, from where it pulls %s: link one, or add a credential (kubectl regcred init)", i.Host, i)
 			}
 		}

@@ -52,23 +52,28 @@ func IsPullSecret(secret *corev1.Secret) bool {
 
 // Parse reads a Secret. Errors hold none of its content.
 func Parse(secret *corev1.Secret) (Config, error) {
-	raw := map[string]auth{}
+	var file struct {
+		Auths map[string]auth `json:"auths"`
+		// Headers make a file malformed if they are.
+		Headers map[string]string `json:"HttpHeaders"`
+	}
+	var content []byte
+	var into any = &file
 	switch secret.Type {
 	case corev1.SecretTypeDockerConfigJson:
-		var file struct {
-			Auths map[string]auth `json:"auths"`
-		}
-		if json.Unmarshal(secret.Data[corev1.DockerConfigJsonKey], &file) != nil {
-			return nil, ErrMalformed
-		}
-		raw = file.Auths
+		content = secret.Data[corev1.DockerConfigJsonKey]
 	case corev1.SecretTypeDockercfg:
-		if json.Unmarshal(secret.Data[corev1.DockerConfigKey], &raw) != nil {
-			return nil, ErrMalformed
-		}
+		content, into = secret.Data[corev1.DockerConfigKey], &file.Auths
 	default:
 		return nil, fmt.Errorf("it is of type %q: %w", secret.Type, ErrType)
 	}
+	if len(content) == 0 {
+		return nil, ErrEmpty
+	}
+	if json.Unmarshal(content, into) != nil {
+		return nil, ErrMalformed
+	}
+	raw := file.Auths
 	if len(raw) == 0 {
 		return nil, ErrEmpty
 	}
@@ -90,6 +95,8 @@ type auth struct {
 	Username string `json:"username"`
 	Password string `json:"password"`
 	Auth     string `json:"auth"`
+	// Email makes an entry malformed if it is.
+	Email string `json:"email"`
 }
 
 // login prefers auth, as the kubelet does (pkg/credentialprovider/config.go).

@@ -7,6 +7,7 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/check"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/dockerconfig"
 	"github.com/regcred/regcred/controllers/diagnosis"
 	"github.com/regcred/regcred/providers"
 )
@@ -33,7 +34,7 @@ func (w *walk) ask(ctx context.Context) error {
 			f = w.evidence.Judge(h, verdict, diagnosis.Replaced)
 		}
 		last, tried = verdict, append(tried, f)
-		w.pull.Chain.Add("registry", registryStates[verdict.Result], "%s in %s: %s", l.key, l.secret, answers[verdict.Result])
+		w.pull.Chain.Add("registry", registryStates[verdict.Result], "%s in %s: %s", l.Key, l.Secret, answers[verdict.Result])
 		if verdict.Result == providers.PullAllowed {
 			tried = []diagnosis.Finding{f}
 			break
@@ -52,8 +53,8 @@ var answers = map[providers.Result]string{
 }
 
 // holdingOf is the holding that a login comes from; nil if no credential keeps it.
-func (w *walk) holdingOf(l login) *diagnosis.Holding {
-	at := slices.IndexFunc(w.tries, func(h *diagnosis.Holding) bool { return h.Secret == l.secret })
+func (w *walk) holdingOf(l dockerconfig.Placed) *diagnosis.Holding {
+	at := slices.IndexFunc(w.tries, func(h *diagnosis.Holding) bool { return h.Secret == l.Secret })
 	if at < 0 {
 		return nil
 	}
@@ -61,24 +62,24 @@ func (w *walk) holdingOf(l login) *diagnosis.Holding {
 }
 
 // finding is what a verdict means for a login that no failed pull has told the controller of.
-func (w *walk) finding(ctx context.Context, l login, verdict providers.Verdict) (diagnosis.Finding, error) {
+func (w *walk) finding(ctx context.Context, l dockerconfig.Placed, verdict providers.Verdict) (diagnosis.Finding, error) {
 	cure := "renew it"
 	serving, err := w.serving(ctx, w.s.namespace)
 	for _, c := range serving {
-		if c.Spec.NameOfSecret(c.GetName()) == l.secret {
+		if c.Spec.NameOfSecret(c.GetName()) == l.Secret {
 			cure = "kubectl regcred refresh " + c.Ref().Long() + " gets a new one"
 		}
 	}
 	switch verdict.Result {
 	case providers.PullDenied:
 		return diagnosis.Finding{Cause: v1alpha1.CausePullDenied, Note: fmt.Sprintf(
-			"registry %s takes the login in Secret %s and does not let it pull %s (%s): allow it, or correct the image", w.image.Host, l.secret, w.image, verdict.Answer)}, err
+			"registry %s takes the login in Secret %s and does not let it pull %s (%s): allow it, or correct the image", w.image.Host, l.Secret, w.image, verdict.Answer)}, err
 	case providers.LoginRefused:
 		return diagnosis.Finding{Cause: v1alpha1.CauseTokenRefused, Note: fmt.Sprintf(
-			"registry %s refuses the login in Secret %s (%s): %s", w.image.Host, l.secret, verdict.Answer, cure)}, err
+			"registry %s refuses the login in Secret %s (%s): %s", w.image.Host, l.Secret, verdict.Answer, cure)}, err
 	default:
 		return diagnosis.Finding{Cause: v1alpha1.CausePullAllowed, Note: fmt.Sprintf(
-			"the login in Secret %s may pull %s: the kubelet tries again by itself", l.secret, w.image)}, err
+			"the login in Secret %s may pull %s: the kubelet tries again by itself", l.Secret, w.image)}, err
 	}
 }
 

@@ -3,7 +3,6 @@ package why
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
@@ -25,7 +24,7 @@ type walk struct {
 	list    []string
 	account *account
 	// logins are those that the kubelet tries, in its order.
-	logins []login
+	logins []dockerconfig.Placed
 	// evidence and tries are of logins of credentials that only a trial can judge.
 	evidence diagnosis.Evidence
 	tries    []*diagnosis.Holding
@@ -37,12 +36,6 @@ type walk struct {
 	unread bool
 	// fatal is what keeps the kubelet from reading the list at all, and lame what only fails to help.
 	fatal, lame *Pull
-}
-
-// login is one that the kubelet shows to the registry.
-type login struct {
-	secret, key string
-	dockerconfig.Login
 }
 
 // judge says whether the image is pulled, and if not why.
@@ -103,8 +96,11 @@ func orNone(names []string) string {
 // readSecrets reads the Secrets of the list as the kubelet does: it leaves out what is missing or of another type, and gives up at what it
 // cannot parse (pkg/credentialprovider/secrets).
 func (w *walk) readSecrets(ctx context.Context) error {
-	byKey := map[string][]login{}
+	var ring dockerconfig.Ring
 	for _, name := range w.list {
+		if name == "" {
+			continue
+		}
 		s, err := w.secret(ctx, w.s.namespace, name)
 		if err != nil {
 			return err
@@ -131,21 +127,12 @@ func (w *walk) readSecrets(ctx context.Context) error {
 			problem.end(Fails, CauseSecretType, "Secret %s is of no use to the kubelet (%s): replace it by one of type kubernetes.io/dockerconfigjson", name, s.err)
 			w.pull.Chain.Add("Secret", check.Bad, "%s: %s", name, s.err)
 		default:
-			for key, l := range s.config {
-				byKey[key] = append(byKey[key], login{name, key, l})
-			}
+			ring.Add(name, s.config)
 			w.pull.Chain.Add("Secret", check.Good, "%s has logins for %s", name, short(s.config.Keys()))
 			continue
 		}
 		w.lame = &problem
 	}
-	var keys []string
-	for key := range byKey {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	for _, key := range w.image.Choose(keys) {
-		w.logins = append(w.logins, byKey[key]...)
-	}
+	w.logins = ring.For(w.image)
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/check"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/dockerconfig"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/node"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/output"
 	"github.com/regcred/regcred/controllers/diagnosis"
@@ -34,7 +35,7 @@ func (w *walk) decide(ctx context.Context) error {
 		return nil
 	}
 	if live && !w.s.failing() {
-		w.pull.end(Works, "", "the kubelet shows the login for %s in Secret %s, which has not expired as far as it says: --probe asks the registry", w.logins[0].key, w.logins[0].secret)
+		w.pull.end(Works, "", "the kubelet shows the login for %s in Secret %s, which has not expired as far as it says: --probe asks the registry", w.logins[0].Key, w.logins[0].Secret)
 		return nil
 	}
 	holdings, err := w.holdings(ctx)
@@ -55,13 +56,13 @@ func (w *walk) live() bool {
 	for _, l := range w.logins {
 		switch {
 		case l.ExpiresAt.IsZero():
-			w.pull.Chain.Add("login", check.Good, "%s in %s (%s) does not say when it expires", l.key, l.secret, kindOf(l))
+			w.pull.Chain.Add("login", check.Good, "%s in %s (%s) does not say when it expires", l.Key, l.Secret, kindOf(l))
 			live = true
 		case l.ExpiresAt.After(w.now):
-			w.pull.Chain.Add("login", check.Good, "%s in %s (%s) expires %s", l.key, l.secret, kindOf(l), output.In(l.ExpiresAt, w.now))
+			w.pull.Chain.Add("login", check.Good, "%s in %s (%s) expires %s", l.Key, l.Secret, kindOf(l), output.In(l.ExpiresAt, w.now))
 			live = true
 		default:
-			w.pull.Chain.Add("login", check.Bad, "%s in %s (%s) has expired %s", l.key, l.secret, kindOf(l), output.In(l.ExpiresAt, w.now))
+			w.pull.Chain.Add("login", check.Bad, "%s in %s (%s) has expired %s", l.Key, l.Secret, kindOf(l), output.In(l.ExpiresAt, w.now))
 		}
 	}
 	if len(w.logins) == 0 && !w.unread && len(w.list) > 0 {
@@ -70,7 +71,7 @@ func (w *walk) live() bool {
 	return live
 }
 
-func kindOf(l login) string {
+func kindOf(l dockerconfig.Placed) string {
 	if l.Kind != "" {
 		return l.Kind
 	}
@@ -79,7 +80,7 @@ func kindOf(l login) string {
 
 // foreign says whether the login that the kubelet shows is in a Secret that no credential keeps.
 func (w *walk) foreign(holdings []diagnosis.Holding) bool {
-	return len(w.logins) > 0 && !slices.ContainsFunc(holdings, func(h diagnosis.Holding) bool { return h.Secret == w.logins[0].secret })
+	return len(w.logins) > 0 && !slices.ContainsFunc(holdings, func(h diagnosis.Holding) bool { return h.Secret == w.logins[0].Secret })
 }
 
 // lamed says whether a Secret of the list is of no use, and no credential has to do with the registry.
@@ -127,12 +128,12 @@ func (w *walk) withoutCredential(live bool) {
 	switch {
 	case len(w.logins) > 0 && !live:
 		w.pull.end(Fails, CauseLoginExpired, "the login for %s in Secret %s has expired, and no credential keeps that Secret: renew it, or let Regcred keep it (kubectl regcred migrate)",
-			w.logins[0].key, w.logins[0].secret)
+			w.logins[0].Key, w.logins[0].Secret)
 	case live && w.words.WithLogin != "":
 		w.pull.end(Fails, w.words.WithLogin, "%s", cureOf(w.words.WithLogin, w.image))
 	case live:
 		w.pull.end(Undecided, v1alpha1.CauseUndecided, "the registry does not take the login for %s in Secret %s, or does not let it pull %s: renew the login, or allow it the pull",
-			w.logins[0].key, w.logins[0].secret, w.image)
+			w.logins[0].Key, w.logins[0].Secret, w.image)
 	case w.unread:
 		w.pull.end(Undecided, v1alpha1.CauseUndecided, "the Secrets of the list could not be read: ask somebody with the right to get Secrets in namespace %s", w.s.namespace)
 	case w.account.presence == cluster.Absent:

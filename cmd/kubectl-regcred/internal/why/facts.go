@@ -73,11 +73,16 @@ func (f *facts) secret(ctx context.Context, namespace, name string) (*secret, er
 		return nil, err
 	}
 	if s.presence == cluster.Present {
-		s.config, s.err = dockerconfig.Parse(o)
-		s.metadata = &metav1.PartialObjectMetadata{ObjectMeta: o.ObjectMeta}
+		s = secretOf(o)
 	}
 	f.secrets[key] = s
 	return s, nil
+}
+
+func secretOf(o *corev1.Secret) *secret {
+	s := &secret{presence: cluster.Present, metadata: &metav1.PartialObjectMetadata{ObjectMeta: o.ObjectMeta}}
+	s.config, s.err = dockerconfig.Parse(o)
+	return s
 }
 
 func (f *facts) account(ctx context.Context, namespace, name string) (*account, error) {

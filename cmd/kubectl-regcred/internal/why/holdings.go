@@ -55,10 +55,8 @@ func (w *walk) cover(h *diagnosis.Holding, c *cluster.Credential, s *secret) {
 			}
 			continue
 		}
-		for _, key := range hosts {
-			if w.image.Under(key) && (h.Covering == nil || key > h.Covering.Key) {
-				h.Covering, h.Failure = &diagnosis.Cover{Key: key, Entry: entry, ExpiresAt: expiresAt}, failure(c, entry.Name)
-			}
+		if h.Cover(w.image, entry, hosts, expiresAt) {
+			h.Failure = failure(c, entry.Name)
 		}
 	}
 }

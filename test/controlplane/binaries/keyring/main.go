@@ -1,35 +1,41 @@
-// Command keyring is the kubelet's choice of a login: for each line of JSON on stdin, with the keys of a docker config and an image, it prints the
-// keys whose logins the kubelet shows, in its order.
+// Command keyring is the kubelet's choice of a login: for each line of JSON on stdin, with the Secrets of a pod's list and an image, it prints the
+// users of the logins that the kubelet shows, in its order.
 package main
 
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/kubernetes/pkg/credentialprovider"
+	"k8s.io/kubernetes/pkg/credentialprovider/secrets"
 	"k8s.io/kubernetes/pkg/util/parsers"
 )
 
 type question struct {
-	Keys  []string
-	Image string
+	Secrets []corev1.Secret
+	Image   string
 }
 
 type answer struct {
-	// Chosen are the keys; Parsed is whether the kubelet can read the image's name.
-	Chosen []string
-	Parsed bool
+	// Parsed is whether the kubelet can read the image's name, and Malformed whether it cannot read a Secret, and so gives up.
+	Parsed, Malformed bool
+	Users             []string
 }
 
 func main() {
-	lines := bufio.NewScanner(os.Stdin)
-	out := bufio.NewWriter(os.Stdout)
+	questions, out := json.NewDecoder(bufio.NewReader(os.Stdin)), bufio.NewWriter(os.Stdout)
 	encoder := json.NewEncoder(out)
-	for lines.Scan() {
+	for {
 		var q question
-		err := json.Unmarshal(lines.Bytes(), &q)
+		err := questions.Decode(&q)
+		if errors.Is(err, io.EOF) {
+			break
+		}
 		if err == nil {
 			err = encoder.Encode(choose(q))
 		}
@@ -43,22 +49,21 @@ func main() {
 	}
 }
 
-func choose(q question) answer {
+// choose does what the kubelet does with an image and the Secrets of its pod (pkg/kubelet/images).
+func choose(q question) (a answer) {
 	name, _, _, err := parsers.ParseImageName(q.Image)
 	if err != nil {
-		return answer{}
+		return a
 	}
-	// A login tells by its user which key it is of.
-	config := credentialprovider.DockerConfig{}
-	for _, key := range q.Keys {
-		config[key] = credentialprovider.DockerConfigEntry{Username: key}
+	a.Parsed = true
+	keyring, err := secrets.MakeDockerKeyring(q.Secrets, &credentialprovider.BasicDockerKeyring{})
+	if err != nil {
+		a.Malformed = true
+		return a
 	}
-	keyring := &credentialprovider.BasicDockerKeyring{}
-	keyring.Add(nil, config)
 	logins, _ := keyring.Lookup(name)
-	a := answer{Parsed: true}
 	for _, l := range logins {
-		a.Chosen = append(a.Chosen, l.Username)
+		a.Users = append(a.Users, l.Username)
 	}
 	return a
 }
