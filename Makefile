@@ -37,6 +37,7 @@ help: ## Show the targets.
 generate: ## Generate deep copies, CRDs, RBAC rules, the token policy, docs/metrics.md, docs/reference, figures, and what the charts hold.
 	$(TOOL) controller-gen object paths=./api/...
 	$(TOOL) controller-gen crd:generateEmbeddedObjectMeta=false paths=./api/... output:crd:artifacts:config=config/crd
+	version="$$(sed -n 's/^appVersion: //p' charts/regcred/Chart.yaml)"; sed -i "s|^  annotations:$$|&\n    regcred.dev/version: $$version|" config/crd/*.yaml
 	$(TOOL) controller-gen rbac:roleName=regcred paths=./controllers/... output:rbac:artifacts:config=config/rbac
 	$(TOOL) controller-gen rbac:roleName=regcred-metrics,fileName=metrics_role.yaml paths=./cmd/... output:rbac:artifacts:config=config/rbac
 	$(GO) test ./cmd/regcred -run '^TestTheTokenPolicyAllowsWhatProvidersAskFor$$' -update

@@ -69,7 +69,7 @@ func installed(t *testing.T, change func(*appsv1.Deployment, *coordinationv1.Lea
 	labels := map[string]string{"app.kubernetes.io/name": "regcred"}
 	meta := metav1.ObjectMeta{Namespace: "team-b", Name: "regcred", Labels: labels}
 	template := corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: corev1.PodSpec{Containers: []corev1.Container{{
-		Name: "regcred", Image: "ghcr.io/regcred/regcred:v1.0.0", Env: []corev1.EnvVar{{Name: "AWS_ROLE_ARN", Value: "arn:aws:iam::123456789012:role/" + canary}},
+		Name: "regcred", Image: "ghcr.io/regcred/regcred:v0.1.0", Env: []corev1.EnvVar{{Name: "AWS_ROLE_ARN", Value: "arn:aws:iam::123456789012:role/" + canary}},
 	}}}}
 	deployment := &appsv1.Deployment{ObjectMeta: meta, Spec: appsv1.DeploymentSpec{Selector: &metav1.LabelSelector{MatchLabels: labels}, Template: template},
 		Status: appsv1.DeploymentStatus{Replicas: 2, ReadyReplicas: 2}}
@@ -124,9 +124,12 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 		change func(*appsv1.Deployment, *coordinationv1.Lease, *rbacv1.ClusterRole, *admissionv1.ValidatingAdmissionPolicyBinding)
 		says   string
 	}{
-		"no replica is ready": {func(d *appsv1.Deployment, _ *coordinationv1.Lease, _ *rbacv1.ClusterRole, _ *admissionv1.ValidatingAdmissionPolicyBinding) {
-			d.Status.ReadyReplicas = 0
+		"no replica is ready and nobody leads": {func(d *appsv1.Deployment, l *coordinationv1.Lease, _ *rbacv1.ClusterRole, _ *admissionv1.ValidatingAdmissionPolicyBinding) {
+			d.Status.ReadyReplicas, l.Spec.HolderIdentity = 0, nil
 		}, "bad controller: Deployment team-b/regcred: 0 of 2 replicas ready"},
+		"the definitions are older": {func(d *appsv1.Deployment, _ *coordinationv1.Lease, _ *rbacv1.ClusterRole, _ *admissionv1.ValidatingAdmissionPolicyBinding) {
+			d.Spec.Template.Spec.Containers[0].Image = "ghcr.io/regcred/regcred:v7.1.0"
+		}, "bad versions: the CRDs are of v0.1.0 and the controller of v7.1.0"},
 		"the leader is silent": {func(_ *appsv1.Deployment, l *coordinationv1.Lease, _ *rbacv1.ClusterRole, _ *admissionv1.ValidatingAdmissionPolicyBinding) {
 			l.Spec.RenewTime.Time = time.Now().Add(-time.Hour)
 		}, "bad leader: regcred-7d9f_1 said so last"},
@@ -153,6 +156,16 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 				t.Errorf("exit code %d, want %q:\n%s%s", r.code, c.says, r.stdout, r.stderr)
 			}
 		})
+	}
+}
+
+// A controller that leads runs, whatever its Deployment reports: as a process beside the cluster, or where nobody reports on pods.
+func TestDoctorOfAControllerThatRunsElsewhere(t *testing.T) {
+	installed(t, func(d *appsv1.Deployment, _ *coordinationv1.Lease, _ *rbacv1.ClusterRole, _ *admissionv1.ValidatingAdmissionPolicyBinding) {
+		d.Status = appsv1.DeploymentStatus{}
+	})
+	if r := run(t, "doctor", "-o", "json"); r.code != cli.Fine || !strings.Contains(r.stdout, "0 of 0 replicas ready") || !strings.Contains(r.stdout, "yet somebody leads") {
+		t.Errorf("%+v", r)
 	}
 }
 

@@ -55,11 +55,12 @@ func (c *Case) List() []string {
 }
 
 func (c *Case) String() string {
-	text := fmt.Sprintf("%s with %q of", c.Image, c.List())
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s with %q of", c.Image, c.List())
 	for _, s := range c.Secrets {
-		text += fmt.Sprintf(" %s (%s: %s)", s.Name, s.Type, slices.Collect(maps.Values(s.Data)))
+		fmt.Fprintf(&text, " %s (%s: %s)", s.Name, s.Type, slices.Collect(maps.Values(s.Data)))
 	}
-	return text
+	return text.String()
 }
 
 // Secret returns nil for one that does not exist.

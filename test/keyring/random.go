@@ -54,11 +54,11 @@ func random(n int) []*Case {
 }
 
 func randomHost(r *rand.Rand, words []string) string {
-	host := pick(r, words)
+	parts := []string{pick(r, words)}
 	for range r.IntN(3) {
-		host += "." + pick(r, words)
+		parts = append(parts, pick(r, words))
 	}
-	return host + "." + pick(r, tlds) + pick(r, ports)
+	return strings.Join(append(parts, pick(r, tlds)), ".") + pick(r, ports)
 }
 
 func randomImage(r *rand.Rand) (host, image string) {
@@ -86,7 +86,6 @@ func randomList(r *rand.Rand) []string {
 // randomSecret is most often one with logins of which some are near the image's host.
 func (c *Case) randomSecret(r *rand.Rand, name, host string) *corev1.Secret {
 	s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: name}, Type: corev1.SecretTypeDockerConfigJson}
-	key, content := corev1.DockerConfigJsonKey, ""
 	logins := map[string]any{}
 	for n := range 1 + r.IntN(4) {
 		at, user := randomKey(r, host), fmt.Sprintf("%s-%d", name, n)
@@ -95,6 +94,7 @@ func (c *Case) randomSecret(r *rand.Rand, name, host string) *corev1.Secret {
 			c.places[user] = Place{name, at}
 		}
 	}
+	key, content := corev1.DockerConfigJsonKey, encode(map[string]any{"auths": logins})
 	switch r.IntN(20) {
 	case 0:
 		content = pick(r, broken)
@@ -105,9 +105,6 @@ func (c *Case) randomSecret(r *rand.Rand, name, host string) *corev1.Secret {
 		content = encode(logins)
 	case 5:
 		s.Type = corev1.SecretTypeOpaque
-		content = encode(map[string]any{"auths": logins})
-	default:
-		content = encode(map[string]any{"auths": logins})
 	}
 	s.Data = map[string][]byte{key: []byte(content)}
 	return s

@@ -1,11 +1,13 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
 	"time"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -27,11 +29,15 @@ type doctor struct {
 	// server is the API server's time; the zero value if it could not be asked for.
 	server time.Time
 	home   string
+	// defined is the version of the CustomResourceDefinitions; empty if they do not say one.
+	defined string
+	// leases are those of controllers.
+	leases []*coordinationv1.Lease
 }
 
 // looks are what is looked at, in this order.
 var looks = []func(*doctor, context.Context) error{
-	(*doctor).clock, (*doctor).definitions, (*doctor).controller, (*doctor).lease, (*doctor).rules, (*doctor).policies, (*doctor).linkPolicies,
+	(*doctor).clock, (*doctor).definitions, (*doctor).readLeases, (*doctor).controller, (*doctor).lease, (*doctor).rules, (*doctor).policies, (*doctor).linkPolicies,
 	(*doctor).identity, (*doctor).credentials,
 }
 
@@ -80,11 +86,18 @@ func (d *doctor) definitions(ctx context.Context) error {
 		case !knowsSuspend(crd):
 			d.add("CRD "+name, check.Bad, "it is older than this plugin and does not know spec.suspend: helm upgrade does not upgrade CRDs, so apply those of the new version")
 		default:
-			d.add("CRD "+name, check.Good, "installed")
+			version := crd.GetAnnotations()[definedBy]
+			d.add("CRD "+name, check.Good, "installed, of %s", cmp.Or(version, "a version that it does not say"))
+			if d.defined == "" || older(version, d.defined) {
+				d.defined = version
+			}
 		}
 	}
 	return nil
 }
+
+// definedBy is the annotation of a CustomResourceDefinition that says of which version it is.
+const definedBy = "regcred.dev/version"
 
 // knowsSuspend says whether the schema is of this version or a later one.
 func knowsSuspend(crd *unstructured.Unstructured) bool {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/check"
@@ -20,8 +21,12 @@ func (d *doctor) controller(ctx context.Context) error {
 	read, err := each(ctx, d, "controller", &appsv1.DeploymentList{}, "", func(o *appsv1.Deployment) {
 		found++
 		d.home = o.Namespace
-		state := check.Good
-		if o.Status.ReadyReplicas == 0 {
+		state, note := check.Good, ""
+		switch {
+		case o.Status.ReadyReplicas > 0:
+		case d.led():
+			state, note = check.Note, "; yet somebody leads, so that the controller runs elsewhere, or nobody reports on its pods"
+		default:
 			state = check.Bad
 		}
 		image, images := "", []string{}
@@ -31,15 +36,17 @@ func (d *doctor) controller(ctx context.Context) error {
 				image = c.Image
 			}
 		}
-		d.add("controller", state, "Deployment %s/%s: %d of %d replicas ready, %s", o.Namespace, o.Name, o.Status.ReadyReplicas, o.Status.Replicas, strings.Join(images, ", "))
+		d.add("controller", state, "Deployment %s/%s: %d of %d replicas ready, %s%s", o.Namespace, o.Name, o.Status.ReadyReplicas, o.Status.Replicas, strings.Join(images, ", "), note)
 		if image != "" {
 			d.compare(image)
 		}
 	}, ours)
 	switch {
 	case !read:
+		d.compareDefinitions("plugin", d.version)
 	case found == 0:
 		d.add("controller", check.Bad, "there is no Deployment with the label app.kubernetes.io/name=regcred")
+		d.compareDefinitions("plugin", d.version)
 	case found > 1:
 		d.add("controller", check.Bad, "there are %d of them: two controllers with the same rights work against each other unless they watch different namespaces", found)
 	}
@@ -52,24 +59,37 @@ const late = 30 * time.Second
 // skewed is how far clocks may be apart.
 const skewed = 10 * time.Second
 
+func (d *doctor) readLeases(ctx context.Context) (err error) {
+	d.leases, err = d.k.Leases(ctx)
+	return err
+}
+
+// held says whether somebody holds a Lease, or did.
+func held(l *coordinationv1.Lease) bool {
+	return l.Spec.HolderIdentity != nil && *l.Spec.HolderIdentity != "" && l.Spec.RenewTime != nil
+}
+
+// led says whether a controller runs: it holds its Lease.
+func (d *doctor) led() bool {
+	return !d.server.IsZero() && slices.ContainsFunc(d.leases, func(l *coordinationv1.Lease) bool {
+		return held(l) && d.server.Sub(l.Spec.RenewTime.Time).Abs() <= late
+	})
+}
+
 // lease is who leads, and whether its clock goes right.
-func (d *doctor) lease(ctx context.Context) error {
-	found, err := d.k.Leases(ctx)
-	if err != nil {
-		return err
-	}
+func (d *doctor) lease(context.Context) error {
 	if d.k.Missed("leases") {
 		d.unread("leader", "leases", "list")
 		return nil
 	}
-	if len(found) == 0 {
+	if len(d.leases) == 0 {
 		d.add("leader", check.Bad, "nobody has ever led: the controller does not run, or runs without --leader-elect")
 	}
-	for _, l := range found {
+	for _, l := range d.leases {
 		if d.home == "" {
 			d.home = l.Namespace
 		}
-		if l.Spec.HolderIdentity == nil || *l.Spec.HolderIdentity == "" || l.Spec.RenewTime == nil {
+		if !held(l) {
 			d.add("leader", check.Bad, "nobody holds Lease %s/%s: the controller does not run", l.Namespace, l.Name)
 			continue
 		}
