@@ -47,6 +47,7 @@ func TestKrewFindsAnArchiveForEveryPlatform(t *testing.T) {
 		Spec     struct {
 			Version          string
 			ShortDescription string
+			Caveats          string
 			Platforms        []struct {
 				Selector struct{ MatchLabels struct{ OS, Arch string } }
 				URI      string
@@ -69,5 +70,31 @@ func TestKrewFindsAnArchiveForEveryPlatform(t *testing.T) {
 	// krew refuses a longer one.
 	if s := manifest.Spec; manifest.Metadata.Name != "regcred" || s.Version != "v1.2.3" || s.ShortDescription == "" || len(s.ShortDescription) > 50 {
 		t.Errorf("%s %s: %q", manifest.Metadata.Name, s.Version, s.ShortDescription)
+	}
+	completionByKrew(t, manifest.Spec.Caveats)
+}
+
+// completionByKrew runs what krew shows after an installation: it links no executable but bin.
+func completionByKrew(t *testing.T, caveats string) {
+	t.Helper()
+	root := t.TempDir()
+	store, bin := filepath.Join(root, "store", "regcred", "v1.2.3"), filepath.Join(root, "bin")
+	for _, dir := range []string{store, bin} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const name = "kubectl_complete-regcred"
+	if err := os.WriteFile(filepath.Join(store, name), []byte("#!/bin/sh\n"), 0o700); err != nil { //nolint:gosec // it is executable
+		t.Fatal(err)
+	}
+	_, commands, _ := strings.Cut(caveats, "\n\n")
+	shell := exec.CommandContext(t.Context(), "sh", "-e")
+	shell.Env, shell.Stdin = append(os.Environ(), "KREW_ROOT="+root), strings.NewReader(commands)
+	if out, err := shell.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if info, err := os.Stat(filepath.Join(bin, name)); err != nil || info.Mode()&0o100 == 0 {
+		t.Errorf("%v, %v: there is no completion after\n%s", info, err, commands)
 	}
 }
