@@ -85,7 +85,7 @@ func completionByKrew(t *testing.T, caveats string) {
 		}
 	}
 	const name = "kubectl_complete-regcred"
-	if err := os.WriteFile(filepath.Join(store, name), []byte("#!/bin/sh\n"), 0o700); err != nil { //nolint:gosec // it is executable
+	if err := os.WriteFile(filepath.Join(store, name), []byte("#!/bin/sh\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	_, commands, _ := strings.Cut(caveats, "\n\n")
