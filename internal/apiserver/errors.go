@@ -26,18 +26,21 @@ func IgnoreTerminating(err error) error {
 	return err
 }
 
+// maxName is the length of the longest name. It is not in the patterns: a repetition that is counted takes memory for each time.
+const maxName = 253
+
 // refusers are how the API server names who has refused a request. Their own text follows, which others write: it is not told.
 var refusers = []struct {
 	what string
 	name *regexp.Regexp
 }{
-	{"the quota ", regexp.MustCompile(`exceeded quota: ([a-z0-9][a-z0-9.-]{0,252})[,:]`)},
-	{"the admission webhook ", regexp.MustCompile(`admission webhook "([a-z0-9][a-z0-9.-]{0,252})" denied`)},
-	{"the admission webhook ", regexp.MustCompile(`failed calling webhook "([a-z0-9][a-z0-9.-]{0,252})"`)},
+	{"the quota ", regexp.MustCompile(`exceeded quota: ([a-z0-9][a-z0-9.-]*)[,:]`)},
+	{"the admission webhook ", regexp.MustCompile(`admission webhook "([a-z0-9][a-z0-9.-]*)" denied`)},
+	{"the admission webhook ", regexp.MustCompile(`failed calling webhook "([a-z0-9][a-z0-9.-]*)"`)},
 	{"the admission policy ", policyRefused},
 }
 
-var policyRefused = regexp.MustCompile(`ValidatingAdmissionPolicy '([a-z0-9][a-z0-9.-]{0,252})' with binding`)
+var policyRefused = regexp.MustCompile(`ValidatingAdmissionPolicy '([a-z0-9][a-z0-9.-]*)' with binding`)
 
 // RefusedByPolicy says whether an admission policy has refused a request: it would refuse the same again.
 func RefusedByPolicy(err error) bool { return err != nil && policyRefused.MatchString(err.Error()) }
@@ -48,7 +51,7 @@ func RefusedBy(err error) string {
 		return ""
 	}
 	for _, r := range refusers {
-		if match := r.name.FindStringSubmatch(err.Error()); match != nil {
+		if match := r.name.FindStringSubmatch(err.Error()); match != nil && len(match[1]) <= maxName {
 			return r.what + match[1]
 		}
 	}
@@ -58,12 +61,12 @@ func RefusedBy(err error) string {
 // maxText is how much is told of a text of others.
 const maxText = 64
 
-var plainName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$`)
+var plainName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$`)
 
 // Name is the name of an object, or of a kind, in a sentence. In owner references and annotations others write anything: what cannot be a name
 // is cut and quoted.
 func Name(name string) string {
-	if plainName.MatchString(name) {
+	if len(name) <= maxName && plainName.MatchString(name) {
 		return name
 	}
 	return quoted(name)

@@ -40,10 +40,20 @@ func TestWhatCannotBeANameIsCutAndQuoted(t *testing.T) {
 		"pay here":                `"pay here"`,
 		"a\x1b[31m":               `"a\x1b[31m"`,
 		strings.Repeat("<", 2000): `"` + strings.Repeat("<", maxText) + `"`,
+		strings.Repeat("a", 254):  `"` + strings.Repeat("a", maxText) + `"`,
+		strings.Repeat("a", 253):  strings.Repeat("a", 253),
 		"":                        `""`,
 	} {
 		if got := Name(text); got != want {
 			t.Errorf("%.100q: %s, want %s", text, got, want)
+		}
+	}
+}
+
+func TestWhatIsTooLongForANameIsNotTold(t *testing.T) {
+	for length, told := range map[int]bool{253: true, 254: false} {
+		if got := RefusedBy(errors.New("exceeded quota: " + strings.Repeat("q", length) + ", requested: count/secrets=1")); (got != "") != told {
+			t.Errorf("of a name of %d bytes %d bytes are told", length, len(got))
 		}
 	}
 }

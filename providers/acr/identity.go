@@ -6,6 +6,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -189,7 +190,7 @@ func (p *Provider) managed(named, client, tenant string) (identity, error) {
 	}
 	switch {
 	case named != client && named != "":
-		if !resourceID.MatchString(named) {
+		if !resourceID().MatchString(named) {
 			return identity{}, providers.Errorf(v1alpha1.ReasonInvalidRequest, "acr.managedIdentity is neither the client ID nor the resource ID of a managed identity: correct it")
 		}
 		options.ID = azidentity.ResourceID(named)
@@ -221,7 +222,9 @@ func (p *Provider) federated(id identity, s site, tenant, client, token string) 
 }
 
 // resourceID is that of a user-assigned managed identity in Azure Resource Manager.
-var resourceID = regexp.MustCompile(`^/subscriptions/[0-9a-fA-F-]{36}/resource[gG]roups/[a-zA-Z0-9._()-]{1,90}/providers/Microsoft\.ManagedIdentity/userAssignedIdentities/[a-zA-Z0-9_-]{3,128}$`)
+var resourceID = sync.OnceValue(func() *regexp.Regexp { // most clusters need none, and it takes a third of a megabyte
+	return regexp.MustCompile(`^/subscriptions/[0-9a-fA-F-]{36}/resource[gG]roups/[a-zA-Z0-9._()-]{1,90}/providers/Microsoft\.ManagedIdentity/userAssignedIdentities/[a-zA-Z0-9_-]{3,128}$`)
+})
 
 var (
 	clientID = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)

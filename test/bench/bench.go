@@ -24,7 +24,7 @@ const (
 	// workers is the parallelism of the bench's own writes, the same as that of the figures in the design.
 	workers = 32
 	// phaseLimit bounds every phase, so that a bench of a broken build ends.
-	phaseLimit = 3 * time.Minute
+	phaseLimit = 10 * time.Minute
 
 	controllerUser = "system:serviceaccount:" + lab.Namespace + ":regcred"
 	mintAction     = "ecr:GetAuthorizationToken"

@@ -10,6 +10,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -28,6 +29,7 @@ const (
 // Secrets that Regcred writes, under the very rights: an administrator skips authorization and the API server's flow control.
 type ceiling struct {
 	secrets    func(namespace string) secretWriter
+	accounts   func(namespace string) accountPatcher
 	sample     corev1.Secret
 	namespaces int
 	// measured is every measurement so far.
@@ -38,6 +40,10 @@ type secretWriter interface {
 	Create(ctx context.Context, s *corev1.Secret, o metav1.CreateOptions) (*corev1.Secret, error)
 	Update(ctx context.Context, s *corev1.Secret, o metav1.UpdateOptions) (*corev1.Secret, error)
 	Delete(ctx context.Context, name string, o metav1.DeleteOptions) error
+}
+
+type accountPatcher interface {
+	Patch(ctx context.Context, name string, t types.PatchType, patch []byte, o metav1.PatchOptions, subresources ...string) (*corev1.ServiceAccount, error)
 }
 
 // rates is writes per second, and the processor time of one update with all that the API server does for it.
@@ -66,7 +72,8 @@ func (b *bench) newCeiling(ctx context.Context) (*ceiling, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &ceiling{namespaces: min(b.namespaces, rawSample), secrets: func(n string) secretWriter { return clients.CoreV1().Secrets(n) }}
+	c := &ceiling{namespaces: min(b.namespaces, rawSample), secrets: func(n string) secretWriter { return clients.CoreV1().Secrets(n) },
+		accounts: func(n string) accountPatcher { return clients.CoreV1().ServiceAccounts(n) }}
 	c.sample, err = b.sampleSecret(ctx)
 	return c, err
 }
@@ -127,6 +134,35 @@ func (c *ceiling) measure(ctx context.Context) (r rates, err error) {
 	r.effort = (processorTime() - used) / time.Duration(c.namespaces)
 	c.measured = append(c.measured, r)
 	return r, forEach(ctx, c.namespaces, func(ctx context.Context, i int) error {
+		return c.secrets(namespaceName(i)).Delete(ctx, rawName, metav1.DeleteOptions{})
+	})
+}
+
+// measureLinks creates a Secret and patches the default ServiceAccount in every namespace, and undoes it. It says how long one of each takes, and its
+// processor time.
+func (c *ceiling) measureLinks(ctx context.Context) (took, effort time.Duration, err error) {
+	progress("raw ceiling of links")
+	patch := func(ctx context.Context, i int, annotation, secrets string) error {
+		patch := fmt.Appendf(nil, `{"metadata":{"annotations":{"bench.regcred.dev/link":%s}},"imagePullSecrets":%s}`, annotation, secrets)
+		_, err := c.accounts(namespaceName(i)).Patch(ctx, "default", types.MergePatchType, patch, metav1.PatchOptions{})
+		return err
+	}
+	used, start := processorTime(), time.Now()
+	err = forEach(ctx, c.namespaces, func(ctx context.Context, i int) error {
+		if _, err := c.secrets(namespaceName(i)).Create(ctx, c.secret(i, "created"), metav1.CreateOptions{}); err != nil {
+			return err
+		}
+		return patch(ctx, i, `"`+rawName+`"`, `[{"name":"`+rawName+`"}]`)
+	})
+	if err != nil {
+		return 0, 0, fmt.Errorf("raw links: %w", err)
+	}
+	n := time.Duration(c.namespaces)
+	took, effort = time.Since(start)/n, (processorTime()-used)/n
+	return took, effort, forEach(ctx, c.namespaces, func(ctx context.Context, i int) error {
+		if err := patch(ctx, i, "null", "null"); err != nil {
+			return err
+		}
 		return c.secrets(namespaceName(i)).Delete(ctx, rawName, metav1.DeleteOptions{})
 	})
 }

@@ -14,9 +14,13 @@ import (
 // bound is what a figure may be at most, or must be at least, and the runs that it comes from. Bounds are ratios within a run, counts and
 // bytes: times alone are those of a machine.
 type bound struct {
-	ID      string   `json:"id"`
+	ID string `json:"id"`
+	// What the figure is, for the table.
+	What    string   `json:"what"`
 	AtMost  *float64 `json:"atMost,omitempty"`
 	AtLeast *float64 `json:"atLeast,omitempty"`
+	// Goal is what the figure is to be, if that is not the bound.
+	Goal *float64 `json:"goal,omitempty"`
 	// Runs are what was measured when the bound was set.
 	Runs []float64 `json:"runs"`
 	// Why is for a bound that does not follow from its runs.
@@ -44,12 +48,7 @@ func (r *report) check(w io.Writer, file, run string) error {
 	if err != nil {
 		return err
 	}
-	figures := map[string]figure{}
-	for _, s := range r.Sections {
-		for _, f := range s.Figures {
-			figures[f.ID] = f
-		}
-	}
+	figures := r.figures()
 	fmt.Fprintf(w, "\nBounds of %s for %s\n", file, run)
 	var missed []error
 	for _, b := range all[run] {
@@ -65,6 +64,17 @@ func (r *report) check(w io.Writer, file, run string) error {
 		return fmt.Errorf("%s has no bounds for %s", file, run)
 	}
 	return errors.Join(missed...)
+}
+
+// figures are those of all sections, by ID.
+func (r *report) figures() map[string]figure {
+	all := map[string]figure{}
+	for _, s := range r.Sections {
+		for _, f := range s.Figures {
+			all[f.ID] = f
+		}
+	}
+	return all
 }
 
 func (b bound) missedBy(value float64) bool {

@@ -24,6 +24,7 @@ type options struct {
 	targets    int
 	strict     bool
 	bounds     string
+	table      string
 	profiles   string
 	json       string
 	log        string
@@ -34,9 +35,10 @@ func (o *options) bind(f *flag.FlagSet) {
 	f.IntVar(&o.rounds, "rounds", 3, "Fan-outs and rotations, each beside the raw ceiling; the median ratio counts.")
 	f.IntVar(&o.arrivals, "arrivals", 100, "Arrivals of each kind whose latency is measured, five a second.")
 	f.StringVar(&o.only, "case", "all", "What to measure: "+strings.Join(slices.Sorted(maps.Keys(cases())), ", ")+".")
-	f.IntVar(&o.targets, "targets", 10000, "Namespaces of the cases scale and latency.")
+	f.IntVar(&o.targets, "targets", 10000, "Namespaces of the cases scale, latency and growth.")
 	f.BoolVar(&o.strict, "strict", false, "Fail if a target is missed.")
 	f.StringVar(&o.bounds, "check", "", "File of bounds to compare the figures with; fail if one is missed.")
+	f.StringVar(&o.table, "table", "", "Directory with the files of -json of earlier runs: print them beside the bounds of -check as a table of Markdown, and measure nothing.")
 	f.StringVar(&o.profiles, "profiles", "", "Directory for profiles of the controller's memory and processor time, of each phase; the figures are then not those of a release.")
 	f.StringVar(&o.json, "json", "", "File to write the figures to as JSON, too.")
 	f.StringVar(&o.log, "log", os.DevNull, "File for the controller's log.")
@@ -46,6 +48,13 @@ func main() {
 	var o options
 	o.bind(flag.CommandLine)
 	flag.Parse()
+	if o.table != "" {
+		if err := printTable(os.Stdout, o.table, o.bounds); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	missed, err := run(ctx, o)
 	stop()
@@ -65,6 +74,7 @@ func cases() map[string]func(*bench, context.Context) error {
 	return map[string]func(*bench, context.Context) error{
 		"all":        (*bench).all,
 		"company":    (*bench).companyOnly,
+		"growth":     (*bench).growthOnly,
 		"hour":       (*bench).hourOnly,
 		"latency":    (*bench).latencyOnly,
 		"calls":      (*bench).callsOnly,
@@ -92,6 +102,7 @@ func run(ctx context.Context, o options) (missed int, err error) {
 	defer func() { err = errors.Join(err, b.close()) }()
 	// What was measured before a failure is printed, too.
 	err = errors.Join(measure(b, ctx), b.report.broken(), b.lawful())
+	b.report.Run = name
 	b.report.print(os.Stdout)
 	if o.json != "" {
 		err = errors.Join(err, b.report.write(o.json))

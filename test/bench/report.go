@@ -13,6 +13,8 @@ import (
 
 // report is what was measured, in the order of measuring.
 type report struct {
+	// Run is what was measured, as bounds name it.
+	Run      string     `json:"run"`
 	Sections []*section `json:"sections"`
 	// Broken are the sentences of what must hold on any machine and does not.
 	Broken []string `json:"broken,omitempty"`

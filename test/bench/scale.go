@@ -2,7 +2,7 @@ package main
 
 import "context"
 
-// scaleOnly fans out, rotates and restarts over very many namespaces. Every figure is that of the usual number, too, so that what grows
+// scaleOnly fans out, with links and without, rotates and restarts over very many namespaces. Every figure is that of the usual number, too, so that what grows
 // with the number shows.
 func (b *bench) scaleOnly(ctx context.Context) error {
 	if err := b.prepareNamespaces(ctx); err != nil {
@@ -21,5 +21,8 @@ func (b *bench) scaleOnly(ctx context.Context) error {
 	if err := b.credentialLatency(ctx); err != nil {
 		return err
 	}
-	return b.restart(ctx, s.last())
+	if err := b.restart(ctx, s.last()); err != nil {
+		return err
+	}
+	return b.links(ctx, raw)
 }
