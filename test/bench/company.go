@@ -15,16 +15,14 @@ import (
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/test/controlplane"
-	"github.com/regcred/regcred/test/lab"
 )
 
 const (
 	companyName = "company"
 	// companyPeriod is how often another client writes.
 	companyPeriod = 50 * time.Millisecond
-	// companyRotates is when the first Secret of a token of 12 hours falls due, and companyWindow the time over which all of them do. It passes a
-	// minute in each second: as with sixty times as many Secrets.
-	companyRotates, companyWindow = 288 * time.Minute, 72 * time.Minute
+	// companyLife is that of the tokens that fall due: they do so in the tenth of it that ends at half of it.
+	companyLife = 6 * time.Minute
 )
 
 // companyOnly measures what another client's writes take while all Secrets are rotated, and while nothing happens.
@@ -32,11 +30,9 @@ func (b *bench) companyOnly(ctx context.Context) error {
 	if err := b.prepareNamespaces(ctx); err != nil {
 		return err
 	}
-	steered, err := b.StartSteered(ctx, &lab.Clock{}, b.log, "--allow-ambient-identity")
-	if err != nil {
+	if _, err := b.startController(ctx); err != nil {
 		return err
 	}
-	b.controller = steered.Controller
 	other, user, err := b.otherClient(ctx)
 	if err != nil {
 		return err
@@ -61,6 +57,8 @@ func (b *bench) companyOnly(ctx context.Context) error {
 		return err
 	}
 	progress("another client writes during a rotation")
+	b.AWS.SetTokenLife(companyLife)
+	defer b.AWS.SetTokenLife(0)
 	all, start := secrets.expect(ctx, b.namespaces, rotated), time.Now()
 	busy, err := b.writesTake(ctx, other, func() error {
 		if err := b.requestRefresh(ctx, credential); err != nil {
@@ -73,7 +71,7 @@ func (b *bench) companyOnly(ctx context.Context) error {
 		return err
 	}
 	took := time.Since(start)
-	due, err := b.companyWhenDue(ctx, steered, other, secrets)
+	due, err := b.companyWhenDue(ctx, start, other, secrets)
 	if err != nil {
 		return err
 	}
@@ -97,26 +95,19 @@ func (s *section) addCompany(id, when string, took, idle []time.Duration) {
 	}
 }
 
-// companyWhenDue is what each write of the other client takes while all Secrets fall due, and are rotated over the jitter window.
-func (b *bench) companyWhenDue(ctx context.Context, steered *lab.Steered, other client.Client, secrets *eyes) ([]time.Duration, error) {
+// companyWhenDue is what each write of the other client takes while all Secrets fall due that were rotated then, and are rotated over the jitter
+// window.
+func (b *bench) companyWhenDue(ctx context.Context, then time.Time, other client.Client, secrets *eyes) ([]time.Duration, error) {
 	progress("another client writes while Secrets fall due")
 	rotated, err := b.rotated(ctx, companyName)
 	if err != nil {
 		return nil, err
 	}
 	all := secrets.expect(ctx, b.namespaces, rotated)
-	if err := steered.Advance(ctx, companyRotates); err != nil {
+	if err := observe(ctx, time.Until(then.Add(companyLife/2-companyLife/10))); err != nil {
 		return nil, err
 	}
 	return b.writesTake(ctx, other, func() error {
-		for range companyWindow / time.Minute {
-			if err := steered.Advance(ctx, time.Minute); err != nil {
-				return err
-			}
-			if err := observe(ctx, time.Second); err != nil {
-				return err
-			}
-		}
 		_, err := all()
 		return err
 	})
