@@ -231,6 +231,20 @@ func TestWhatIsSetAsideStaysSo(t *testing.T) {
 	})
 }
 
+// rotate has a younger token take the place of the one that there is.
+func (w *world) rotate(name string) {
+	w.Helper()
+	content := func() string {
+		s := &corev1.Secret{}
+		w.must(w.Client.Get(w.Context(), client.ObjectKey{Namespace: team, Name: name}, s))
+		return string(s.Data[corev1.DockerConfigJsonKey])
+	}
+	old := content()
+	w.must(w.Client.Patch(w.Context(), credential(name), client.RawPatch("application/merge-patch+json",
+		fmt.Appendf(nil, `{"metadata":{"annotations":{%q:"now"}}}`, v1alpha1.AnnotationRefreshRequestedAt))))
+	w.eventually("a younger token of "+name, func() bool { return content() != old })
+}
+
 // undo is what happens after a backup, and is lost when it is restored.
 func (w *world) undo() {
 	w.Helper()
@@ -239,6 +253,7 @@ func (w *world) undo() {
 	w.says(suspended, v1alpha1.ReasonCurrent)
 	w.change(overridden, func(s *v1alpha1.ClusterCredentialSpec) { s.Registries[0].Override = nil })
 	w.says(overridden, v1alpha1.ReasonCurrent)
+	w.rotate(retained)
 	w.change(retained, func(s *v1alpha1.ClusterCredentialSpec) { s.DeletionPolicy = v1alpha1.DeletionPolicyDelete })
 	w.must(w.Client.Delete(w.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: team, Name: left}}))
 	w.must(c.Stop())
