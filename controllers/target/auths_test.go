@@ -9,13 +9,13 @@ import (
 	"github.com/regcred/regcred/providers"
 )
 
-func loginOf(password, host string) providers.Token {
-	return providers.Token{Logins: []providers.Login{{Username: "x", Password: providers.Sensitive(password), Hosts: []string{host}}}}
+func loginOf(password string) providers.Token {
+	return providers.Token{Logins: []providers.Login{{Username: "x", Password: providers.Sensitive(password), Hosts: []string{"registry.example.com"}}}}
 }
 
 func TestWhatATokenLooksLikeIsWorkedOutOnce(t *testing.T) {
 	r, _ := served(t)
-	token := loginOf(strings.Repeat("p", 2000), "registry.example.com")
+	token := loginOf(strings.Repeat("p", 2000))
 	first := r.authsOf(token)
 	if got := testing.AllocsPerRun(100, func() { r.authsOf(token) }); got > 0 {
 		t.Errorf("%.0f allocations for a token that was looked at, want none", got)
@@ -28,7 +28,7 @@ func TestWhatATokenLooksLikeIsWorkedOutOnce(t *testing.T) {
 func TestTokensOfTwoTenantsAreNotMistakenForEachOther(t *testing.T) {
 	r, _ := served(t)
 	for range 2 * maxAuths { // of those that are forgotten, others may stand in the place in memory
-		a, b := loginOf("a", "registry.example.com"), loginOf("b", "registry.example.com")
+		a, b := loginOf("a"), loginOf("b", "registry.example.com")
 		if maps.Equal(r.authsOf(a), r.authsOf(b)) || !maps.Equal(r.authsOf(b), pullsecret.AuthsOf(b)) {
 			t.Fatal("one tenant's login is taken for another's")
 		}
@@ -41,7 +41,7 @@ func TestTokensOfTwoTenantsAreNotMistakenForEachOther(t *testing.T) {
 func TestALargeConfigIsNotRemembered(t *testing.T) {
 	r, _ := served(t)
 	before := r.auths.Len()
-	r.authsOf(loginOf(strings.Repeat("p", maxAuthsBytes), "registry.example.com"))
+	r.authsOf(loginOf(strings.Repeat("p", maxAuthsBytes)))
 	if r.auths.Len() != before {
 		t.Error("it is remembered, though it may be as large as a Secret")
 	}

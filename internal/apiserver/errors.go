@@ -51,7 +51,7 @@ func RefusedBy(err error) string {
 		return ""
 	}
 	for _, r := range refusers {
-		if match := r.name.FindStringSubmatch(err.Error()); match != nil && len(match[1]) <= maxName {
+		if match := r.name.FindStringSubmatch(err.Error()); len(match) > 1 && len(match[1]) <= maxName {
 			return r.what + match[1]
 		}
 	}
