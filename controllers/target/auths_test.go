@@ -28,7 +28,7 @@ func TestWhatATokenLooksLikeIsWorkedOutOnce(t *testing.T) {
 func TestTokensOfTwoTenantsAreNotMistakenForEachOther(t *testing.T) {
 	r, _ := served(t)
 	for range 2 * maxAuths { // of those that are forgotten, others may stand in the place in memory
-		a, b := loginOf("a"), loginOf("b", "registry.example.com")
+		a, b := loginOf("a"), loginOf("b")
 		if maps.Equal(r.authsOf(a), r.authsOf(b)) || !maps.Equal(r.authsOf(b), pullsecret.AuthsOf(b)) {
 			t.Fatal("one tenant's login is taken for another's")
 		}
