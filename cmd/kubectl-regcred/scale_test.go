@@ -87,15 +87,23 @@ func seedMany(t *testing.T) client.Client {
 	return c
 }
 
-// fastest is the time of the shortest of a few runs: the others had to wait for somebody.
-func fastest(do func()) time.Duration {
-	shortest := time.Hour
-	for range 5 {
-		began := time.Now()
-		do()
-		shortest = min(shortest, time.Since(began))
+func timeOf(do func()) time.Duration {
+	began := time.Now()
+	do()
+	return time.Since(began)
+}
+
+// compared are the times of the shortest runs of two, in turns: in the others somebody else had the machine. It ends when the second takes no
+// more than goal times the first.
+func compared(goal int, one, other func()) (first, second time.Duration) {
+	first, second = time.Hour, time.Hour
+	for range 20 {
+		first, second = min(first, timeOf(one)), min(second, timeOf(other))
+		if second <= time.Duration(goal)*first {
+			break
+		}
 	}
-	return shortest
+	return first, second
 }
 
 // busy is what a machine with other things to do may take longer: a bound on hanging, and none on speed.
@@ -106,15 +114,16 @@ func TestTheCommandsInAClusterOfManyNamespaces(t *testing.T) {
 	c := seedMany(t)
 	create(t, &v1alpha1.ClusterRegistryCredential{ObjectMeta: metav1.ObjectMeta{Name: "many"}, Spec: v1alpha1.ClusterCredentialSpec{
 		CredentialSpec: v1alpha1.CredentialSpec{SecretName: "pull", Registries: []v1alpha1.Registry{{Name: "prod", ECR: &v1alpha1.ECR{Region: "eu-west-1"}}}}}})
-	bare := fastest(func() {
+	lists := func() {
 		for _, list := range []client.ObjectList{&corev1.PodList{}, &corev1.SecretList{}, &corev1.ServiceAccountList{}} {
 			if err := c.List(t.Context(), list); err != nil {
 				t.Fatal(err)
 			}
 		}
-	})
+	}
+	var bare, took time.Duration
 	for _, command := range []string{"status", "audit"} {
-		took := fastest(func() { run(t, command) })
+		bare, took = compared(goalTimes, lists, func() { run(t, command) })
 		times := took.Seconds() / bare.Seconds()
 		t.Logf("the bare lists of pods, Secrets and ServiceAccounts take %s, and %s %s: %.1f times", bare, command, took, times)
 		if times > mostTimes {
@@ -144,10 +153,11 @@ func TestTheCommandsInAClusterOfManyNamespaces(t *testing.T) {
 	}
 }
 
-// Twice what was measured of memory, and three times of time: other machines are busier.
+// What may be taken of memory, and of time in multiples of the bare lists. Measured were 78 MiB, and 1.5 times.
 const (
-	mostMemory = 160 << 20
-	mostTimes  = 6
+	mostMemory = 100 << 20
+	goalTimes  = 2
+	mostTimes  = 3
 )
 
 // processors are as many as the figures are for: the runtime takes more memory where there are more.
