@@ -265,3 +265,68 @@ func TestEveryCodeHasItsDocs(t *testing.T) {
 		t.Errorf("%d parts for %d codes", parts, len(audit.Codes))
 	}
 }
+
+// The formats that are kept as evidence say what they are no evidence of.
+func TestAuditForOtherProgramsSaysWhatWasNotRead(t *testing.T) {
+	gaps := "kind: Secret\napiVersion: v1\nmetadata: {name: bad}\ndata: 1\n---\nreplicas: 2\n---\n" +
+		`{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"a","namespace":"b"},"imagePullSecrets":[{"name":"gone"}]}` + "\n---\n" + `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"a","namespace":"b"}}`
+	want := []string{"error: not read: document 1 of stdin is no valid Secret", "skipped: skipped: document 2 of stdin names no kind", "skipped: 1 known or ignored"}
+	audit := func(format string) result {
+		r := as(t, cp.Kubeconfig(), gaps, "audit", "--from=-", "--ignore=RC201", "-o", format)
+		if r.code != cli.Undecided {
+			t.Errorf("%s: %+v", format, r)
+		}
+		return r
+	}
+	type outcome struct {
+		Message string `xml:"message,attr"`
+	}
+	var suites struct {
+		Suites []struct {
+			Name    string `xml:"name,attr"`
+			Errors  int    `xml:"errors,attr"`
+			Skipped int    `xml:"skipped,attr"`
+			Cases   []struct {
+				Error   *outcome `xml:"error"`
+				Skipped *outcome `xml:"skipped"`
+			} `xml:"testcase"`
+		} `xml:"testsuite"`
+	}
+	if err := xml.Unmarshal([]byte(audit("junit").stdout), &suites); err != nil {
+		t.Fatal(err)
+	}
+	last := suites.Suites[len(suites.Suites)-1]
+	var told []string
+	for _, c := range last.Cases {
+		if c.Error != nil {
+			told = append(told, "error: "+c.Error.Message)
+		}
+		if c.Skipped != nil {
+			told = append(told, "skipped: "+c.Skipped.Message)
+		}
+	}
+	if diff := cmp.Diff(want, told); diff != "" || last.Errors != 1 || last.Skipped != 2 {
+		t.Errorf("junit: %d errors, %d skipped (-want +got):\n%s", last.Errors, last.Skipped, diff)
+	}
+	var log struct {
+		Runs []struct {
+			Invocations []struct {
+				ExecutionSuccessful        bool
+				ToolExecutionNotifications []struct {
+					Level   string
+					Message struct{ Text string }
+				}
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(audit("sarif").stdout), &log); err != nil {
+		t.Fatal(err)
+	}
+	told = nil
+	for _, n := range log.Runs[0].Invocations[0].ToolExecutionNotifications {
+		told = append(told, strings.Replace(n.Level, "note", "skipped", 1)+": "+n.Message.Text)
+	}
+	if diff := cmp.Diff(want, told); diff != "" || log.Runs[0].Invocations[0].ExecutionSuccessful {
+		t.Errorf("sarif: %+v (-want +got):\n%s", log.Runs[0].Invocations, diff)
+	}
+}

@@ -1,8 +1,6 @@
 package audit
 
 import (
-	"encoding/json"
-	"encoding/xml"
 	"io"
 	"slices"
 	"strings"
@@ -110,8 +108,10 @@ func (r *Report) held() string {
 	if r.Known == 0 {
 		return ""
 	}
-	return ", " + output.Number(r.Known) + " known or ignored"
+	return ", " + r.known()
 }
+
+func (r *Report) known() string { return output.Number(r.Known) + " known or ignored" }
 
 func (r *Report) table(w io.Writer, now time.Time) {
 	var rows output.Rows
@@ -142,84 +142,4 @@ func (s *Secret) namedBy() string {
 		text += ",..."
 	}
 	return text
-}
-
-// junit writes the report for what shows tests: each code is a suite, and each finding a failure in it.
-func (r *Report) junit(w io.Writer) error {
-	type failure struct {
-		Type    string `xml:"type,attr"`
-		Message string `xml:"message,attr"`
-	}
-	type testcase struct {
-		Name    string   `xml:"name,attr"`
-		Class   string   `xml:"classname,attr"`
-		Failure *failure `xml:"failure,omitempty"`
-	}
-	type suite struct {
-		Name     string     `xml:"name,attr"`
-		Tests    int        `xml:"tests,attr"`
-		Failures int        `xml:"failures,attr"`
-		Cases    []testcase `xml:"testcase"`
-	}
-	all := struct {
-		XMLName xml.Name `xml:"testsuites"`
-		Suites  []suite  `xml:"testsuite"`
-	}{}
-	for _, c := range Codes {
-		s := suite{Name: c.ID + " " + c.Name, Tests: 1, Cases: []testcase{{Name: c.Says, Class: c.ID}}}
-		for _, f := range r.Findings {
-			if f.Code != c.ID {
-				continue
-			}
-			found := testcase{Name: output.Clean(f.Where()), Class: c.ID, Failure: &failure{string(f.Severity), output.Clean(f.Message)}}
-			if s.Failures == 0 {
-				s.Cases = nil
-			}
-			s.Cases, s.Failures = append(s.Cases, found), s.Failures+1
-		}
-		s.Tests = len(s.Cases)
-		all.Suites = append(all.Suites, s)
-	}
-	if _, err := io.WriteString(w, xml.Header); err != nil {
-		return err
-	}
-	encoder := xml.NewEncoder(w)
-	encoder.Indent("", "  ")
-	if err := encoder.Encode(all); err != nil {
-		return err
-	}
-	_, err := io.WriteString(w, "\n")
-	return err
-}
-
-// levels are the severities as SARIF calls them.
-var levels = map[Severity]string{Info: "note", Warning: "warning", Error: "error"}
-
-// sarif writes the report in the Static Analysis Results Interchange Format 2.1.0, which code hosts show.
-func (r *Report) sarif(w io.Writer, version string) error {
-	type object = map[string]any
-	rules, results := []object{}, []object{}
-	for _, c := range Codes {
-		rules = append(rules, object{"id": c.ID, "name": c.Name, "helpUri": c.Docs(), "shortDescription": object{"text": c.Says},
-			"defaultConfiguration": object{"level": levels[c.Severity]}})
-	}
-	for i := range r.Findings {
-		f := &r.Findings[i]
-		results = append(results, object{
-			"ruleId": f.Code, "level": levels[f.Severity], "message": object{"text": output.Clean(f.Where() + ": " + f.Message)},
-			"partialFingerprints": object{"regcred/v1": f.Fingerprint()},
-			"locations": []object{{"logicalLocations": []object{{
-				"kind": "resource", "name": f.Name, "fullyQualifiedName": strings.Trim(f.Namespace+"/"+f.Kind+"/"+f.Name, "/"),
-			}}}},
-		})
-	}
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(object{
-		"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0",
-		"runs": []object{{
-			"tool":    object{"driver": object{"name": "kubectl-regcred", "version": version, "informationUri": "https://github.com/regcred/regcred", "rules": rules}},
-			"results": results,
-		}},
-	})
 }
