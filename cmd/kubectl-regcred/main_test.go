@@ -87,12 +87,17 @@ type result struct {
 func as(t *testing.T, kubeconfig string, stdin string, args ...string) result {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
+	code := start(t.Context(), genericiooptions.IOStreams{In: strings.NewReader(stdin), Out: &stdout, ErrOut: &stderr}, kubeconfig, args...)
+	return result{stdout.String(), stderr.String(), code}
+}
+
+// start runs the plugin with streams, until it or ctx ends.
+func start(ctx context.Context, streams genericiooptions.IOStreams, kubeconfig string, args ...string) int {
 	e := cli.New("v0.0.0-test")
-	e.IOStreams = genericiooptions.IOStreams{In: strings.NewReader(stdin), Out: &stdout, ErrOut: &stderr}
+	e.IOStreams = streams
 	e.Clock = standing{clock.RealClock{}}
 	e.Getenv = func(string) string { return "" }
-	code := command.Run(t.Context(), e, append([]string{"--kubeconfig=" + kubeconfig, "-v=0"}, args...))
-	return result{stdout.String(), stderr.String(), code}
+	return command.Run(ctx, e, append([]string{"--kubeconfig=" + kubeconfig, "-v=0"}, args...))
 }
 
 // binary is the plugin as it is built for users.

@@ -79,7 +79,7 @@ func (c *command) run(ctx context.Context, args []string) error {
 			if err != nil {
 				return false, err
 			}
-			fmt.Fprintf(c.env.Out, "--- %s\n", c.env.Clock.Now().UTC().Format(time.RFC3339))
+			c.part()
 			return false, c.print(r)
 		})
 	default:
@@ -88,6 +88,16 @@ func (c *command) run(ctx context.Context, args []string) error {
 			return err
 		}
 		return errors.Join(c.print(r), c.verdict(k, r))
+	}
+}
+
+// part parts a report from the one before it, as the format does: people want to know when it was, and a stream of JSON needs nothing.
+func (c *command) part() {
+	switch {
+	case c.format.Is(output.YAML):
+		fmt.Fprintln(c.env.Out, "---")
+	case !c.format.Is(output.JSON):
+		fmt.Fprintf(c.env.Out, "--- %s\n", c.env.Clock.Now().UTC().Format(time.RFC3339))
 	}
 }
 
