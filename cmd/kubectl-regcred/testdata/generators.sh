@@ -95,6 +95,7 @@ spec:
     name: ecr-eu-west-1
 
 #!/bin/sh
+set -e
 # 1. What the credentials need in their clouds. Do it first: nothing has changed
 # yet.
 kubectl regcred access -f credentials.yaml

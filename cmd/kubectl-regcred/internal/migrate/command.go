@@ -115,8 +115,12 @@ func (c *command) print(p *Plan, undecided bool) error {
 	return errors.Join(c.format.Write(c.env.Out, p, func(w io.Writer) error { return human(w, p) }), cli.ExitWith(false, undecided))
 }
 
-// writeFiles writes what belongs into Git, and the steps.
+// writeFiles writes what belongs into Git, and the steps. Without a credential there are none.
 func (c *command) writeFiles(p *Plan) error {
+	if len(p.Credentials) == 0 {
+		fmt.Fprintln(c.env.ErrOut, "No file is written: there is nothing to take over.")
+		return nil
+	}
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
 		return err
 	}

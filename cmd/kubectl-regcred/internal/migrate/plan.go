@@ -22,8 +22,9 @@ type Plan struct {
 	Credentials []client.Object `json:"credentials"`
 	// Adopt are the Secrets, as namespace/name, whose owners must consent.
 	Adopt []string `json:"adopt"`
-	// Incomplete are those of them that hold logins which no credential of the plan brings.
+	// Incomplete are the Secrets that hold logins which no credential of the plan brings, OldType those of a type that no credential writes.
 	Incomplete []string `json:"incomplete,omitempty"`
+	OldType    []string `json:"oldType,omitempty"`
 	// Notes are what somebody has to think about.
 	Notes   []string `json:"notes,omitempty"`
 	NotRead []string `json:"notRead,omitempty"`
@@ -41,6 +42,11 @@ func planOf(f *findings) *Plan {
 		slices.SortFunc(group, func(a, b secret) int { return strings.Compare(a.namespace, b.namespace) })
 		for _, alike := range alikes(group) {
 			p.add(name, alike, f)
+		}
+	}
+	for _, t := range p.Found {
+		if len(p.Credentials) == 0 && !t.Suspended && (t.Kind == "CronJob" || t.Kind == "Deployment") {
+			p.note("%s %s goes on: no Secret was found that a credential could keep", t.Kind, t.where())
 		}
 	}
 	return p
@@ -65,6 +71,7 @@ func (p *Plan) add(name string, group []secret, f *findings) {
 	p.Credentials = append(p.Credentials, o)
 	for _, s := range group {
 		if s.old {
+			p.OldType = append(p.OldType, s.namespace+"/"+s.name)
 			p.note("Secret %s/%s is of type %s, which no credential writes: replace it by one of type %s before it is handed over", s.namespace, s.name, corev1.SecretTypeDockercfg, corev1.SecretTypeDockerConfigJson)
 		}
 		p.Adopt = append(p.Adopt, s.namespace+"/"+s.name)

@@ -3,78 +3,135 @@ package migrate
 import (
 	"fmt"
 	"io"
-	"iter"
 	"slices"
 	"strings"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/output"
 )
 
+// script writes steps for sh.
+type script struct {
+	io.Writer
+	step int
+}
+
+func (s *script) say(text string) {
+	s.step++
+	output.Comment(s, fmt.Sprintf("%d. %s", s.step, text))
+}
+
+// run writes a command. One that must wait is a comment.
+func (s *script) run(waits bool, command ...string) {
+	if waits {
+		fmt.Fprint(s, "# ")
+	}
+	fmt.Fprintln(s, output.Command(command...))
+}
+
 // writeSteps writes the steps as commands. The old tool is stopped before its Secrets are handed over, so that the two do not fight, and while
-// its last token lives.
+// its last token lives. What has to be done first is a comment, with all that follows from it.
 func writeSteps(w io.Writer, p *Plan, file string) {
-	step := 0
-	say := func(text string) {
-		step++
-		output.Comment(w, fmt.Sprintf("%d. %s", step, text))
-	}
-	fmt.Fprintln(w, "#!/bin/sh")
-	say("What the credentials need in their clouds. Do it first: nothing has changed yet.")
-	fmt.Fprintln(w, output.Command("kubectl", "regcred", "access", "-f", file))
-	for what, commands := range stops(p) {
-		say(what)
-		for _, command := range commands {
-			fmt.Fprintln(w, output.Command(command...))
+	s := &script{Writer: w}
+	fmt.Fprintln(w, "#!/bin/sh\nset -e")
+	s.say("What the credentials need in their clouds. Do it first: nothing has changed yet.")
+	s.run(false, "kubectl", "regcred", "access", "-f", file)
+	s.stop(p)
+	s.say("Hand the Secrets over. This is the owner's consent, and writes nothing into them.")
+	none := true
+	for _, full := range p.Adopt {
+		namespace, name, _ := strings.Cut(full, "/")
+		waits := p.waits(namespace)
+		switch {
+		case slices.Contains(p.Incomplete, full):
+			output.Comment(w, full+" holds a login that no credential here brings: add its entry first, and then run")
+		case slices.Contains(p.OldType, full):
+			output.Comment(w, full+" is of a type that no credential writes: replace it first, and then run")
+		case waits:
+			output.Comment(w, full+" waits for the other Secrets of its namespace: what writes them all goes on")
 		}
+		none = none && waits
+		s.run(waits, "kubectl", "annotate", "secret", name, "--namespace="+namespace, v1alpha1.AnnotationAdopt+"=true", "--overwrite")
 	}
-	say("Hand the Secrets over. This is the owner's consent, and writes nothing into them.")
-	for _, name := range p.Adopt {
-		namespace, secret, _ := strings.Cut(name, "/")
-		if slices.Contains(p.Incomplete, name) {
-			output.Comment(w, name+" holds a login that no credential here brings: add its entry first, and then run")
-			fmt.Fprint(w, "# ")
-		}
-		fmt.Fprintln(w, output.Command("kubectl", "annotate", "secret", secret, "--namespace="+namespace, v1alpha1.AnnotationAdopt+"=true", "--overwrite"))
-	}
-	say("Create the credentials. They rewrite the Secrets in place, so that no image is pulled again because of it.")
-	fmt.Fprintln(w, output.Command("kubectl", "apply", "-f", file))
-	say("Wait. If it does not come to an end, the way back is: delete the credentials, which gives the Secrets back, and let the old tool go on.")
+	s.say("Create the credentials. They rewrite the Secrets in place, so that no image is pulled again because of it.")
+	s.run(none, "kubectl", "apply", "-f", file)
+	s.say("Wait. If it does not come to an end, the way back is: delete the credentials, which gives the Secrets back, and let the old tool go on.")
 	for _, o := range p.Credentials {
 		ref := cluster.CredentialOf(o).Ref()
 		args := []string{"kubectl", "regcred", "status", ref.String(), "--wait=ready"}
 		if ref.Namespace != "" {
 			args = append(args, "--namespace="+ref.Namespace)
 		}
-		fmt.Fprintln(w, output.Command(args...))
+		s.run(p.anyWaits(o), args...)
 	}
 	if commands := leftovers(p.Found); len(commands) > 0 {
-		say("Once all are ready, delete the generators that nothing else uses.")
+		s.say("Once all are ready, delete the generators that nothing else uses.")
 		for _, command := range commands {
-			fmt.Fprintln(w, "# "+output.Command(command...))
+			s.run(true, command...)
 		}
 	}
 }
 
-// stops are what stops each tool, and why or when. What writes a Secret that no credential takes over goes on.
-func stops(p *Plan) iter.Seq2[string, [][]string] {
-	return func(yield func(string, [][]string) bool) {
-		owners := map[string]bool{}
-		for _, t := range p.Found {
-			if t.Kind == externalSecret && !slices.Contains(p.Adopt, t.secret) {
-				continue
-			}
-			owned := t.Owner != "" && !owners[t.Owner]
+// stop writes what stops each tool. What writes a Secret that no credential takes over yet goes on.
+func (s *script) stop(p *Plan) {
+	owners := map[string]bool{}
+	for _, t := range p.Found {
+		if t.Kind == externalSecret && !slices.Contains(p.Adopt, t.secret) {
+			continue
+		}
+		what, commands := t.stop()
+		why := p.goesOn(t)
+		if why == "" && t.Owner != "" && !owners[t.Owner] {
 			owners[t.Owner] = true
-			if owned && !yield("Delete ClusterExternalSecret "+t.Owner+". What it has made stays.", [][]string{{"kubectl", "delete", "clusterexternalsecret", t.Owner, "--cascade=orphan"}}) {
-				return
-			}
-			if what, commands := t.stop(); what != "" && !yield(what, commands) {
-				return
-			}
+			s.say("Delete ClusterExternalSecret " + t.Owner + ". What it has made stays.")
+			s.run(false, "kubectl", "delete", "clusterexternalsecret", t.Owner, "--cascade=orphan")
+		}
+		switch {
+		case what == "":
+			continue
+		case why == "":
+			s.say(what)
+		default:
+			s.say(t.where() + " goes on: " + why + ", stop it first:")
+		}
+		for _, command := range commands {
+			s.run(why != "", command...)
 		}
 	}
+}
+
+// goesOn is why a tool must not be stopped; empty if it may be.
+func (p *Plan) goesOn(t Found) string {
+	switch {
+	case t.Kind == "Secret":
+		return "" // a person reads how to stop it
+	case p.waits(t.Namespace):
+		return "a Secret of its namespace cannot be handed over yet. Once it can be"
+	case !inNamespace(p.Adopt, t.Namespace):
+		return "no Secret of its namespace is handed over. If it writes those below"
+	}
+	return ""
+}
+
+// waits says that a Secret of the namespace cannot be handed over yet. What writes it may write the others there, too, so that they wait with it.
+func (p *Plan) waits(namespace string) bool {
+	return inNamespace(p.Incomplete, namespace) || inNamespace(p.OldType, namespace)
+}
+
+// anyWaits says that a Secret of the credential waits, which is not ready until then.
+func (p *Plan) anyWaits(o client.Object) bool {
+	return slices.ContainsFunc(p.Adopt, func(full string) bool {
+		namespace, name, _ := strings.Cut(full, "/")
+		return name == o.GetName() && (o.GetNamespace() == "" || o.GetNamespace() == namespace) && p.waits(namespace)
+	})
+}
+
+// inNamespace says whether one of the Secrets, as namespace/name, is in the namespace.
+func inNamespace(secrets []string, namespace string) bool {
+	return slices.ContainsFunc(secrets, func(full string) bool { return strings.HasPrefix(full, namespace+"/") })
 }
 
 // stop is what stops a tool. What is empty where there is nothing to stop, or where a note says what there is to do.
