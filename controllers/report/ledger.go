@@ -156,12 +156,12 @@ func (l *Ledger) pause(key credential.Key, now time.Time) time.Duration {
 
 // known is how many targets of a credential are known.
 func (l *Ledger) known(key credential.Key) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if b := l.books[key]; b != nil {
-		return len(b.targets)
+	b := l.enter(key)
+	if b == nil {
+		return 0
 	}
-	return 0
+	defer b.Unlock()
+	return len(b.targets)
 }
 
 // statusWritten is when the status was written last, and the resource version that it got.

@@ -44,3 +44,23 @@ func TestNothingIsWrittenIntoABookThatIsClosed(t *testing.T) {
 		next.Unlock()
 	}
 }
+
+// What a book says while another writes into it is undefined.
+func TestTargetsAreCountedByWhoHasTheBook(t *testing.T) {
+	for range 100 {
+		l, key := newBookkeeper().Ledger, credential.Key{Name: "counted"}
+		b := l.open(key, metricsStart)
+		var counting sync.WaitGroup
+		counting.Go(func() {
+			if n := l.known(key); n != 1 {
+				t.Errorf("%d targets are known while one is written down", n)
+			}
+		})
+		for range 100 { // so that it does wait, as a rule
+			runtime.Gosched()
+		}
+		b.targets["team-a"] = standing{}
+		b.Unlock()
+		counting.Wait()
+	}
+}
