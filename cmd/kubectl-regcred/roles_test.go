@@ -66,7 +66,7 @@ func TestWhatAViewerSees(t *testing.T) {
 	if r := as(t, kubeconfig, "", "status"); !strings.Contains(r.stdout, "regcred/live -n team-a") || !strings.Contains(r.stdout, "not read: secrets in all namespaces") {
 		t.Errorf("status: %+v", r)
 	}
-	if r := as(t, kubeconfig, "", "status", "--impact"); strings.Contains(r.stdout, "would not start") {
+	if r := as(t, kubeconfig, "", "status", "--impact"); strings.Contains(r.stdout, "not start: ") {
 		t.Errorf("Secrets that may not be read count as gone: %+v", r)
 	}
 	if r := as(t, kubeconfig, "", "why", "pod/no-route", "-n", namespace); r.code != cli.Findings || !strings.Contains(r.stdout, "Unreachable") || strings.Contains(r.stdout, "not read: nodes") {

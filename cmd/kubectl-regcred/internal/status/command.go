@@ -167,7 +167,7 @@ func (c *command) lookAtSecrets(ctx context.Context, k *cluster.Cluster, r *Repo
 	workloads, err := all.workloads(ctx, k, found, scope, now)
 	for i := range r.Credentials {
 		o := &r.Credentials[i]
-		o.Impact = workloads[credential.Key{Namespace: o.Namespace, Name: o.Name}]
+		o.suffer(workloads[credential.Key{Namespace: o.Namespace, Name: o.Name}])
 	}
 	return err
 }

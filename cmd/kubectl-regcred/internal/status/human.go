@@ -71,6 +71,9 @@ func (h human) trouble(c *Credential) {
 	for _, workload := range c.Impact {
 		output.Wrap(h.w, "  would not start: ", workload)
 	}
+	for _, workload := range c.PossibleImpact {
+		output.Wrap(h.w, "  may not start: ", workload)
+	}
 	output.Wrap(h.w, "  cure: ", c.Cure)
 	fmt.Fprintln(h.w)
 }
@@ -81,9 +84,13 @@ func (c *Credential) repeats() bool {
 		slices.ContainsFunc(c.Failures, func(f v1alpha1.FailureGroup) bool { return strings.Contains(c.Message, f.Message) })
 }
 
-// hurts says how long pods can still pull.
+// hurts says how long pods can still pull. What is in a Secret of somebody else is not known.
 func (h human) hurts(c *Credential) string {
 	switch {
+	case c.Reason == v1alpha1.ReasonSecretConflict:
+		return "pods pull by somebody else's login, if at all"
+	case c.Reason == v1alpha1.ReasonPartial && !slices.ContainsFunc(c.Failures, func(f v1alpha1.FailureGroup) bool { return f.Reason != v1alpha1.ReasonSecretConflict }):
+		return "some namespaces may be unable to pull"
 	case c.Reason == v1alpha1.ReasonPartial:
 		return "some namespaces cannot pull"
 	case c.ExpiresAt == nil && c.State == Failing:

@@ -22,14 +22,15 @@ import (
 )
 
 // impact finds the workloads whose next pod would not start, by credential: those that get a Secret which holds no live login for an image that
-// the credential is for. A Secret that is gone, was never written or is somebody else's holds none.
+// the credential is for. It reads records, and no content: of a Secret that is not the credential's, or is one of several, nothing is certain.
 type impact struct {
 	targets targets
 	now     time.Time
 	// serving are the credentials that keep a Secret in a namespace.
 	serving  map[string][]served
 	accounts map[types.NamespacedName]*corev1.ServiceAccount
-	found    map[credential.Key]map[string]bool
+	// found are the workloads, and whether it is certain.
+	found map[credential.Key]map[string]bool
 }
 
 // served is a credential, and what the controller reports of its entries.
@@ -60,7 +61,7 @@ var makers = []struct {
 }
 
 // workloads are those whose next pod would not start, by credential.
-func (t targets) workloads(ctx context.Context, k *cluster.Cluster, credentials []*cluster.Credential, namespace string, now time.Time) (map[credential.Key][]string, error) {
+func (t targets) workloads(ctx context.Context, k *cluster.Cluster, credentials []*cluster.Credential, namespace string, now time.Time) (map[credential.Key]map[string]bool, error) {
 	i := &impact{targets: t, now: now, serving: map[string][]served{}, accounts: map[types.NamespacedName]*corev1.ServiceAccount{}, found: map[credential.Key]map[string]bool{}}
 	if err := i.serve(ctx, k, credentials, namespace); err != nil {
 		return nil, err
@@ -90,11 +91,18 @@ func (t targets) workloads(ctx context.Context, k *cluster.Cluster, credentials 
 		}
 		return nil
 	})
-	all := map[credential.Key][]string{}
-	for key, names := range i.found {
-		all[key] = slices.Sorted(maps.Keys(names))
+	return i.found, err
+}
+
+// suffer notes the workloads whose next pod would not start, each with whether that is certain.
+func (c *Credential) suffer(workloads map[string]bool) {
+	for _, name := range slices.Sorted(maps.Keys(workloads)) {
+		if workloads[name] {
+			c.Impact = append(c.Impact, name)
+		} else {
+			c.PossibleImpact = append(c.PossibleImpact, name)
+		}
 	}
-	return all, err
 }
 
 // serve finds out where the credentials keep a Secret. Those of the cluster need the labels of namespaces for that.
@@ -146,24 +154,26 @@ func (i *impact) judge(kind, namespace, name string, spec *corev1.PodSpec) {
 			images = append(images, image)
 		}
 	}
-	for _, secret := range i.secrets(namespace, spec) {
+	secrets := i.secrets(namespace, spec)
+	workload := strings.ToLower(kind) + "/" + name + " -n " + namespace
+	for _, secret := range secrets {
 		target, known := i.targets[types.NamespacedName{Namespace: namespace, Name: secret}]
 		if known && slices.ContainsFunc(images, func(image diagnosis.Image) bool { return slices.ContainsFunc(target.expired(i.now), image.Under) }) {
-			i.note(target.keeper, kind, namespace, name)
+			i.note(target.keeper, workload, len(secrets) == 1)
 		}
 		for _, c := range i.serving[namespace] {
 			if c.secret == secret && slices.ContainsFunc(images, func(image diagnosis.Image) bool { return c.lacks(target, image) }) {
-				i.note(c.Key, kind, namespace, name)
+				i.note(c.Key, workload, len(secrets) == 1 && target.keeper == c.Key)
 			}
 		}
 	}
 }
 
-func (i *impact) note(of credential.Key, kind, namespace, name string) {
+func (i *impact) note(of credential.Key, workload string, certain bool) {
 	if i.found[of] == nil {
 		i.found[of] = map[string]bool{}
 	}
-	i.found[of][strings.ToLower(kind)+"/"+name+" -n "+namespace] = true
+	i.found[of][workload] = i.found[of][workload] || certain
 }
 
 // secrets are the pull Secrets that a pod gets: its own or, if it names none, those of its ServiceAccount and those that are to be linked to it.

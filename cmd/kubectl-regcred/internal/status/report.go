@@ -25,7 +25,7 @@ type State string
 
 // The states, the worst first.
 const (
-	// Failing: pods cannot pull, in some namespace or everywhere.
+	// Failing: pods cannot pull by the credential, in some namespace or everywhere.
 	Failing State = "Failing"
 	// Warning: pods pull, and somebody should look.
 	Warning State = "Warning"
@@ -59,6 +59,8 @@ type Credential struct {
 	Cure string `json:"cure,omitempty"`
 	// Impact are the workloads whose next pod would not start, if they were asked for.
 	Impact []string `json:"impact,omitempty"`
+	// PossibleImpact are those of which it is not known: another Secret, or what somebody else writes into this one, may help them.
+	PossibleImpact []string `json:"possibleImpact,omitempty"`
 
 	// behind is whether the report is of an older spec.
 	behind bool
