@@ -57,7 +57,8 @@ func (t *tail) Write(p []byte) (int, error) {
 	defer t.mu.Unlock()
 	t.last = append(t.last, p...)
 	t.last = slices.Delete(t.last, 0, max(0, len(t.last)-logEnd))
-	return t.to.Write(p)
+	_, _ = t.to.Write(p) // a log that is closed already must not end who writes it
+	return len(p), nil
 }
 
 func (t *tail) end() []byte {

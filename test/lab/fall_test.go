@@ -75,3 +75,18 @@ func TestAnEndThatWasMeantIsNoNews(t *testing.T) {
 		})
 	}
 }
+
+// A suite may close the log before it stops its controllers.
+func TestALogThatIsClosedEndsNobody(t *testing.T) {
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := &tail{to: log}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := kept.Write([]byte("late")); n != 4 || err != nil || string(kept.end()) != "late" {
+		t.Errorf("%d bytes are written, %v, and %q is kept", n, err, kept.end())
+	}
+}
