@@ -72,6 +72,11 @@ func TestWhatAViewerSees(t *testing.T) {
 	if r := as(t, kubeconfig, "", "why", "pod/no-route", "-n", namespace); r.code != cli.Findings || !strings.Contains(r.stdout, "Unreachable") || strings.Contains(r.stdout, "not read: nodes") {
 		t.Errorf("why: %+v", r)
 	}
+	for _, kind := range []string{"pod", "deploy", "rs", "sts", "ds", "job", "cronjob"} {
+		if r := as(t, kubeconfig, "", "why", kind+"/gone", "-n", namespace); !strings.Contains(r.stderr, "there is no "+kind+"/gone in namespace") {
+			t.Errorf("why %s: %+v", kind, r)
+		}
+	}
 	if r := as(t, kubeconfig, "", "audit"); r.code != cli.Undecided || strings.Count(r.stdout, "not read:") != 1 {
 		t.Errorf("audit: %+v", r)
 	}
