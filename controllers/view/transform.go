@@ -121,6 +121,7 @@ func (t *transforms) other(o any) (any, error) {
 		return cache.TransformStripManagedFields()(o)
 	}
 	meta.ManagedFields, meta.OwnerReferences, meta.Labels = nil, nil, nil
+	meta.GenerateName, meta.Finalizers = "", nil // the API server asks how long a finalizer is, and not how many there are
 	maps.DeleteFunc(meta.Annotations, func(key, _ string) bool { return key != v1alpha1.AnnotationRefreshRequestedAt })
 	for key, value := range meta.Annotations { // of one that is too long, enough to see that
 		meta.Annotations[key] = strings.Clone(value[:min(len(value), credential.MaxRefreshRequest+1)])

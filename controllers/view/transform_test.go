@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -75,6 +76,7 @@ func TestAListOfPullSecretsThatIsTooLongIsMarkedAndNotHeld(t *testing.T) {
 
 func TestOfACredentialOnlyTheRefreshRequestIsHeld(t *testing.T) {
 	c := &v1alpha1.RegistryCredential{ObjectMeta: metav1.ObjectMeta{
+		GenerateName: "fat-", Finalizers: slices.Repeat([]string{"a"}, 350_000),
 		Labels:      map[string]string{"a": "b"},
 		Annotations: map[string]string{v1alpha1.AnnotationRefreshRequestedAt: "now", "fat": strings.Repeat("x", 240<<10)},
 	}}
@@ -83,6 +85,9 @@ func TestOfACredentialOnlyTheRefreshRequestIsHeld(t *testing.T) {
 	}
 	if len(c.Annotations) != 1 || c.Annotations[v1alpha1.AnnotationRefreshRequestedAt] != "now" || c.Labels != nil {
 		t.Errorf("held: %v, %v", c.Labels, c.Annotations)
+	}
+	if c.GenerateName != "" || c.Finalizers != nil {
+		t.Errorf("held: %q, and %d finalizers", c.GenerateName, len(c.Finalizers))
 	}
 	c.Annotations[v1alpha1.AnnotationRefreshRequestedAt] = strings.Repeat("x", 240<<10)
 	if _, err := (&transforms{}).other(c); err != nil {

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
@@ -154,6 +156,19 @@ var identityAbuses = []abuse{
 			c := u.credential(fmt.Sprintf("fat-%d", i), ecr(secretRef("nobody")))
 			c.Annotations = map[string]string{"fat": strings.Repeat("x", 200<<10)}
 			return u.edit.Create(u.Context(), c)
+		})
+	}},
+	{name: "60 suspended RegistryCredentials with 1 MB of finalizers", do: func(u *tenant) {
+		finalizers := slices.Repeat([]string{strings.Repeat("f", 253) + "/" + strings.Repeat("f", 63)}, 3_200)
+		u.inParallel(60, func(i int) error {
+			c := u.credential(fmt.Sprintf("kept-%d", i), ecr(secretRef("nobody")))
+			c.Spec.Suspend, c.Finalizers = true, finalizers
+			return u.edit.Create(u.Context(), c)
+		})
+	}, says: func(u *tenant) {
+		u.inParallel(60, func(i int) error { // else the namespace does not end
+			c := &v1alpha1.RegistryCredential{ObjectMeta: u.object(fmt.Sprintf("kept-%d", i))}
+			return u.edit.Patch(u.Context(), c, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`)))
 		})
 	}},
 	{name: "200 KiB of annotations on an identity Secret", do: func(u *tenant) {
