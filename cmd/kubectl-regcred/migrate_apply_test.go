@@ -122,6 +122,7 @@ func TestMigrateDoesNotBeginWhatCannotEndWell(t *testing.T) {
 		"a name that is taken":  {taken, time.Hour, []string{"--yes"}, "cannot be created"},
 		"a login of no cloud's": {alien, time.Hour, []string{"--yes"}, "holds a login that no credential here brings"},
 		"the old type":          {oldType, time.Hour, []string{"--yes"}, "is of type kubernetes.io/dockercfg"},
+		"another writes there":  {rival, time.Hour, []string{"renew", "--yes"}, "/another renews pull Secrets, too"},
 		"Argo CD keeps it":      {keptElsewhere, time.Hour, []string{"--yes"}, "is kept by Argo CD"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -212,17 +213,28 @@ func keptElsewhere(t *testing.T, m *move) {
 	}
 }
 
-func TestARollbackNamesWhatHasChanged(t *testing.T) {
-	m := newMove(t, now.Add(6*time.Hour))
-	if r := m.run("", "--apply", "--yes"); r.code != cli.Fine {
-		t.Fatalf("%+v", r)
+func rival(t *testing.T, m *move) {
+	t.Helper()
+	j := &batchv1.CronJob{}
+	if err := admin.Get(t.Context(), client.ObjectKey{Namespace: m.namespace, Name: "renew"}, j); err != nil {
+		t.Fatal(err)
 	}
-	s := m.secret()
-	remove(t, s)
-	s.ResourceVersion, s.UID = "", ""
-	create(t, s)
-	r := m.run("", "--rollback", "--yes", "-o", "json")
-	if got := outcome(t, r); r.code != cli.Findings || got.Outcome != migrate.Untouched || !strings.Contains(strings.Join(got.Why, " "), "pull was deleted and made anew") || !m.suspended() {
+	create(t, &batchv1.CronJob{ObjectMeta: metav1.ObjectMeta{Namespace: m.namespace, Name: "another"}, Spec: j.Spec})
+}
+
+// Which CronJob writes which Secret, nobody can tell: with one stopped, those of the others would be taken over while they go on writing.
+func TestMigrateTakesOverNoSecretsOfOthers(t *testing.T) {
+	m, other := newMove(t, now.Add(6*time.Hour)), newMove(t, now.Add(6*time.Hour))
+	rival(t, m)
+	remove(t, &batchv1.CronJob{ObjectMeta: metav1.ObjectMeta{Namespace: m.namespace, Name: "renew"}})
+	r := m.run("", "--apply", "another", "--all-namespaces", "--yes", "-o", "json")
+	if got := outcome(t, r); r.code != cli.Findings || got.Outcome != migrate.Untouched || !strings.Contains(strings.Join(got.Why, " "), "CronJob "+other.namespace+"/renew renews pull Secrets, too") {
 		t.Errorf("%+v", r)
+	}
+	other.untouched("with another CronJob's migration")
+	rival(t, other)
+	r = other.run("", "--apply", "renew", "--force", "--yes", "-o", "json")
+	if got := outcome(t, r); r.code != cli.Fine || got.Outcome != migrate.Migrated {
+		t.Errorf("by force: %+v", r)
 	}
 }

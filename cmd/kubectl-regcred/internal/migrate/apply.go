@@ -76,6 +76,7 @@ func (c *command) apply(ctx context.Context, k *cluster.Cluster, args []string) 
 	if err != nil {
 		return err
 	}
+	rivals := c.rivals(f, job)
 	f.tools, f.notes = []Found{job}, nil // other tools' are printed without --apply
 	f.secrets = slices.DeleteFunc(f.secrets, func(s secret) bool { return s.tool != "" })
 	p := planOf(f)
@@ -83,7 +84,7 @@ func (c *command) apply(ctx context.Context, k *cluster.Cluster, args []string) 
 	if err != nil {
 		return err
 	}
-	if len(objections) > 0 {
+	if objections = append(rivals, objections...); len(objections) > 0 {
 		return errors.Join(m.end(Untouched, objections...), cli.Exit(cli.Findings))
 	}
 	if err := m.consent(p); err != nil {
@@ -99,24 +100,6 @@ func (c *command) apply(ctx context.Context, k *cluster.Cluster, args []string) 
 		return errors.Join(m.end(Undone, err.Error()), undone, cli.Exit(cli.Findings))
 	}
 	return m.end(Migrated)
-}
-
-// chooseCronJob is the one that is meant.
-func chooseCronJob(f *findings, args []string) (Found, error) {
-	var all []Found
-	var names []string
-	for _, t := range f.tools {
-		if t.Kind == "CronJob" && (len(args) == 0 || t.Name == args[0]) {
-			all, names = append(all, t), append(names, t.Namespace+"/"+t.Name)
-		}
-	}
-	switch len(all) {
-	case 1:
-		return all[0], nil
-	case 0:
-		return Found{}, errors.New("no such CronJob renews pull Secrets: kubectl regcred migrate shows what was found")
-	}
-	return Found{}, fmt.Errorf("several CronJobs renew pull Secrets: name one, with -n (%s)", strings.Join(names, ", "))
 }
 
 // prepare fills the record, and says what speaks against the migration.

@@ -55,7 +55,7 @@ be read.`,
 	f := cmd.Flags()
 	f.StringVar(&c.dir, "output-dir", "", "Write the credentials and the steps into files of this directory, too.")
 	f.StringVar(&c.from, "from", "", "Look in manifests instead of a cluster: a file, a directory, or - for stdin.")
-	f.BoolVar(&c.force, "force", false, "Replace files of --output-dir; with --apply: go on although a tool keeps the CronJob.")
+	f.BoolVar(&c.force, "force", false, "Replace files of --output-dir; with --apply: go on although a tool keeps the CronJob, or others renew Secrets, too.")
 	f.BoolVar(&c.carryOut, "apply", false, "Take a CronJob over. It may be named; the Secrets are those of -n, or of all namespaces.")
 	f.BoolVar(&c.undo, "rollback", false, "Give the Secrets of a migration back to its CronJob.")
 	f.BoolVarP(&c.yes, "yes", "y", false, "Answer every question with yes.")

@@ -41,6 +41,9 @@ type Found struct {
 	secret string
 }
 
+// runs says that it is what makes pods.
+func (t Found) runs() bool { return t.Kind == "CronJob" || t.Kind == "Deployment" }
+
 // secret is a pull Secret that something else than Regcred keeps.
 type secret struct {
 	namespace, name string

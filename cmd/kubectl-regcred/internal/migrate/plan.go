@@ -45,7 +45,7 @@ func planOf(f *findings) *Plan {
 		}
 	}
 	for _, t := range p.Found {
-		if len(p.Credentials) == 0 && !t.Suspended && (t.Kind == "CronJob" || t.Kind == "Deployment") {
+		if len(p.Credentials) == 0 && !t.Suspended && t.runs() {
 			p.note("%s %s goes on: no Secret was found that a credential could keep", t.Kind, t.where())
 		}
 	}
