@@ -101,7 +101,7 @@ func (a accounts) wakeIdentified(ctx context.Context, credentials []*credential.
 	if many && a.told.of(name, content) {
 		return nil
 	}
-	targets, err := a.identified(ctx, credentials, name, credential.ServiceAccountRef)
+	targets, err := a.using(ctx, credentials, name, credential.AsServiceAccount)
 	for _, t := range targets {
 		a.wake(t, handler.LowPriority) // what many targets have to do comes after what one has
 	}

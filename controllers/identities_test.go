@@ -115,6 +115,30 @@ func TestAServiceAccountOfManyWakesThemIfTokensDependOnTheChange(t *testing.T) {
 	}
 }
 
+// A password that is corrected while the cloud is down is waited for.
+func TestALoginByHandWakesThoseThatPublishIt(t *testing.T) {
+	key, woken, content := client.ObjectKey{Namespace: home, Name: "hand"}, 0, "first"
+	cluster := estate(t, v1alpha1.Identity{SecretRef: &v1alpha1.LocalReference{Name: "pat"}})
+	c := &v1alpha1.ClusterRegistryCredential{}
+	if err := cluster.Get(t.Context(), client.ObjectKey{Name: "platform"}, c); err != nil {
+		t.Fatal(err)
+	}
+	c.Spec.Registries = append(c.Spec.Registries, v1alpha1.Registry{Name: "by-hand", Override: &v1alpha1.Override{SecretRef: v1alpha1.LocalReference{Name: key.Name}}})
+	if err := cluster.Update(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	s := secrets{
+		mapping: mapping{cache: cluster, namespace: home}, wake: func(credential.Target, int) { woken++ },
+		content: func(context.Context, client.ObjectKey) string { return content }, told: newTold(clocktesting.NewFakePassiveClock(startedAt)),
+	}
+	for _, content = range []string{"first", "corrected"} {
+		woken = 0
+		if _, err := s.Reconcile(t.Context(), secretEvent{ObjectKey: key}); err != nil || woken != 3 {
+			t.Errorf("%s: %d woken, want 3 (%v)", content, woken, err)
+		}
+	}
+}
+
 // Those that could not be found were not told: they are looked for again.
 func TestWhoCouldNotBeFoundWasNotTold(t *testing.T) {
 	of := newTold(clocktesting.NewFakePassiveClock(startedAt))

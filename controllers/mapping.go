@@ -72,9 +72,9 @@ func fromSecret(_ context.Context, o client.Object) []credential.Target {
 	return nil
 }
 
-// identified returns the targets of the credentials whose identity the object of that name is; with an error, those that could be found.
-func (m mapping) identified(
-	ctx context.Context, credentials []*credential.Credential, o client.ObjectKey, ref func(v1alpha1.Identity) *v1alpha1.LocalReference,
+// using returns the targets of the credentials that use the object of that name; with an error, those that could be found.
+func (m mapping) using(
+	ctx context.Context, credentials []*credential.Credential, o client.ObjectKey, uses func(entry *v1alpha1.Registry, name string) bool,
 ) ([]credential.Target, error) {
 	var targets []credential.Target
 	var failed []error
@@ -82,7 +82,7 @@ func (m mapping) identified(
 		if c.Namespace == "" && o.Namespace != m.namespace {
 			continue
 		}
-		if c.IdentifiesAs(ref, o.Name) {
+		if c.Uses(uses, o.Name) {
 			of, err := view.Targets(ctx, m.cache, c.Object)
 			targets, failed = append(targets, of...), append(failed, err)
 		}

@@ -18,8 +18,9 @@ import (
 	"github.com/regcred/regcred/controllers/view"
 )
 
-// secrets finds the targets that a Secret concerns without being one of them: those whose identity it is, and those that wait for its name. For that
-// all credentials of its namespace are looked through; so workers do it that serve namespaces in turn, as for ServiceAccounts.
+// secrets finds the targets that a Secret concerns without being one of them: those whose identity or login by hand it is, and those
+// that wait for its name. For that all credentials of its namespace are looked through; so workers do it that serve namespaces in turn, as for
+// ServiceAccounts.
 type secrets struct {
 	mapping
 	scope view.Scope
@@ -74,7 +75,7 @@ func (s secrets) Reconcile(ctx context.Context, e secretEvent) (reconcile.Result
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	targets, err := s.identified(ctx, credentials, e.ObjectKey, credential.SecretRef)
+	targets, err := s.using(ctx, credentials, e.ObjectKey, credential.WithSecret)
 	content, many := "", e.Namespace == s.namespace && len(targets) > 0
 	if many && !e.gone {
 		content = s.content(ctx, e.ObjectKey)

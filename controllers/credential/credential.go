@@ -195,21 +195,19 @@ func (c *Credential) Entry(name string) *v1alpha1.Registry {
 	return nil
 }
 
-// IdentifiesAs says whether an entry of the credential names the ServiceAccount or Secret as its identity.
-func (c *Credential) IdentifiesAs(identity func(v1alpha1.Identity) *v1alpha1.LocalReference, name string) bool {
-	for _, entry := range c.Spec.Registries {
-		if entry.Identity == nil {
-			continue
-		}
-		if ref := identity(*entry.Identity); ref != nil && ref.Name == name {
-			return true
-		}
-	}
-	return false
+// Uses says whether an entry of the credential uses the object of that name, of the kind that uses is about.
+func (c *Credential) Uses(uses func(entry *v1alpha1.Registry, name string) bool, name string) bool {
+	return slices.ContainsFunc(c.Spec.Registries, func(entry v1alpha1.Registry) bool { return uses(&entry, name) })
 }
 
-// ServiceAccountRef is the ServiceAccount that an identity names; nil if it names none.
-func ServiceAccountRef(i v1alpha1.Identity) *v1alpha1.LocalReference { return i.ServiceAccountRef }
+// AsServiceAccount says whether the entry's token is asked for by the ServiceAccount of that name.
+func AsServiceAccount(entry *v1alpha1.Registry, name string) bool {
+	return entry.Identity != nil && isNamed(entry.Identity.ServiceAccountRef, name)
+}
 
-// SecretRef is the Secret that an identity names; nil if it names none.
-func SecretRef(i v1alpha1.Identity) *v1alpha1.LocalReference { return i.SecretRef }
+// WithSecret says whether the entry's token is asked for with the Secret of that name, or its login by hand is there.
+func WithSecret(entry *v1alpha1.Registry, name string) bool {
+	return entry.Identity != nil && isNamed(entry.Identity.SecretRef, name) || entry.Override != nil && entry.Override.SecretRef.Name == name
+}
+
+func isNamed(ref *v1alpha1.LocalReference, name string) bool { return ref != nil && ref.Name == name }

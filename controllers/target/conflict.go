@@ -79,8 +79,7 @@ func (r *Reconciler) ownSource(t credential.Target, c *credential.Credential) *c
 		return nil
 	}
 	for _, entry := range c.Spec.Registries {
-		identity := entry.Identity != nil && entry.Identity.SecretRef != nil && entry.Identity.SecretRef.Name == t.Name
-		if identity || entry.Override != nil && entry.Override.SecretRef.Name == t.Name {
+		if credential.WithSecret(&entry, t.Name) {
 			return &credential.Failure{Reason: v1alpha1.ReasonSecretConflict, Message: fmt.Sprintf(
 				"Secret %s is what the entry %s reads, and so is never written: create this credential anew with another secretName, or let the entry read another Secret",
 				t.Secret(), entry.Name)}
