@@ -330,3 +330,36 @@ func TestAuditForOtherProgramsSaysWhatWasNotRead(t *testing.T) {
 		t.Errorf("sarif: %+v (-want +got):\n%s", log.Runs[0].Invocations, diff)
 	}
 }
+
+// A Secret of another tool is shown as such, and is not called unattended; that of which the tool only makes copies is.
+func TestAuditKnowsForeignKeepers(t *testing.T) {
+	secret := "---\napiVersion: v1\nkind: Secret\nmetadata: {namespace: team-a, name: %s}\ntype: kubernetes.io/dockerconfigjson\ndata: {.dockerconfigjson: %s}\n"
+	token := func(until time.Time) string { return base64.StdEncoding.EncodeToString(loginFor(until, "foreign")) }
+	const copied, source = "annotations: {reflector.v1.k8s.emberstack.com/reflects: infra/pull}", `annotations: {reflector.v1.k8s.emberstack.com/reflection-allowed: "true"}`
+	const external = "labels: {reconcile.external-secrets.io/created-by: 0a1b}"
+	live := token(now.Add(6 * time.Hour))
+	manifests := fmt.Sprintf(secret, "external, "+external, live) + fmt.Sprintf(secret, "copied, "+copied, live) + fmt.Sprintf(secret, "source, "+source, live) +
+		fmt.Sprintf(secret, "late, "+external, token(now.Add(-time.Hour))) + fmt.Sprintf(secret, "soon, "+external, token(now.Add(time.Minute)))
+	r := as(t, cp.Kubeconfig(), manifests, "audit", "--from=-", "-o", "json")
+	var report audit.Report
+	if err := json.Unmarshal([]byte(r.stdout), &report); err != nil {
+		t.Fatalf("%v: %+v", err, r)
+	}
+	keepers, found := map[string]string{}, map[string]string{}
+	for _, s := range report.Secrets {
+		keepers[s.Name] = s.Keeper
+	}
+	for _, f := range report.Findings {
+		found[f.Name] += f.Code
+		if f.Code == "RC101" && !strings.Contains(f.Message, "External Secrets has not renewed it") {
+			t.Errorf("%+v", f)
+		}
+	}
+	tool := "External Secrets"
+	if diff := cmp.Diff(map[string]string{"external": tool, "copied": "Reflector", "source": "", "late": tool, "soon": tool}, keepers); diff != "" {
+		t.Errorf("keepers (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[string]string{"source": "RC103", "late": "RC101", "soon": "RC102"}, found); diff != "" {
+		t.Errorf("findings (-want +got):\n%s", diff)
+	}
+}

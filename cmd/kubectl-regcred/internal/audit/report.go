@@ -29,7 +29,7 @@ type Secret struct {
 	Namespace string   `json:"namespace"`
 	Name      string   `json:"name"`
 	Registry  []string `json:"registries"`
-	// Keeper is the credential that keeps it.
+	// Keeper is the credential or the tool that keeps it, as far as its metadata says.
 	Keeper    string       `json:"keptBy,omitempty"`
 	CreatedAt metav1.Time  `json:"createdAt,omitzero"`
 	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
@@ -68,7 +68,8 @@ func (i *inventory) list() []Secret {
 	used := i.users()
 	all := []Secret{}
 	for at, s := range i.secrets {
-		described := Secret{Namespace: at.Namespace, Name: at.Name, Registry: s.config.Keys(), Keeper: s.keeper(), CreatedAt: s.CreationTimestamp,
+		keeper, _ := s.keeper()
+		described := Secret{Namespace: at.Namespace, Name: at.Name, Registry: s.config.Keys(), Keeper: keeper, CreatedAt: s.CreationTimestamp,
 			Used: len(used[at]), Users: used[at][:min(mostUsers, len(used[at]))]}
 		for _, l := range s.config {
 			if !l.ExpiresAt.IsZero() && (described.ExpiresAt == nil || l.ExpiresAt.Before(described.ExpiresAt.Time)) {

@@ -49,12 +49,15 @@ func (a *auditor) find(c Code, kind string, at types.NamespacedName, registry, f
 	})
 }
 
-// keeper is the credential that keeps the Secret; empty if none does.
-func (s *pullSecret) keeper() string {
+// keeper is the credential or else the tool that keeps the Secret, as far as its metadata says; empty if none does.
+func (s *pullSecret) keeper() (name string, credentials bool) {
 	if of, kept := credential.TargetOf(s); kept {
-		return of.Credential.Kind() + " " + of.Credential.Name
+		return of.Credential.Kind() + " " + of.Credential.Name, true
 	}
-	return ""
+	if tool, writes := legacy.ToolOf(s); writes {
+		return tool, false
+	}
+	return "", false
 }
 
 // contents is what the Secrets hold.
@@ -74,16 +77,19 @@ func (a *auditor) contents() {
 }
 
 func (a *auditor) login(at types.NamespacedName, s *pullSecret, key string) {
-	l, kept := s.config[key], s.keeper()
+	l := s.config[key]
+	keeper, credentials := s.keeper()
 	switch {
-	case !l.ExpiresAt.IsZero() && !l.ExpiresAt.After(a.now) && kept != "":
-		a.find(LoginExpired, "Secret", at, key, "the login for %s expired %s, and %s has not renewed it: kubectl regcred status says why", key, output.In(l.ExpiresAt, a.now), kept)
+	case !l.ExpiresAt.IsZero() && !l.ExpiresAt.After(a.now) && credentials:
+		a.find(LoginExpired, "Secret", at, key, "the login for %s expired %s, and %s has not renewed it: kubectl regcred status says why", key, output.In(l.ExpiresAt, a.now), keeper)
+	case !l.ExpiresAt.IsZero() && !l.ExpiresAt.After(a.now) && keeper != "":
+		a.find(LoginExpired, "Secret", at, key, "the login for %s expired %s, and %s has not renewed it: look there, or let Regcred keep the Secret", key, output.In(l.ExpiresAt, a.now), keeper)
 	case !l.ExpiresAt.IsZero() && !l.ExpiresAt.After(a.now):
 		a.find(LoginExpired, "Secret", at, key, "the login for %s expired %s: renew it, or let Regcred keep the Secret", key, output.In(l.ExpiresAt, a.now))
-	case kept != "":
+	case credentials:
 	case !l.ExpiresAt.IsZero() && l.ExpiresAt.Before(a.now.Add(a.soon)):
 		a.find(LoginExpiring, "Secret", at, key, "the login for %s expires %s: see that it is renewed, or let Regcred keep the Secret", key, output.In(l.ExpiresAt, a.now))
-	case l.Kind != "" && l.Kind != dockerconfig.KindJWT:
+	case keeper == "" && l.Kind != "" && l.Kind != dockerconfig.KindJWT:
 		a.find(TokenUnattended, "Secret", at, key, "the login for %s is a short-lived token (%s): whatever renews it is not Regcred (kubectl regcred migrate looks for it)", key, l.Kind)
 	}
 }

@@ -171,7 +171,7 @@ func (f *findings) take(o *corev1.Secret) {
 	if err != nil || kept(o) || owner != nil && strings.HasPrefix(owner.APIVersion, v1alpha1.GroupVersion.Group+"/") {
 		return
 	}
-	tool := keeper(o, owner)
+	tool, _ := legacy.ToolOf(o)
 	clouds := slices.ContainsFunc(config.Keys(), func(key string) bool {
 		kind := config[key].Kind
 		return kind != "" && kind != dockerconfig.KindJWT
@@ -184,31 +184,4 @@ func (f *findings) take(o *corev1.Secret) {
 		s.adopt = &adopt
 	}
 	f.secrets = append(f.secrets, s)
-}
-
-// marks are the labels and annotations that tools leave on the Secrets that they keep.
-var marks = []struct{ prefix, tool string }{
-	{"reconcile.external-secrets.io/", externalSecrets},
-	{"reflector.v1.k8s.emberstack.com/", "Reflector"},
-	{"replicator.v1.mittwald.de/", "Kubernetes Replicator"},
-	{"acr.microsoft.com/", "msi-acrpull"},
-}
-
-// owners are the kinds of objects that own the Secrets of tools.
-var owners = map[string]string{externalSecret: externalSecrets, "AcrPullBinding": "msi-acrpull", "ClusterPullSecret": "registry-creds"}
-
-func keeper(o *corev1.Secret, owner *metav1.OwnerReference) string {
-	if owner != nil && owners[owner.Kind] != "" {
-		return owners[owner.Kind]
-	}
-	for _, m := range marks {
-		for _, keys := range []map[string]string{o.Labels, o.Annotations} {
-			for key := range keys {
-				if strings.HasPrefix(key, m.prefix) {
-					return m.tool
-				}
-			}
-		}
-	}
-	return ""
 }

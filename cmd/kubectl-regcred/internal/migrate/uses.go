@@ -13,10 +13,11 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
+	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/legacy"
 )
 
 const (
-	externalSecrets = "External Secrets"
+	externalSecrets = legacy.ExternalSecrets
 
 	externalSecret        = "ExternalSecret"
 	clusterExternalSecret = "ClusterExternalSecret"

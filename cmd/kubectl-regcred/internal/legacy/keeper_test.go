@@ -1,14 +1,13 @@
-package migrate
+package legacy
 
 import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 )
 
-// The metadata are those that each tool writes on the Secrets that it makes.
+// The metadata are those that each tool writes on the Secrets that it makes, or asks for on those that it copies.
 func TestEachToolIsKnownByWhatItWrites(t *testing.T) {
 	for metadata, want := range map[string]string{
 		`{labels: {reconcile.external-secrets.io/created-by: 0a1b, reconcile.external-secrets.io/managed: "true"}, annotations: {reconcile.external-secrets.io/data-hash: 0a1b}}`: "External Secrets",
@@ -18,6 +17,8 @@ func TestEachToolIsKnownByWhatItWrites(t *testing.T) {
 		`{labels: {acr.microsoft.com/binding: pull}, annotations: {acr.microsoft.com/token.expiry: "2026-01-01T00:00:00Z"}}`:                                                      "msi-acrpull",
 		`{ownerReferences: [{apiVersion: acrpull.microsoft.com/v1beta2, kind: AcrPullBinding, name: pull, controller: true}]}`:                                                    "msi-acrpull",
 		`{ownerReferences: [{apiVersion: ops.alexellis.io/v1, kind: ClusterPullSecret, name: dockerhub, controller: true}]}`:                                                      "registry-creds",
+		`{annotations: {reflector.v1.k8s.emberstack.com/reflection-allowed: "true", reflector.v1.k8s.emberstack.com/reflection-auto-enabled: "true"}}`:                            "source of Reflector",
+		`{annotations: {replicator.v1.mittwald.de/replicate-to: "team-.*"}}`:                                                                                                      "source of Kubernetes Replicator",
 		`{labels: {app.kubernetes.io/managed-by: Helm}, annotations: {meta.helm.sh/release-name: app}}`:                                                                           "",
 		`{ownerReferences: [{apiVersion: apps/v1, kind: Deployment, name: app, controller: true}]}`:                                                                               "",
 	} {
@@ -25,8 +26,12 @@ func TestEachToolIsKnownByWhatItWrites(t *testing.T) {
 		if err := yaml.Unmarshal([]byte(metadata), &o.ObjectMeta); err != nil {
 			t.Fatal(err)
 		}
-		if got := keeper(o, metav1.GetControllerOf(o)); got != want {
-			t.Errorf("%s: %q, want %q", metadata, got, want)
+		tool, writes := ToolOf(o)
+		if !writes && tool != "" {
+			tool = "source of " + tool
+		}
+		if tool != want {
+			t.Errorf("%s: %q, want %q", metadata, tool, want)
 		}
 	}
 }
