@@ -109,7 +109,7 @@ func (m *migration) prepare(ctx context.Context, p *Plan, f *findings, job Found
 	if err := m.k.Get(ctx, client.ObjectKey{Namespace: job.Namespace, Name: job.Name}, cron); err != nil {
 		return nil, err
 	}
-	m.record.CronJob = Object{"CronJob", cron.Namespace, cron.Name, cron.UID}
+	m.record.CronJob = Object{"CronJob", cron.Namespace, cron.Name, cron.UID, digestOf(cron)}
 	if job.Suspended {
 		object("%s is suspended already", m.record.CronJob)
 	}
@@ -129,7 +129,7 @@ func (m *migration) prepare(ctx context.Context, p *Plan, f *findings, job Found
 		if s.old {
 			object("Secret %s/%s is of type %s, which no credential writes: have the CronJob make one of type %s first", s.namespace, s.name, corev1.SecretTypeDockercfg, corev1.SecretTypeDockerConfigJson)
 		}
-		m.record.Secrets = append(m.record.Secrets, Adopted{Object{"Secret", s.namespace, s.name, s.uid}, s.adopt})
+		m.record.Secrets = append(m.record.Secrets, Adopted{Object{Kind: "Secret", Namespace: s.namespace, Name: s.name, UID: s.uid}, s.adopt})
 		if why := m.dies(s); why != "" {
 			object("%s", why)
 		}

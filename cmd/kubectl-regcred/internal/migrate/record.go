@@ -2,15 +2,18 @@ package migrate
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"strings"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/regcred/regcred/api/v1alpha1"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cli"
 	"github.com/regcred/regcred/cmd/kubectl-regcred/internal/cluster"
 )
@@ -28,10 +31,33 @@ type Object struct {
 	Namespace string    `json:"namespace,omitempty"`
 	Name      string    `json:"name"`
 	UID       types.UID `json:"uid"`
+	// Digest is of what it was to do; empty for Secrets.
+	Digest string `json:"digest,omitempty"`
 }
 
 func objectOf(o client.Object) Object {
-	return Object{cluster.CredentialOf(o).Kind, o.GetNamespace(), o.GetName(), o.GetUID()}
+	return Object{cluster.CredentialOf(o).Kind, o.GetNamespace(), o.GetName(), o.GetUID(), digestOf(o)}
+}
+
+// digestOf is the digest of the spec of a credential, or of the Jobs of a CronJob. Whether they are suspended does not count: a migration
+// changes that itself.
+func digestOf(o client.Object) string {
+	var does any
+	switch o := o.DeepCopyObject().(type) {
+	case *batchv1.CronJob:
+		does = o.Spec.JobTemplate
+	case *v1alpha1.RegistryCredential:
+		o.Spec.Suspend = false
+		does = o.Spec
+	case *v1alpha1.ClusterRegistryCredential:
+		o.Spec.Suspend = false
+		does = o.Spec
+	}
+	raw, err := json.Marshal(does)
+	if err != nil {
+		panic(err) // specs always encode
+	}
+	return fmt.Sprintf("sha256:%x", sha256.Sum256(raw))
 }
 
 func (o Object) String() string {

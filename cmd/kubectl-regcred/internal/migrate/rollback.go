@@ -69,6 +69,9 @@ func (m *migration) changed(ctx context.Context) (changed []string, err error) {
 		if job.Spec.Suspend == nil || !*job.Spec.Suspend {
 			return "is not suspended any more"
 		}
+		if digestOf(job) != m.record.CronJob.Digest {
+			return "runs other Jobs than before: see that it renews the Secrets, have it go on, and delete the credentials yourself"
+		}
 		return ""
 	})}
 	for _, c := range m.record.Credentials {
@@ -76,7 +79,13 @@ func (m *migration) changed(ctx context.Context) (changed []string, err error) {
 		if err != nil {
 			return nil, err
 		}
-		errs = append(errs, look(c, o.(client.Object), func() string { return "" }))
+		credential := o.(client.Object)
+		errs = append(errs, look(c, credential, func() string {
+			if digestOf(credential) != c.Digest {
+				return "has another spec than before, and may keep more than the CronJob did: have the CronJob go on, and delete the credential yourself"
+			}
+			return ""
+		}))
 	}
 	for _, s := range m.record.Secrets {
 		o := &corev1.Secret{}
