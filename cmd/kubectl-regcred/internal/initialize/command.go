@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -92,22 +90,9 @@ func (c *command) run(cmd *cobra.Command, args []string) error {
 }
 
 func (c *command) write(files map[string][]byte) error {
-	if err := os.MkdirAll(c.dir, 0o700); err != nil {
-		return err
-	}
-	names := slices.Sorted(maps.Keys(files))
-	for _, name := range names { // all or none
-		path := filepath.Join(c.dir, name)
-		if _, err := os.Lstat(path); err == nil && !c.force {
-			return fmt.Errorf("%s is there already: --force replaces it", path)
-		}
-	}
-	for _, name := range names {
-		path := filepath.Join(c.dir, name)
-		if err := output.WriteFile(path, files[name], c.force); err != nil {
-			return err
-		}
+	paths, err := output.WriteFiles(c.dir, files, c.force)
+	for _, path := range paths {
 		fmt.Fprintln(c.env.Out, "written: "+output.Clean(path))
 	}
-	return nil
+	return err
 }

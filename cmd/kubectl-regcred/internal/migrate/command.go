@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -121,17 +119,14 @@ func (c *command) writeFiles(p *Plan) error {
 		fmt.Fprintln(c.env.ErrOut, "No file is written: there is nothing to take over.")
 		return nil
 	}
-	if err := os.MkdirAll(c.dir, 0o700); err != nil {
-		return err
-	}
 	manifests, err := manifestsOf(p)
 	if err != nil {
 		return err
 	}
 	var steps bytes.Buffer
 	writeSteps(&steps, p, "credentials.yaml")
-	return errors.Join(output.WriteFile(filepath.Join(c.dir, "credentials.yaml"), manifests, c.force),
-		output.WriteFile(filepath.Join(c.dir, "steps.sh"), steps.Bytes(), c.force))
+	_, err = output.WriteFiles(c.dir, map[string][]byte{"credentials.yaml": manifests, "steps.sh": steps.Bytes()}, c.force)
+	return err
 }
 
 // manifestsOf are the credentials as YAML, without their status.

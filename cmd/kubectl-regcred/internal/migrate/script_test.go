@@ -101,3 +101,27 @@ func TestNothingToTakeOverIsNoFile(t *testing.T) {
 		t.Errorf("%v: %s, %s", err, &stdout, &stderr)
 	}
 }
+
+// Half a set of files is worse than none: the steps would not be for the credentials beside them.
+func TestAllFilesAreWrittenOrNone(t *testing.T) {
+	f, err := findIn("-", strings.NewReader(cronJob("a")+"\n---\n"+pullSecret("a", "pull", current)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"credentials.yaml", "steps.sh"} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("mine"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c := &command{dir: dir}
+		err := c.writeFiles(planOf(f))
+		files, _ := os.ReadDir(dir)
+		if err == nil || len(files) != 1 {
+			t.Errorf("%s: %v, %v", name, err, files)
+		}
+		c.force = true
+		if err := c.writeFiles(planOf(f)); err != nil {
+			t.Error(err)
+		}
+	}
+}
