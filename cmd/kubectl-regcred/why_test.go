@@ -233,3 +233,16 @@ func TestWhyWithoutTheRightToReadSecrets(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// Who answered the kubelet is a link of its own where it is not the image's registry.
+func TestWhyNamesAMirror(t *testing.T) {
+	p := pods{t, "team-a"}
+	p.waits("mirrored", "ghcr.io/acme/app:v1", "unexpected status from HEAD request to https://mirror.example/v2/acme/app/manifests/v1?ns=ghcr.io: 401 Unauthorized", names("gone"))
+	p.waits("direct", "ghcr.io/acme/app:v1", "unexpected status from HEAD request to https://ghcr.io/v2/acme/app/manifests/v1: 401 Unauthorized", names("gone"))
+	if r := run(t, "why", "pod/mirrored", "-n", "team-a"); strings.Count(r.stdout, "  mirror: mirror.example answered the kubelet for ghcr.io: ") != 1 {
+		t.Errorf("%+v", r)
+	}
+	if r := run(t, "why", "pod/direct", "-n", "team-a"); strings.Contains(r.stdout, "mirror") {
+		t.Errorf("%+v", r)
+	}
+}

@@ -21,6 +21,9 @@ func (w *walk) decide(ctx context.Context) error {
 	var said bool
 	w.words, text, said = w.s.words(w.pull.Image, w.events[event{w.s.uid, w.pull.Image}].text)
 	defer func() {
+		if w.words.Mirror != "" {
+			w.pull.Chain.Add("mirror", check.Note, "%s answered the kubelet for %s: the container runtime of the node has it as a mirror", w.words.Mirror, w.image.Host)
+		}
 		if said {
 			w.pull.Chain.Add("kubelet", check.Bad, "%s", text)
 		}
