@@ -19,14 +19,17 @@ import (
 type Prober struct{ trials *verify.Trials }
 
 // New returns a prober that reaches private addresses only if it is allowed to: an image may name any host, and the login goes there.
-func New(allowPrivate bool) *Prober {
+func New(allowPrivate bool) *Prober { return With(transport(allowPrivate)) }
+
+// transport goes by no proxy where addresses matter: it would see the proxy's, and not the registry's.
+func transport(allowPrivate bool) *http.Transport {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxResponseHeaderBytes = 64 << 10 // whose registry it is the image says
 	if !allowPrivate {
 		dialer := &net.Dialer{Timeout: 10 * time.Second, Control: refusePrivate}
-		transport.DialContext = dialer.DialContext
+		transport.DialContext, transport.Proxy = dialer.DialContext, nil
 	}
-	return With(transport)
+	return transport
 }
 
 // With returns a prober with a transport.

@@ -80,3 +80,13 @@ func TestPrivateAddressesAreAsked(t *testing.T) {
 		t.Error("a loopback address was reached")
 	}
 }
+
+// Behind a proxy the guard would see the proxy's address for every registry.
+func TestNoProxyGetsAroundTheGuard(t *testing.T) {
+	if transport(false).Proxy != nil {
+		t.Error("the guard is passed by a proxy")
+	}
+	if transport(true).Proxy == nil {
+		t.Error("who allows private addresses gets no proxy")
+	}
+}
