@@ -1,8 +1,10 @@
 package audit
 
 import (
+	"encoding/base64"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -115,5 +117,35 @@ func TestWhatAPodInheritsIsToldOnce(t *testing.T) {
 		if f.Code == SecretMissing.ID {
 			t.Errorf("%+v", f)
 		}
+	}
+}
+
+// Pods of one maker that is not read have each their own list: one from before a change and one from after it are no pod with both.
+func TestListsOfPodsAreNotJoined(t *testing.T) {
+	const image = "ghcr.io/acme/app"
+	var text strings.Builder
+	for _, name := range []string{"first", "second"} {
+		pod := podOf("web-"+name, "5d9f", "kind: ReplicaSet, name: web-5d9f", image)
+		text.WriteString(strings.Replace(pod, "{name: gone}", "{name: "+name+"}", 1))
+		auth := base64.StdEncoding.EncodeToString([]byte("u:" + name))
+		text.WriteString("---\napiVersion: v1\nkind: Secret\nmetadata: {name: " + name + ", namespace: a}\ntype: kubernetes.io/dockerconfigjson\nstringData: {.dockerconfigjson: '{\"auths\":{\"ghcr.io\":{\"auth\":\"" + auth + "\"}}}'}\n")
+	}
+	text.WriteString(strings.Replace(podOf("web-third", "5d9f", "kind: ReplicaSet, name: web-5d9f", "ghcr.io/acme/sidecar"), "{name: gone}", "{name: first}, {name: other}", 1))
+	i, gaps, err := readFrom("-", strings.NewReader(text.String()))
+	if err != nil || len(gaps.NotRead)+len(gaps.Skipped) > 0 {
+		t.Fatal(gaps, err)
+	}
+	for _, s := range i.list() {
+		if s.Used != 1 || s.Users[0] != "deployment/web" {
+			t.Errorf("%+v", s)
+		}
+	}
+	a := &auditor{inventory: i, now: time.Now()}
+	var found []string
+	for _, f := range a.audit() {
+		found = append(found, f.Code+" "+f.Kind+"/"+f.Name+" "+f.Registry)
+	}
+	if want := []string{"RC202 Deployment/web other"}; !slices.Equal(found, want) {
+		t.Errorf("%q, want %q", found, want)
 	}
 }

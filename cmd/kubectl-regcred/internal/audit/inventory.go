@@ -23,8 +23,8 @@ type inventory struct {
 	others    map[types.NamespacedName]bool
 	accounts  map[types.NamespacedName][]string
 	workloads []workload
-	// pods are those that run or wait, as one workload for each maker.
-	pods map[maker]*workload
+	// pods are those that run or wait, as one workload for each maker and list.
+	pods map[replicas]*workload
 	// jobs are the CronJobs of Jobs.
 	jobs     map[types.NamespacedName]string
 	cronJobs []*batchv1.CronJob
@@ -53,10 +53,16 @@ type workload struct {
 // maker is who would make the next pod.
 type maker struct{ kind, namespace, name string }
 
+// replicas are the pods of a maker that have one list. Where the maker is not read, those of before and after a change differ.
+type replicas struct {
+	maker
+	account, list string
+}
+
 func newInventory() *inventory {
 	return &inventory{
 		secrets: map[types.NamespacedName]*pullSecret{}, others: map[types.NamespacedName]bool{}, accounts: map[types.NamespacedName][]string{},
-		promised: map[types.NamespacedName]bool{}, pods: map[maker]*workload{}, jobs: map[types.NamespacedName]string{},
+		promised: map[types.NamespacedName]bool{}, pods: map[replicas]*workload{}, jobs: map[types.NamespacedName]string{},
 	}
 }
 

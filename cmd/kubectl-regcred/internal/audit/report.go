@@ -57,8 +57,9 @@ func (i *inventory) users() map[types.NamespacedName][]string {
 	for _, w := range i.workloads {
 		name(w.namespace, strings.ToLower(w.kind)+"/"+w.name, w.secrets)
 	}
-	for _, all := range users {
+	for at, all := range users {
 		slices.Sort(all)
+		users[at] = slices.Compact(all)
 	}
 	return users
 }
