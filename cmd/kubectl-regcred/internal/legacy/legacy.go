@@ -17,11 +17,22 @@ type pattern struct {
 
 // commands are what CronJobs run to renew a pull Secret.
 var commands = []pattern{
-	{"aws ecr get-login-password", regexp.MustCompile(`ecr(-public)?\s+get-(login-password|authorization-token|login)`)},
-	{"gcloud auth print-access-token", regexp.MustCompile(`auth\s+(application-default\s+)?print-access-token`)},
-	{"az acr login", regexp.MustCompile(`acr\s+login.*--expose-token`)},
-	{"kubectl create secret docker-registry", regexp.MustCompile(`create\s+secret\s+docker-registry`)},
+	{"aws ecr get-login-password", words("ecr(-public)?", "get-(login-password|authorization-token|login)")},
+	{"gcloud auth print-access-token", words("auth", "(application-default"+options+`\s+)?print-access-token`)},
+	{"az acr login", words("acr", "login")},
+	{"kubectl create secret docker-registry", words("create", "secret", "docker-registry")},
 }
+
+// options may stand between the words of a command, each with its value or without one.
+const options = `(\s+-\S+(\s+("[^"]*"|'[^']*'|[^-\s]\S*))?)*`
+
+// words are those of a command, one after the other, each whole.
+func words(all ...string) *regexp.Regexp {
+	return regexp.MustCompile(`(^|[^\w-])(` + strings.Join(all, ")"+options+`\s+(`) + `)($|[^\w-])`)
+}
+
+// continued ends a line that goes on in the next.
+var continued = strings.NewReplacer("\\\r\n", "", "\\\n", "")
 
 // images are those of tools that do nothing else.
 var images = []pattern{
@@ -38,7 +49,7 @@ func Tool(spec *corev1.PodSpec) string {
 		if tool := match(images, c.Image+":"); tool != "" {
 			return tool
 		}
-		text := strings.Join(slices.Concat(c.Command, c.Args), " ")
+		text := continued.Replace(strings.Join(slices.Concat(c.Command, c.Args), " "))
 		if tool := match(commands, text); tool != "" {
 			return tool
 		}
