@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/regcred/regcred/api/v1alpha1"
@@ -32,6 +33,30 @@ func TestAReplacedTokenIsRetiredAndSoIsThatOfACredentialThatIsGone(t *testing.T)
 	w.run(target)
 	if got := <-w.retired; !strings.HasSuffix(string(got), "/"+ns+"-2") {
 		t.Errorf("retired %s, want the token whose credential is gone", got)
+	}
+}
+
+// Its namespaces went first: no target is left when it goes, or when somebody looks how it stands.
+func TestTheTokenOfACredentialWithoutANamespaceIsRetired(t *testing.T) {
+	for name, gone := range map[string]bool{"it selects none": false, "it is gone, too": true} {
+		t.Run(name, func(t *testing.T) {
+			w, ns := newWorld(t)
+			w.mint.change = func(*providers.Token) {}
+			target := w.apply(ns, nil, registry("prod", "eu-west-1"))
+			w.run(target)
+			w.must(w.admin.Patch(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}},
+				client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"labels":{"team":null}}}`))))
+			w.run(target)
+			if gone {
+				w.must(w.admin.Delete(t.Context(), w.credential(ns)))
+			}
+			w.bury(target)
+			select {
+			case <-w.retired:
+			default:
+				t.Error("the token is kept for nobody")
+			}
+		})
 	}
 }
 

@@ -95,7 +95,9 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	if err := setupTargets(mgr, o, targets, woken, func(t credential.Target) bool { return ledger.Failure(t, "") != nil }); err != nil {
 		return err
 	}
-	status := &report.StatusReconciler{Cache: o.View, Client: mgr.GetClient(), Clock: o.Clock, Ledger: ledger, Excluded: o.Excluded, Events: recorder}
+	status := &report.StatusReconciler{
+		Cache: o.View, Client: mgr.GetClient(), Clock: o.Clock, Ledger: ledger, Excluded: o.Excluded, Events: recorder, Unused: targets.Unused,
+	}
 	if err := setupStatus(mgr, o, status, changed); err != nil {
 		return err
 	}

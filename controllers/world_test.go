@@ -190,7 +190,8 @@ func (w *world) restart() {
 		Excluded: view.Excluded{"kube-system"},
 		Wake:     func(t credential.Target, _ int) { woken <- t },
 	})
-	w.status = &report.StatusReconciler{Cache: w.admin, Client: ours, Clock: w.time, Events: w.recorder, Excluded: w.Excluded, Ledger: w.ledger.Ledger}
+	w.status = &report.StatusReconciler{Cache: w.admin, Client: ours, Clock: w.time, Events: w.recorder, Excluded: w.Excluded, Ledger: w.ledger.Ledger,
+		Unused: func(key credential.Key) { w.Unused(key) }}
 }
 
 // newTokens is a broker that has minted nothing yet.

@@ -47,6 +47,8 @@ type StatusReconciler struct {
 	Events   events.EventRecorder
 	Excluded view.Excluded
 	Ledger   *Ledger
+	// Unused is told of a credential that is gone, or selects no namespace: it may have no target left that would say so.
+	Unused func(credential.Key)
 }
 
 // Reconcile brings the status of one credential up to date.
@@ -56,6 +58,7 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, key credential.Key) (r
 		return reconcile.Result{}, err
 	}
 	if c == nil {
+		r.Unused(key)
 		was, left := r.Ledger.drop(key)
 		recordNews(ctx, r.Events, was, left)
 		return reconcile.Result{}, nil
@@ -71,6 +74,9 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, key credential.Key) (r
 	selected, err := r.selected(ctx, c, r.Ledger.known(key))
 	if err != nil {
 		return reconcile.Result{}, err
+	}
+	if len(selected) == 0 {
+		r.Unused(key)
 	}
 	sum := r.Ledger.sum(c, selected, now)
 	if wait := quiet(sum, statusOf(c.Object)); wait > 0 {

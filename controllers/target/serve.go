@@ -22,7 +22,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, t credential.Target) (reconc
 	}
 	switch {
 	case c == nil:
-		r.Tokens.SetSources(t.Credential.Owner(), nil)
+		r.Unused(t.Credential)
 	case c.Spec.Suspend:
 		r.Tokens.Suspend(t.Credential.Owner())
 	}
@@ -61,6 +61,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, t credential.Target) (reconc
 	}
 	return out.result(r.Clock.Now()), nil
 }
+
+// Unused is told of a credential that needs no token any more.
+func (r *Reconciler) Unused(key credential.Key) { r.Tokens.SetSources(key.Owner(), nil) }
 
 // serve is the straight line: link, observe, decide, obtain, write, report. It looks for what the cache does not show if look says so, or if it
 // cannot do without.
