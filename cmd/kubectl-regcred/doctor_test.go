@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -76,22 +77,27 @@ func installed(t *testing.T, change func(*appsv1.Deployment, *coordinationv1.Lea
 	renewed, holder := metav1.NewMicroTime(time.Now()), "regcred-7d9f_1"
 	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: "team-b", Name: "regcred.regcred.dev"},
 		Spec: coordinationv1.LeaseSpec{HolderIdentity: &holder, RenewTime: &renewed}}
-	policy := &admissionv1.ValidatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: "regcred-secrets", Labels: labels}, Spec: admissionv1.ValidatingAdmissionPolicySpec{
+	spec := admissionv1.ValidatingAdmissionPolicySpec{
 		MatchConstraints: &admissionv1.MatchResources{ResourceRules: []admissionv1.NamedRuleWithOperations{{RuleWithOperations: admissionv1.RuleWithOperations{
 			Operations: []admissionv1.OperationType{"CREATE"}, Rule: admissionv1.Rule{APIGroups: []string{"example.com"}, APIVersions: []string{"v1"}, Resources: []string{"none"}},
 		}}}},
 		Validations: []admissionv1.Validation{{Expression: "true"}},
-	}}
-	binding := &admissionv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: "regcred-secrets"}, Spec: admissionv1.ValidatingAdmissionPolicyBindingSpec{
-		PolicyName: "regcred-secrets", ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny},
-	}}
+	}
 	r := role(t)
-	change(deployment, lease, r, binding)
+	for _, known := range doctor.Policies {
+		meta := metav1.ObjectMeta{Name: "regcred-" + known, Labels: labels}
+		binding := &admissionv1.ValidatingAdmissionPolicyBinding{ObjectMeta: meta, Spec: admissionv1.ValidatingAdmissionPolicyBindingSpec{
+			PolicyName: meta.Name, ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny},
+		}}
+		if known == "secrets" {
+			change(deployment, lease, r, binding)
+		}
+		create(t, &admissionv1.ValidatingAdmissionPolicy{ObjectMeta: meta, Spec: spec})
+		create(t, binding)
+	}
 	create(t, deployment)
 	create(t, lease)
 	create(t, r)
-	create(t, policy)
-	create(t, binding)
 	create(t, &corev1.Pod{ObjectMeta: meta, Spec: template.Spec})
 }
 
@@ -185,6 +191,56 @@ func TestDoctorWithoutRights(t *testing.T) {
 	}
 	r := as(t, nobody, "", "doctor")
 	if r.code != cli.Undecided || strings.Count(r.stdout, "not checked (needs the right to") < 6 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// The policies that doctor looks for are those that there are.
+func TestDoctorKnowsThePolicies(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("..", "..", "config", "policy", "[^k]*.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, file := range files {
+		names = append(names, strings.ReplaceAll(strings.TrimSuffix(filepath.Base(file), ".yaml"), "_", "-"))
+	}
+	if !slices.Equal(names, doctor.Policies) {
+		t.Errorf("config/policy has %q, and doctor knows %q", names, doctor.Policies)
+	}
+}
+
+// Of a fence that has a gap, the gap is told, for each installation.
+func TestDoctorMissesAPolicy(t *testing.T) {
+	installed(t, func(*appsv1.Deployment, *coordinationv1.Lease, *rbacv1.ClusterRole, *admissionv1.ValidatingAdmissionPolicyBinding) {
+	})
+	remove(t, &admissionv1.ValidatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: "regcred-tokens"}})
+	r := run(t, "doctor")
+	if r.code != cli.Findings || strings.Count(r.stdout, "bad policy ") != 1 || !strings.Contains(r.stdout, "bad policy regcred-tokens: it is not installed, and others are") {
+		t.Errorf("%+v", r)
+	}
+}
+
+// A policy that links and is bound to nothing links nothing.
+func TestDoctorMissesTheBindingOfALinkPolicy(t *testing.T) {
+	installed(t, func(*appsv1.Deployment, *coordinationv1.Lease, *rbacv1.ClusterRole, *admissionv1.ValidatingAdmissionPolicyBinding) {
+	})
+	raw, err := os.ReadFile(filepath.Join("..", "..", "config", "policy", "link", "link_namespaced.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second, _ := strings.Cut(string(raw), "\n---\n")
+	policy, binding := &admissionv1.MutatingAdmissionPolicy{}, &admissionv1.MutatingAdmissionPolicyBinding{}
+	if err := errors.Join(yaml.UnmarshalStrict([]byte(first), policy), yaml.UnmarshalStrict([]byte(second), binding)); err != nil {
+		t.Fatal(err)
+	}
+	create(t, policy)
+	if r := run(t, "doctor"); r.code != cli.Findings || !strings.Contains(r.stdout, "bad link policy regcred-link-namespaced: no binding lets it link anything") {
+		t.Errorf("%+v", r)
+	}
+	create(t, binding)
+	kubeconfig := bind(t, "links-viewer", roleNamed(t, "roles.yaml", "regcred-viewer"))
+	if r := as(t, kubeconfig, "", "doctor"); r.code != cli.Fine || !strings.Contains(r.stdout, "ok  link policy regcred-link-namespaced: bound\n") {
 		t.Errorf("%+v", r)
 	}
 }

@@ -39,6 +39,25 @@ func writesSecrets(rules []rbacv1.PolicyRule) bool {
 	return slices.ContainsFunc(rules, func(r rbacv1.PolicyRule) bool { return includes(r.Resources, "secrets") && includes(r.Verbs, "create") })
 }
 
+// Policies are the ValidatingAdmissionPolicies that fence the controller, behind the name of the installation.
+var Policies = []string{"ambient-identity", "evictions", "secrets", "service-accounts", "tokens"}
+
+// absent are the policies that an installation lacks of which there are others.
+func absent(names []string) (missing []string) {
+	for _, name := range names {
+		for _, known := range Policies {
+			installation, ok := strings.CutSuffix(name, "-"+known)
+			for _, wanted := range Policies {
+				if one := installation + "-" + wanted; ok && !slices.Contains(names, one) && !slices.Contains(missing, one) {
+					missing = append(missing, one)
+				}
+			}
+		}
+	}
+	slices.Sort(missing)
+	return missing
+}
+
 // policies are the ValidatingAdmissionPolicies that fence the controller.
 func (d *doctor) policies(ctx context.Context) error {
 	var names []string
@@ -67,6 +86,9 @@ func (d *doctor) policies(ctx context.Context) error {
 			d.add("policy "+name, check.Bad, "no binding lets it deny anything")
 		}
 	}
+	for _, name := range absent(names) {
+		d.add("policy "+name, check.Bad, "it is not installed, and others are: upgrade what Regcred is installed from")
+	}
 	return nil
 }
 
@@ -84,7 +106,27 @@ func (d *doctor) linkPolicies(ctx context.Context) error {
 	case len(names) == 0:
 		d.add("link policies", check.Note, "none: the controller links ServiceAccounts by itself, a moment after they are created")
 	default:
-		d.add("link policies", check.Good, "%s", strings.Join(names, ", "))
+		return d.linkBindings(ctx, names)
 	}
 	return err
+}
+
+// linkBindings says which of the policies that link do.
+func (d *doctor) linkBindings(ctx context.Context, names []string) error {
+	bound := map[string]bool{}
+	read, err := each(ctx, d, "link policies", &admissionv1.MutatingAdmissionPolicyBindingList{}, "", func(b *admissionv1.MutatingAdmissionPolicyBinding) {
+		bound[b.Spec.PolicyName] = true
+	})
+	if !read {
+		return err
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if bound[name] {
+			d.add("link policy "+name, check.Good, "bound")
+		} else {
+			d.add("link policy "+name, check.Bad, "no binding lets it link anything")
+		}
+	}
+	return nil
 }
