@@ -21,7 +21,7 @@ const (
 	maxHosts      = 1024
 	maxHost       = 253
 	maxID         = 512
-	maxKeys       = 64
+	maxKeys       = 16  // of a template, as its schema has it
 	maxKey        = 317 // of a label: a prefix of 253, a slash and a name of 63
 	// maxSkew is how far the clock that wrote a record may be ahead of ours.
 	maxSkew = time.Minute

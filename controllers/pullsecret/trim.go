@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,16 +15,17 @@ import (
 const (
 	// annotationCut marks, in memory alone, a Secret with metadata of others.
 	annotationCut = "regcred.dev/cut"
-	// maxOwner and maxValue bound what is held of an owner reference and of an annotation.
-	maxOwner, maxValue = 1 << 10, 2 << 10
+	// maxOwner and maxValue bound what is held of an owner reference and of an annotation: a template's has 1,024 characters, of up to four bytes.
+	maxOwner, maxValue = 1 << 10, 4 << 10
+	// maxUnclaimed bounds what is held of a Secret because of a record that nobody will believe.
+	maxUnclaimed = 4 << 10
 )
 
 // Trim leaves of a Secret's metadata what is read here: who keeps it, the records, what a template has put there, and of managedFields who owns
 // the data. The rest is marked as cut, however much of it a tenant adds.
 func Trim(secret *metav1.PartialObjectMetadata) {
 	secret.ManagedFields = ownershipOf(secret)
-	record := secret.Annotations[AnnotationRegistries]
-	saved, readable := parsed.of(record)
+	saved, readable := recordOf(secret)
 	before := len(secret.Labels) + len(secret.Annotations) + len(secret.OwnerReferences)
 	maps.DeleteFunc(secret.Labels, func(key, _ string) bool {
 		return key != v1alpha1.LabelSecret && !slices.Contains(saved.Labels, key)
@@ -49,6 +51,39 @@ func Trim(secret *metav1.PartialObjectMetadata) {
 		metav1.SetMetaDataAnnotation(&secret.ObjectMeta, annotationCut, "true")
 	}
 	secret.Finalizers = nil
+}
+
+// recordOf reads the record that decides what else of a Secret is held. Anybody may write one: without a credential that is named as the keeper, or
+// where others have changed what was written with it, it is held only while all that it brings is small.
+func recordOf(secret *metav1.PartialObjectMetadata) (Saved, bool) {
+	text := secret.Annotations[AnnotationRegistries]
+	saved, readable := parsed.of(text)
+	if !readable || claimed(secret) && Intact(secret) {
+		return saved, readable
+	}
+	total := len(text)
+	for _, key := range saved.Labels {
+		total += len(key) + len(secret.Labels[key])
+	}
+	for _, key := range saved.Annotations {
+		total += len(key) + len(secret.Annotations[key])
+	}
+	if total > maxUnclaimed {
+		return Saved{}, false
+	}
+	return saved, true
+}
+
+// claimed says whether a credential is named as the keeper of a Secret: if it keeps none of that name, the Secret is given back, or is garbage.
+func claimed(secret *metav1.PartialObjectMetadata) bool {
+	kind, _, _ := strings.Cut(secret.Annotations[v1alpha1.AnnotationKeptBy], "/")
+	if owner := metav1.GetControllerOfNoCopy(secret); owner != nil {
+		if owner.APIVersion != v1alpha1.GroupVersion.String() {
+			return false
+		}
+		kind = owner.Kind
+	}
+	return kind == v1alpha1.KindRegistryCredential || kind == v1alpha1.KindClusterRegistryCredential
 }
 
 // Cut says whether a Secret has metadata of others that are not held: it must not be replaced by what is.

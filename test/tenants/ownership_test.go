@@ -133,6 +133,20 @@ var ownershipAbuses = []abuse{
 			return u.edit.Create(u.Context(), s)
 		})
 	}},
+	{name: "200 Secrets whose record says that 16 annotations of 4,000 bytes are a template's", writes: 250, do: func(u *tenant) {
+		keys, annotations := make([]string, 16), map[string]string{}
+		for i := range keys {
+			keys[i] = fmt.Sprintf("theirs-%d", i)
+			annotations[keys[i]] = strings.Repeat("x", 4000)
+		}
+		annotations[registries] = `{"version":1,"entries":[],"annotations":` + asJSON(u, keys) + `}`
+		u.inParallel(200, func(i int) error {
+			s := &corev1.Secret{ObjectMeta: u.object(fmt.Sprintf("told-%d", i)), Type: corev1.SecretTypeDockerConfigJson,
+				StringData: map[string]string{corev1.DockerConfigJsonKey: `{"auths":{}}`}}
+			s.Labels, s.Annotations = map[string]string{v1alpha1.LabelSecret: v1alpha1.LabelSecretTarget}, annotations
+			return u.edit.Create(u.Context(), s)
+		})
+	}},
 }
 
 // conflicting waits until the cluster's credential names the tenant's namespace for its Secret.
