@@ -270,7 +270,7 @@ func TestEveryCodeHasItsDocs(t *testing.T) {
 func TestAuditForOtherProgramsSaysWhatWasNotRead(t *testing.T) {
 	gaps := "kind: Secret\napiVersion: v1\nmetadata: {name: bad}\ndata: 1\n---\nreplicas: 2\n---\n" +
 		`{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"a","namespace":"b"},"imagePullSecrets":[{"name":"gone"}]}` + "\n---\n" + `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"a","namespace":"b"}}`
-	want := []string{"error: not read: document 1 of stdin is no valid Secret", "skipped: skipped: document 2 of stdin names no kind", "skipped: 1 known or ignored"}
+	want := []string{"error: not read: document 1 of stdin is no valid Secret", "note: skipped: document 2 of stdin names no kind", "note: 1 known or ignored"}
 	audit := func(format string) result {
 		r := as(t, cp.Kubeconfig(), gaps, "audit", "--from=-", "--ignore=RC201", "-o", format)
 		if r.code != cli.Undecided {
@@ -302,7 +302,7 @@ func TestAuditForOtherProgramsSaysWhatWasNotRead(t *testing.T) {
 			told = append(told, "error: "+c.Error.Message)
 		}
 		if c.Skipped != nil {
-			told = append(told, "skipped: "+c.Skipped.Message)
+			told = append(told, "note: "+c.Skipped.Message)
 		}
 	}
 	if diff := cmp.Diff(want, told); diff != "" || last.Errors != 1 || last.Skipped != 2 {
@@ -324,7 +324,7 @@ func TestAuditForOtherProgramsSaysWhatWasNotRead(t *testing.T) {
 	}
 	told = nil
 	for _, n := range log.Runs[0].Invocations[0].ToolExecutionNotifications {
-		told = append(told, strings.Replace(n.Level, "note", "skipped", 1)+": "+n.Message.Text)
+		told = append(told, n.Level+": "+n.Message.Text)
 	}
 	if diff := cmp.Diff(want, told); diff != "" || log.Runs[0].Invocations[0].ExecutionSuccessful {
 		t.Errorf("sarif: %+v (-want +got):\n%s", log.Runs[0].Invocations, diff)
@@ -340,10 +340,14 @@ func TestAuditKnowsForeignKeepers(t *testing.T) {
 	live := token(now.Add(6 * time.Hour))
 	manifests := fmt.Sprintf(secret, "external, "+external, live) + fmt.Sprintf(secret, "copied, "+copied, live) + fmt.Sprintf(secret, "source, "+source, live) +
 		fmt.Sprintf(secret, "late, "+external, token(now.Add(-time.Hour))) + fmt.Sprintf(secret, "soon, "+external, token(now.Add(time.Minute)))
+	manifests += fmt.Sprintf(secret, "empty, "+copied, base64.StdEncoding.EncodeToString([]byte(`{"auths":{}}`)))
 	r := as(t, cp.Kubeconfig(), manifests, "audit", "--from=-", "-o", "json")
 	var report audit.Report
 	if err := json.Unmarshal([]byte(r.stdout), &report); err != nil {
 		t.Fatalf("%v: %+v", err, r)
+	}
+	if strings.Contains(r.stdout, "null") {
+		t.Errorf("a list that is empty is none: %s", r.stdout)
 	}
 	keepers, found := map[string]string{}, map[string]string{}
 	for _, s := range report.Secrets {
@@ -356,10 +360,10 @@ func TestAuditKnowsForeignKeepers(t *testing.T) {
 		}
 	}
 	tool := "External Secrets"
-	if diff := cmp.Diff(map[string]string{"external": tool, "copied": "Reflector", "source": "", "late": tool, "soon": tool}, keepers); diff != "" {
+	if diff := cmp.Diff(map[string]string{"external": tool, "copied": "Reflector", "source": "", "late": tool, "soon": tool, "empty": "Reflector"}, keepers); diff != "" {
 		t.Errorf("keepers (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(map[string]string{"source": "RC103", "late": "RC101", "soon": "RC102"}, found); diff != "" {
+	if diff := cmp.Diff(map[string]string{"source": "RC103", "late": "RC101", "soon": "RC102", "empty": "RC302"}, found); diff != "" {
 		t.Errorf("findings (-want +got):\n%s", diff)
 	}
 }

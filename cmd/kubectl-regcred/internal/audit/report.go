@@ -70,7 +70,7 @@ func (i *inventory) list() []Secret {
 	all := []Secret{}
 	for at, s := range i.secrets {
 		keeper, _ := s.keeper()
-		described := Secret{Namespace: at.Namespace, Name: at.Name, Registry: s.config.Keys(), Keeper: keeper, CreatedAt: s.CreationTimestamp,
+		described := Secret{Namespace: at.Namespace, Name: at.Name, Registry: append([]string{}, s.config.Keys()...), Keeper: keeper, CreatedAt: s.CreationTimestamp,
 			Used: len(used[at]), Users: used[at][:min(mostUsers, len(used[at]))]}
 		for _, l := range s.config {
 			if !l.ExpiresAt.IsZero() && (described.ExpiresAt == nil || l.ExpiresAt.Before(described.ExpiresAt.Time)) {
