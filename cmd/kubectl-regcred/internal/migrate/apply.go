@@ -65,7 +65,7 @@ func (c *command) migration(ctx context.Context, k *cluster.Cluster) *migration 
 // apply takes the work of a CronJob over, step by step. What goes wrong on the way is undone.
 func (c *command) apply(ctx context.Context, k *cluster.Cluster, args []string) error {
 	m := c.migration(ctx, k)
-	f, err := find(ctx, k, c.env.Scope())
+	f, err := c.find(ctx, k)
 	if err != nil {
 		return err
 	}

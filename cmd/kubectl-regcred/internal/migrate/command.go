@@ -92,9 +92,13 @@ func (c *command) run(ctx context.Context, args []string) error {
 	return c.print(p, k.Missed("secrets") || k.Missed("cronjobs"))
 }
 
-func (c *command) plan(ctx context.Context, k *cluster.Cluster) (*Plan, error) {
+func (c *command) find(ctx context.Context, k *cluster.Cluster) (*findings, error) {
 	defer c.env.Progress(ctx, "reading CronJobs, Secrets and ServiceAccounts")()
-	f, err := find(ctx, k, c.env.Scope())
+	return find(ctx, k, c.env.Scope())
+}
+
+func (c *command) plan(ctx context.Context, k *cluster.Cluster) (*Plan, error) {
+	f, err := c.find(ctx, k)
 	if err != nil {
 		return nil, err
 	}

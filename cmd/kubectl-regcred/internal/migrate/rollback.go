@@ -46,6 +46,7 @@ func (c *command) rollback(ctx context.Context, k *cluster.Cluster, args []strin
 
 // changed names what is not as the migration has left it.
 func (m *migration) changed(ctx context.Context) (changed []string, err error) {
+	defer m.env.Progress(ctx, "reading what the migration has changed")()
 	look := func(of Object, o client.Object, why func() string) error {
 		there, err := m.k.Read(ctx, of.Namespace, of.Name, o)
 		switch {
